@@ -1,0 +1,24 @@
+package awslocal_test
+
+import (
+	"testing"
+
+	"createkey/internal/awslocal"
+	"createkey/internal/conformance"
+)
+
+func TestConformance(t *testing.T) {
+	s := &awslocal.Server{Stages: map[string]bool{"api/prod": true}}
+	gw, sm := clients(s.Config())
+	conformance.Run(t, conformance.Target{
+		Gateway: gw,
+		Secrets: sm,
+		Prefix:  "conformance/",
+		RunID:   "run",
+		Stage:   "api/prod",
+	})
+	// What cleans up everywhere must do so here, where it can be counted.
+	if !t.Failed() && len(s.Keys())+len(s.Secrets())+len(s.UsagePlans()) != 0 {
+		t.Errorf("left behind: %d keys, %d secrets, %d usage plans", len(s.Keys()), len(s.Secrets()), len(s.UsagePlans()))
+	}
+}

@@ -1,0 +1,57 @@
+package awslocal
+
+import (
+	"errors"
+	"net/http"
+)
+
+// An Error is an AWS error. A hook that returns one has it answered in the wire
+// form of the service that was called.
+type Error struct {
+	// Status is the HTTP status. Secrets Manager, as every JSON 1.1 service,
+	// answers 400 in place of any other below 500.
+	Status  int
+	Code    string // the error's type, such as "ConflictException"
+	Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// ErrConnectionLost, or any error that is no *Error, returned by a hook cuts the
+// connection without an answer.
+var ErrConnectionLost = errors.New("awslocal: connection lost")
+
+// Errors for hooks to return.
+var (
+	// TooManyRequests is API Gateway's throttle.
+	TooManyRequests = &Error{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests"}
+	// LimitExceeded is API Gateway's refusal of the 10,001st key. Its text is unconfirmed.
+	LimitExceeded = &Error{http.StatusTooManyRequests, "LimitExceededException", "Maximum number of API Keys for this account has been reached"}
+	// ConcurrentModification is the Conflict that proves nothing: API Gateway
+	// answers it when changes come too close to each other.
+	ConcurrentModification = &Error{http.StatusConflict, "ConflictException", "Unable to complete operation due to concurrent modification. Please try again later."}
+	// ServiceUnavailable is API Gateway's 503.
+	ServiceUnavailable = &Error{http.StatusServiceUnavailable, "ServiceUnavailableException", "Service Unavailable"}
+	// InternalFailure is the common 500 of every service.
+	InternalFailure = &Error{http.StatusInternalServerError, "InternalFailure", "The request processing has failed because of an unknown error, exception or failure."}
+	// InternalServiceError is Secrets Manager's own 500.
+	InternalServiceError = &Error{http.StatusInternalServerError, "InternalServiceError", "An error occurred on the server side."}
+	// Throttling is Secrets Manager's throttle.
+	Throttling = &Error{http.StatusBadRequest, "ThrottlingException", "Rate exceeded"}
+	// AccessDenied is what IAM answers, in either service; neither models it.
+	AccessDenied = &Error{http.StatusForbidden, "AccessDeniedException", "User: arn:aws:sts::" + AccountID + ":assumed-role/test/test is not authorized to perform this operation"}
+	// DecryptionFailure is Secrets Manager's answer when KMS refuses the key.
+	DecryptionFailure = &Error{http.StatusBadRequest, "DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key."}
+)
+
+func badRequest(message string) *Error {
+	return &Error{http.StatusBadRequest, "BadRequestException", message}
+}
+
+func notFound(message string) *Error {
+	return &Error{http.StatusNotFound, "NotFoundException", message}
+}
+
+func conflict(message string) *Error {
+	return &Error{http.StatusConflict, "ConflictException", message}
+}

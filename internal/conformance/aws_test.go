@@ -1,0 +1,73 @@
+package conformance
+
+import (
+	"crypto/rand"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+const confirmation = "yes-create-and-delete-in-"
+
+// TestAWS runs the suite on a real account, in the Region and with the credentials
+// that the SDK finds. It makes some 40 keys, 15 usage plans and 30 secrets, and
+// deletes them.
+//
+// Without CREATEKEY_TEST_AWS it touches nothing and says what it would do (go test
+// -v -run TestAWS). To run it, set
+//
+//	CREATEKEY_TEST_AWS=yes-create-and-delete-in-ACCOUNTID
+//
+// with the id of the very account, and to include the cases that need an API stage
+//
+//	CREATEKEY_TEST_AWS_STAGE=restApiId/stage
+//
+// A known departure, here, would be a fact that the design has wrong: there is no
+// list of them.
+func TestAWS(t *testing.T) {
+	target := Target{
+		Prefix:     "createkey-conformance/",
+		RunID:      time.Now().UTC().Format("20060102t150405-") + strings.ToLower(rand.Text()[:6]),
+		Stage:      os.Getenv("CREATEKEY_TEST_AWS_STAGE"),
+		Eventually: 30 * time.Second,
+	}
+	confirmed := os.Getenv("CREATEKEY_TEST_AWS")
+	if confirmed == "" {
+		var plan strings.Builder
+		if err := List(&plan, target); err != nil {
+			t.Fatal(err)
+		}
+		t.Skipf("dry run: CREATEKEY_TEST_AWS is not set. With it, this would run\n%s", plan.String())
+	}
+	// Nothing goes to AWS, not even the question who we are, on a half-hearted yes.
+	account, ok := strings.CutPrefix(confirmed, confirmation)
+	if !ok || account == "" {
+		t.Fatalf("CREATEKEY_TEST_AWS must read %sACCOUNTID", confirmation)
+	}
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRetryer(func() aws.Retryer {
+		// The suite makes keys faster than five a second.
+		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 10 })
+	}))
+	if err != nil {
+		t.Fatalf("AWS configuration: %v", err)
+	}
+	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if err != nil {
+		t.Fatalf("asking which account this is: %v", err)
+	}
+	if aws.ToString(who.Account) != account {
+		t.Fatalf("these are credentials of account %s, confirmed is %s", aws.ToString(who.Account), account)
+	}
+	t.Logf("account %s, Region %s, names begin with %s%s", account, cfg.Region, target.Prefix, target.RunID)
+	target.Gateway = apigateway.NewFromConfig(cfg)
+	target.Secrets = secretsmanager.NewFromConfig(cfg)
+	Run(t, target)
+}
