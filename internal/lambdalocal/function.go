@@ -1,0 +1,331 @@
+// Package lambdalocal runs a Lambda function's real executable on this machine
+// as Lambda runs it: the Runtime API over a child process, and the Invoke API
+// in front. It is for tests and the local runner, never for the function.
+//
+// It guarantees:
+//   - The executable is the one that ships. It sees the Runtime API of version
+//     2018-06-01, the environment variables that Lambda sets and those given in
+//     [Function.Env], and nothing of the parent's environment.
+//   - One execution environment is one process and handles one invocation at a
+//     time. It is kept warm and used again until it exits, passes its time or is
+//     killed; whichever of these befalls it, the invocation answers as Lambda
+//     answers and the next one starts a new process.
+//   - A process ends by SIGKILL, at any instruction, with its whole process
+//     group. None outlives [Function.Close]; on Linux none outlives the parent.
+//
+// What it leaves out: environments are not frozen between invocations, memory
+// and CPU are not limited, and there are no extensions, no response streaming,
+// no aliases, no client context and no log lines of Lambda's own (START, END,
+// REPORT). It needs a Unix system.
+//
+// The AWS pages behind it, called by these names in the comments:
+//   - Runtime API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+//   - Lifecycle: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+//   - Environment variables: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+//   - Concurrency: https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+//   - Quotas: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+//   - Asynchronous: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+//   - Invoke: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+package lambdalocal
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrTooManyRequests is returned by Invoke when every environment that
+	// Concurrency allows is busy. Lambda's own answer is TooManyRequestsException;
+	// the caller may try again.
+	ErrTooManyRequests = errors.New("lambdalocal: too many requests: every environment is busy")
+
+	// ErrClosed is returned by Invoke after Close.
+	ErrClosed = errors.New("lambdalocal: function is closed")
+)
+
+// A Function is one Lambda function. Set the exported fields before the first
+// use and leave them alone afterwards; only Path is required. Its methods may be
+// called concurrently. Close it when done.
+type Function struct {
+	// Path is the executable, "bootstrap" in Lambda's words. Its folder is the
+	// working directory and LAMBDA_TASK_ROOT.
+	Path string
+
+	// Name is the function's name; "" means CreateKeyFunction.
+	Name string
+
+	// Env is the child's environment ("NAME=value") apart from what Lambda sets
+	// itself, which cannot be changed here either. AWS_REGION, LANG and PATH have
+	// defaults. So have AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, because
+	// the SDK would otherwise find the developer's own files, which Lambda has not.
+	Env []string
+
+	// Timeout is the longest that an invocation may take; 0 means 3 s, as for
+	// Lambda. Initialisation does not count.
+	Timeout time.Duration
+
+	// InitTimeout is the longest that initialisation may take; 0 means 10 s.
+	// Lambda would initialise a second time within Timeout; here it fails at once.
+	InitTimeout time.Duration
+
+	// MemoryMB is told to the child and not enforced; 0 means 128.
+	MemoryMB int
+
+	// Concurrency is the most environments at once; 0 means 10, what a new AWS
+	// account has. As in Lambda a synchronous invocation over it is refused
+	// (ErrTooManyRequests), not queued, and an asynchronous one waits.
+	Concurrency int
+
+	// Stdout and Stderr receive the child's output as it is written; nil means
+	// that it is kept for Response.Log only. Writes are never concurrent, even
+	// where both are the same writer, but lines of two environments may mix.
+	Stdout, Stderr io.Writer
+
+	setUpOnce, closeOnce sync.Once
+
+	slots  chan struct{} // holds one element for each running invocation
+	closed chan struct{} // closed by Close, under mu
+
+	outputMu sync.Mutex // held while writing to Stdout and Stderr
+
+	mu   sync.Mutex
+	all  map[*environment]bool
+	idle []*environment // warm ones, the last used last
+}
+
+// A Response is what Lambda tells about one invocation.
+type Response struct {
+	// Payload is what the function answered, or an object with errorType and
+	// errorMessage where FunctionError is set.
+	Payload []byte
+
+	// FunctionError is "" or "Unhandled". The only other value that Lambda
+	// documents, Handled, belongs to runtimes of the past.
+	FunctionError string
+
+	RequestID string
+
+	// Log is the last 4 KB of what the child wrote to its standard output and
+	// error since its last invocation ended, initialisation included. It is
+	// complete up to the child's next request for work, or its end; the order of
+	// the two streams among each other is approximate.
+	Log []byte
+
+	// ColdStart says that the invocation was the first of its environment.
+	ColdStart bool
+
+	// InitDuration is the time from spawning the process to its first request for
+	// work, or to its end if that came first; 0 for a warm start.
+	InitDuration time.Duration
+
+	// Duration is the time from handing over the event to the child's next
+	// request for work (Lifecycle, "Invoke phase"), or to its end.
+	Duration time.Duration
+}
+
+// Invoke runs the function once and waits for its answer. What goes wrong in the
+// function (an error it returns, a crash, a time-out, an executable that cannot
+// be started) is told by Response.FunctionError, not by an error.
+//
+// The error is ErrTooManyRequests, ErrClosed, that of ctx, or one of the machine
+// (no port, no pipe). When ctx ends first the function runs on, as in Lambda, and
+// its environment is busy until it answers or its time is up.
+func (f *Function) Invoke(ctx context.Context, payload []byte) (Response, error) {
+	return f.invoke(ctx, newRequestID(), payload)
+}
+
+func (f *Function) invoke(ctx context.Context, requestID string, payload []byte) (Response, error) {
+	f.setUpOnce.Do(f.setUp)
+	if err := ctx.Err(); err != nil {
+		return Response{}, err
+	}
+	select {
+	case f.slots <- struct{}{}:
+	case <-f.closed:
+		return Response{}, ErrClosed
+	default:
+		return Response{}, ErrTooManyRequests
+	}
+	type result struct {
+		response Response
+		err      error
+	}
+	results := make(chan result, 1)
+	go func() {
+		response, err := f.run(requestID, payload)
+		<-f.slots // before the caller is told, so that it can invoke again at once
+		results <- result{response, err}
+	}()
+	select {
+	case r := <-results:
+		return r.response, r.err
+	case <-ctx.Done():
+		return Response{}, ctx.Err()
+	}
+}
+
+// invokeAsync queues an event and returns. It runs once, when an environment is
+// free: Lambda would repeat it twice after a function error (Asynchronous), which
+// a test can do for itself. Close drops what has not begun.
+func (f *Function) invokeAsync(requestID string, payload []byte) {
+	f.setUpOnce.Do(f.setUp)
+	go func() {
+		select {
+		case f.slots <- struct{}{}:
+			_, _ = f.run(requestID, payload) // nobody is there to be told
+			<-f.slots
+		case <-f.closed:
+		}
+	}()
+}
+
+// Kill ends every environment now, also in the middle of an invocation, which
+// then answers with Runtime.ExitError. It returns when the processes are gone.
+// The next invocation starts a new environment.
+func (f *Function) Kill() {
+	f.mu.Lock()
+	killed := f.all
+	f.all, f.idle = make(map[*environment]bool), nil
+	for e := range killed {
+		e.kill()
+	}
+	f.mu.Unlock()
+	for e := range killed {
+		<-e.exited
+	}
+}
+
+// Processes returns the ids of the processes that run now, one for each
+// environment, in no order: for measuring them from outside.
+func (f *Function) Processes() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var pids []int
+	for e := range f.all {
+		e.mu.Lock()
+		if e.pid != 0 {
+			pids = append(pids, e.pid)
+		}
+		e.mu.Unlock()
+	}
+	return pids
+}
+
+// Close ends every environment as Kill does and waits for all invocations to
+// have answered. Invoke then returns ErrClosed. Its error is always nil.
+func (f *Function) Close() error {
+	f.setUpOnce.Do(f.setUp)
+	f.closeOnce.Do(func() {
+		f.mu.Lock()
+		close(f.closed)
+		f.mu.Unlock()
+		f.Kill()
+		for range cap(f.slots) {
+			f.slots <- struct{}{} // and never taken back: nothing runs any more
+		}
+	})
+	return nil
+}
+
+func (f *Function) setUp() {
+	f.slots = make(chan struct{}, cmp.Or(f.Concurrency, 10))
+	f.closed = make(chan struct{})
+	f.all = make(map[*environment]bool)
+}
+
+// run handles one invocation, for which the caller holds a slot.
+func (f *Function) run(requestID string, payload []byte) (Response, error) {
+	r := Response{RequestID: requestID, FunctionError: "Unhandled"}
+	e, cold, err := f.acquire()
+	if start, ok := errors.AsType[*startError](err); ok {
+		r.ColdStart = true
+		r.Payload = errorPayload(requestID, "Runtime.InvalidEntrypoint", start.Error())
+		return r, nil
+	}
+	if err != nil {
+		return Response{}, err
+	}
+	defer f.release(e)
+
+	ready := true
+	if cold {
+		r.ColdStart = true
+		r.InitDuration, r.Payload, ready = e.awaitReady(requestID, cmp.Or(f.InitTimeout, 10*time.Second))
+	}
+	if ready {
+		c := e.invoke(requestID, payload, cmp.Or(f.Timeout, 3*time.Second))
+		r.Payload, r.Duration = c.answer, c.duration
+		if !c.failed {
+			r.FunctionError = ""
+		}
+	}
+	r.Log = e.out.takeTail()
+	return r, nil
+}
+
+// acquire returns a warm environment, or starts one and reports that it is cold.
+func (f *Function) acquire() (e *environment, cold bool, err error) {
+	// Held while starting too, so that Kill and Close miss no process.
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.closed:
+		return nil, false, ErrClosed
+	default:
+	}
+	for len(f.idle) > 0 {
+		last := len(f.idle) - 1
+		e, f.idle = f.idle[last], f.idle[:last]
+		if e.alive() {
+			return e, false, nil
+		}
+		delete(f.all, e)
+	}
+	e, err = f.start()
+	if err != nil {
+		return nil, true, err
+	}
+	f.all[e] = true
+	return e, true, nil
+}
+
+// release keeps an environment for the next invocation if it is still usable.
+func (f *Function) release(e *environment) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case !f.all[e]: // killed meanwhile
+	case e.alive():
+		f.idle = append(f.idle, e)
+	default:
+		delete(f.all, e)
+	}
+}
+
+// errorPayload is the object by which Lambda itself reports a failure.
+func errorPayload(requestID, errorType, message string) []byte {
+	p, err := json.Marshal(struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}{errorType, "RequestId: " + requestID + " Error: " + message})
+	if err != nil {
+		panic(err) // two strings always marshal
+	}
+	return p
+}
+
+// newRequestID returns a random UUID, the form of Lambda's request ids.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
