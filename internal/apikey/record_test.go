@@ -1,0 +1,253 @@
+package apikey
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// The format is read by customers' own programs: these texts must not change.
+// The values in them are obviously fake, and not shown all the same.
+const (
+	pendingText  = `{"format":"createkey/1","value":"fake-value-0123456789"}`
+	finishedText = `{"format":"createkey/1","value":"fake-value-0123456789",` +
+		`"id":"a1b2c3d4e5","name":"Dev <API> Key & more","customerId":"cust-1","description":"é \"quoted\"","enabled":true,` +
+		`"createdDate":"2026-01-02T03:04:05Z","lastUpdatedDate":"2026-01-02T03:04:06Z",` +
+		`"stageKeys":["a1b2c3/prod","a1b2c3/beta"],` +
+		`"tags":{"createkey:request":"v1:0","createkey:secret":"apikeys/cust-1/n","team":""},` +
+		`"usagePlanIds":["p2","p1"]}`
+	leastText = `{"format":"createkey/1","value":"fake-value-0123456789","id":"a1b2c3d4e5","enabled":false,"stageKeys":[],"tags":{},"usagePlanIds":[]}`
+)
+
+func finishedRecord() Record {
+	return Record{Value: NewValue(fakeValue), Key: Key{
+		ID: "a1b2c3d4e5", Name: "Dev <API> Key & more", CustomerID: "cust-1", Description: `é "quoted"`, Enabled: true,
+		CreatedDate:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		LastUpdatedDate: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
+		StageKeys:       []string{"a1b2c3/prod", "a1b2c3/beta"},
+		Tags:            map[string]string{"team": "", TagSecret: "apikeys/cust-1/n", TagRequest: "v1:0"},
+		UsagePlanIDs:    []string{"p2", "p1"},
+	}}
+}
+
+func TestRecordEncode(t *testing.T) {
+	for name, test := range map[string]struct {
+		record   Record
+		want     string
+		finished bool
+	}{
+		"pending":                    {Record{Value: NewValue(fakeValue)}, pendingText, false},
+		"pending, nothing else":      {Record{Value: NewValue(fakeValue), Key: Key{Name: "n", Enabled: true}}, pendingText, false},
+		"finished":                   {finishedRecord(), finishedText, true},
+		"finished, with what is not": {Record{Value: NewValue(fakeValue), Key: Key{ID: "a1b2c3d4e5"}}, leastText, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := test.record.Encode(); got.Reveal() != test.want {
+				t.Errorf("the text differs (%d bytes, want %d)", len(got.Reveal()), len(test.want))
+			}
+			if test.record.Finished() != test.finished {
+				t.Error("finished is taken for pending, or the reverse")
+			}
+		})
+	}
+	if leaks(fmt.Sprintf("%v %+v", finishedRecord().Encode(), finishedRecord())) {
+		t.Error("the encoded record is not wrapped like a value")
+	}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	for name, record := range map[string]Record{
+		"pending":  {Value: NewValue(fakeValue)},
+		"finished": finishedRecord(),
+	} {
+		got, err := ParseRecord(record.Encode().Reveal())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !reflect.DeepEqual(got, record) {
+			t.Errorf("%s: the record differs", name)
+		}
+	}
+	// The API's empty lists come back as they are.
+	least, err := ParseRecord(leastText)
+	if err != nil || least.Encode().Reveal() != leastText {
+		t.Errorf("a record of a key with nothing but an id differs (%v)", err)
+	}
+}
+
+func TestParseRecord(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want error
+	}{
+		"unknown members":         {`{"note":{"by":["them"]},` + finishedText[1:], nil},
+		"unknown, while pending":  {`{"format":"createkey/1","value":"fake-value-0123456789","owner":1}`, nil},
+		"layout of another":       {"{\n  \"value\": \"fake-value-0123456789\",\n  \"format\": \"createkey/1\"\n}\n", nil},
+		"newer":                   {`{"format":"createkey/2","value":"fake-value-0123456789"}`, ErrNewer},
+		"newer, of another shape": {`{"format":"createkey/10","value":{"parts":[]},"id":7}`, ErrNewer},
+		"empty":                   {``, ErrForeign},
+		"plain text":              {fakeValue, ErrForeign},
+		"a list":                  {`["createkey/1"]`, ErrForeign},
+		"null":                    {`null`, ErrForeign},
+		"no marker":               {`{"value":"fake-value-0123456789"}`, ErrForeign},
+		"another's marker":        {`{"format":"mine/1","value":"fake-value-0123456789"}`, ErrForeign},
+		"a marker by half":        {`{"format":"createkey","value":"fake-value-0123456789"}`, ErrForeign},
+		"no value":                {`{"format":"createkey/1"}`, ErrForeign},
+		"an empty value":          {`{"format":"createkey/1","value":""}`, ErrForeign},
+		"a value of another type": {`{"format":"createkey/1","value":1}`, ErrForeign},
+		"an id of another type":   {`{"format":"createkey/1","value":"fake-value-0123456789","id":1}`, ErrForeign},
+		"cut short":               {finishedText[:len(finishedText)-1], ErrForeign},
+		"text after it":           {pendingText + "x", ErrForeign},
+	} {
+		t.Run(name, func(t *testing.T) {
+			record, err := ParseRecord(test.text)
+			if !errors.Is(err, test.want) {
+				t.Fatalf("error %v, want %v", err, test.want)
+			}
+			if err != nil && (leaks(err.Error()) || !record.Value.IsZero() || record.Finished()) {
+				t.Error("something of a text that is not ours comes through")
+			}
+			if err == nil && record.Value.Reveal() != fakeValue {
+				t.Error("value differs")
+			}
+		})
+	}
+}
+
+func TestAllTags(t *testing.T) {
+	r := Request{CustomerID: "cust-1", Tags: map[string]string{"team": "x"}}
+	want := map[string]string{"team": "x", "createkey:secret": "apikeys/cust-1/_", "createkey:request": r.Digest()}
+	if got := r.AllTags("apikeys/cust-1/_"); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if len(r.Tags) != 1 {
+		t.Error("the request's own tags are changed")
+	}
+}
+
+// drawValue draws a value as awkward to JSON as may be. rapid prints what it
+// draws, and prints this as REDACTED.
+var drawValue = rapid.Map(rapid.SampledFrom([]string{
+	"", strings.Repeat("v", 20), strings.Repeat("\x00", 128), strings.Repeat("\u2028", 128), strings.Repeat("<&>\"", 32), strings.Repeat("😀", 128),
+}), NewValue)
+
+func TestRecordSizeIsAnUpperBound(t *testing.T) {
+	text := rapid.StringOf(rapid.RuneFrom([]rune("ax\"\\<>&\x00\u2028é😀")))
+	rapid.Check(t, func(t *rapid.T) {
+		r := Request{
+			Name: text.Draw(t, "name"), Description: text.Draw(t, "description"), CustomerID: text.Draw(t, "customerId"),
+			Enabled: rapid.Bool().Draw(t, "enabled"), Value: drawValue.Draw(t, "value"),
+			Tags: rapid.MapOfN(text, text, 0, 5).Draw(t, "tags"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "stages") {
+			r.StageKeys = append(r.StageKeys, StageKey{text.Draw(t, "api"), text.Draw(t, "stage")})
+		}
+		plans := rapid.SliceOfN(text, 0, 10).Draw(t, "plans")
+		const secret = "apikeys/cust-1/n"
+
+		// What is stored in the end: the value is the request's, a generated
+		// one, or that of an earlier request.
+		value := r.Value
+		if value.IsZero() {
+			value = drawValue.Draw(t, "value of the record")
+		}
+		date := time.Unix(0, rapid.Int64Min(0).Draw(t, "date")).UTC()
+		stored := Record{Value: value, Key: Key{
+			ID: rapid.StringOfN(rapid.RuneFrom([]rune("a1")), 10, 20, -1).Draw(t, "id"), Name: r.Name, CustomerID: r.CustomerID,
+			Description: r.Description, Enabled: r.Enabled, CreatedDate: date, LastUpdatedDate: date,
+			StageKeys: r.stages(), Tags: r.AllTags(secret), UsagePlanIDs: plans,
+		}}
+		size, bound := len(stored.Encode().Reveal()), r.RecordSize(secret, plans)
+		if size > bound {
+			t.Fatalf("the record has %d bytes, more than the %d foretold", size, bound)
+		}
+		if most := 6*MaxValueLength + 300; bound > size+most {
+			t.Fatalf("the record has %d bytes, and far more, %d, were foretold", size, bound)
+		}
+	})
+}
+
+// Where each of AWS's own parts is as long as is allowed for, the bound is met.
+func TestRecordSizeAllowsForEveryPart(t *testing.T) {
+	r := Request{
+		Name: "n", CustomerID: "c", Description: "d", Value: NewValue(fakeValue),
+		StageKeys: []StageKey{{"api", "prod"}}, Tags: map[string]string{"k": "v"},
+	}
+	const secret = "apikeys/c/n"
+	plans := []string{"p1", "p2"}
+	date := time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC)
+	longest := Record{Value: r.Value, Key: Key{
+		ID: strings.Repeat("i", 128), Name: r.Name, CustomerID: r.CustomerID, Description: r.Description,
+		CreatedDate: date, LastUpdatedDate: date, StageKeys: r.stages(), Tags: r.AllTags(secret), UsagePlanIDs: plans,
+	}}
+	if size, bound := len(longest.Encode().Reveal()), r.RecordSize(secret, plans); size != bound {
+		t.Errorf("the record has %d bytes, and %d were foretold", size, bound)
+	}
+}
+
+// JSON's escapes are why a request of 64 KiB can be too large to record.
+func TestRecordSizeOfALargeRequest(t *testing.T) {
+	for name, test := range map[string]struct {
+		description string
+		fits        bool
+	}{
+		"plain":           {strings.Repeat("d", 60_000), true},
+		"angle brackets":  {strings.Repeat("<&>", 20_000), true},
+		"quotation marks": {strings.Repeat(`"`, 32_000), true},
+		"too many":        {strings.Repeat(`"`, 32_700), false},
+	} {
+		r := Request{CustomerID: "c", Description: test.description}
+		if size := r.RecordSize("apikeys/c/_", nil); size <= MaxRecordSize != test.fits {
+			t.Errorf("%s: %d bytes, fits: %t", name, size, !test.fits)
+		}
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	request := func(change func(*Request)) Request {
+		r := digested()
+		if change != nil {
+			change(&r)
+		}
+		return r
+	}
+	key := Key{
+		ID: "a1b2c3d4e5", CustomerID: "cust-1", Description: "d", Enabled: true, Name: "n", StageKeys: []string{"api/prod"},
+		Tags:         map[string]string{"a": "1", "b": "2", TagSecret: "x", TagRequest: "y"},
+		UsagePlanIDs: []string{"p1", "p2"},
+	}
+	plans := []string{"p2", "p1"}
+	for name, test := range map[string]struct {
+		request Request
+		plans   []string
+		want    []string
+	}{
+		"none":             {request(nil), plans, nil},
+		"customerId":       {request(func(r *Request) { r.CustomerID = "x" }), plans, []string{"customerId"}},
+		"description":      {request(func(r *Request) { r.Description = "" }), plans, []string{"description"}},
+		"enabled":          {request(func(r *Request) { r.Enabled = false }), plans, []string{"enabled"}},
+		"name":             {request(func(r *Request) { r.Name = "" }), plans, []string{"name"}},
+		"stages":           {request(func(r *Request) { r.StageKeys = nil }), plans, []string{"stageKeys"}},
+		"tag changed":      {request(func(r *Request) { r.Tags["a"] = "2" }), plans, []string{"tags"}},
+		"no tags":          {request(func(r *Request) { r.Tags = nil }), plans, []string{"tags"}},
+		"plans":            {request(func(r *Request) { r.UsagePlanIDs = []string{"p1"} }), []string{"p1"}, []string{"usagePlanIds"}},
+		"no plans":         {request(func(r *Request) { r.UsagePlanIDs = nil }), nil, []string{"usagePlanIds"}},
+		"several":          {request(func(r *Request) { r.Name = "x"; r.Enabled = false; r.UsagePlanIDs = []string{"p3"} }), []string{"p3"}, []string{"enabled", "name", "usagePlanIds"}},
+		"not kept":         {request(func(r *Request) { r.GenerateDistinctID = false }), plans, nil},
+		"a default of now": {request(func(r *Request) { r.Name = "x"; r.UsagePlanIDs = nil }), []string{"p9"}, []string{"name"}},
+	} {
+		if got := test.request.Differences(key, test.plans); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+	if len(key.Tags) != 4 {
+		t.Error("the key's own tags are changed")
+	}
+}

@@ -1,0 +1,271 @@
+// Package apikey knows what a request for an API key is: how it is read and
+// checked, which secret it names, how it is told from another request of the
+// same identity, and what is recorded of the key once it exists.
+//
+// It guarantees that the same request always names the same secret and has the
+// same digest (both are pure functions, pinned by tests, for they live on keys
+// and secrets for ever), that a request which passes Parse breaks no rule that
+// can be known without asking AWS, and that a key's value is printed by
+// nothing in here. It knows nothing of queues, envelopes or AWS calls.
+package apikey
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"createkey/internal/document"
+	"createkey/internal/failure"
+)
+
+// Limits of a request. Characters are Unicode code points. Unless noted they
+// are API Gateway's own, found by the errors of CreateApiKey
+// (https://docs.aws.amazon.com/apigateway/latest/api/API_CreateApiKey.html).
+const (
+	MaxDocumentSize      = 64 << 10 // bytes of the request's document; ours
+	MaxNameLength        = 1024
+	MaxDescriptionLength = 125_000
+	MinValueLength       = 20
+	MaxValueLength       = 128
+	MaxTags              = 48 // 50 on a resource, less TagSecret and TagRequest
+	MaxTagKeyLength      = 128
+	MaxTagValueLength    = 256
+	MaxUsagePlans        = 10 // usage plans on one key
+)
+
+// Request is the input of `aws apigateway create-api-key`, plus UsagePlanIDs.
+// Empty strings, lists and maps stand for members that were absent or empty:
+// API Gateway makes no difference between the two.
+type Request struct {
+	Name               string
+	Description        string
+	Enabled            bool
+	GenerateDistinctID bool
+	Value              Value
+	StageKeys          []StageKey
+	CustomerID         string
+	Tags               map[string]string
+	UsagePlanIDs       []string
+}
+
+// StageKey names a stage of a REST API. AWS deprecates it for usage plans.
+type StageKey struct{ RestAPIID, StageName string }
+
+// String returns restApiId/stage, the form in which API Gateway answers it.
+func (s StageKey) String() string { return s.RestAPIID + "/" + s.StageName }
+
+// Parse reads a request from a document, and names the secret that belongs to
+// it; prefix and deliveryID are as SecretName wants them. It returns a
+// *failure.RejectedError that names every member and rule broken; request and
+// secret name are then what could be made out all the same, for the log.
+func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName string, err error) {
+	var c checker
+	if doc.Size > MaxDocumentSize {
+		c.fault("request", "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
+		return r, "", c.err()
+	}
+	c.members("request", "", doc, map[string]func(string, document.Node){
+		"name":               func(p string, n document.Node) { r.Name = c.text(p, n, 0, MaxNameLength) },
+		"description":        func(p string, n document.Node) { r.Description = c.text(p, n, 0, MaxDescriptionLength) },
+		"enabled":            func(p string, n document.Node) { r.Enabled = c.boolean(p, n) },
+		"generateDistinctId": func(p string, n document.Node) { r.GenerateDistinctID = c.boolean(p, n) },
+		"value":              func(p string, n document.Node) { r.Value = c.value(p, n) },
+		"stageKeys":          func(p string, n document.Node) { r.StageKeys = c.stageKeys(p, n) },
+		"customerId":         func(p string, n document.Node) { r.CustomerID = c.text(p, n, 0, MaxDocumentSize) },
+		"tags":               func(p string, n document.Node) { r.Tags = c.tags(p, n) },
+		"usagePlanIds":       func(p string, n document.Node) { r.UsagePlanIDs = c.usagePlanIDs(p, n) },
+	})
+	if doc.Kind == document.Object && !c.faulted("name") && !c.faulted("customerId") {
+		if secretName, err = SecretName(prefix, r.CustomerID, r.Name, deliveryID); err != nil {
+			c.reasons = append(c.reasons, err.Error())
+		}
+	}
+	return r, secretName, c.err()
+}
+
+// checker gathers the faults of a document, so that all are told at once.
+type checker struct{ reasons []string }
+
+func (c *checker) fault(path, rule string) { c.reasons = append(c.reasons, path+": "+rule) }
+
+// faulted tells whether a member has a fault already.
+func (c *checker) faulted(path string) bool {
+	return slices.ContainsFunc(c.reasons, func(reason string) bool { return strings.HasPrefix(reason, path+": ") })
+}
+
+func (c *checker) err() error {
+	if c.reasons == nil {
+		return nil
+	}
+	return &failure.RejectedError{Reasons: c.reasons}
+}
+
+// is tells whether a node is of a kind, and faults it where it is not or has a
+// fault of its own. A node of the kind is looked into in spite of its own
+// fault, so that all faults are told at once.
+func (c *checker) is(path string, n document.Node, kind document.Kind) bool {
+	kinds := map[document.Kind]string{
+		document.Null: "null", document.Bool: "a boolean", document.Number: "a number",
+		document.String: "a string", document.List: "a list", document.Object: "an object",
+	}
+	switch {
+	case n.Fault != "":
+		c.fault(path, n.Fault)
+	case n.Kind != kind:
+		c.fault(path, "must be "+kinds[kind]+", not "+kinds[n.Kind])
+	}
+	return n.Kind == kind
+}
+
+// members hands each member of an object to its reader.
+func (c *checker) members(path, prefix string, n document.Node, readers map[string]func(string, document.Node)) {
+	if !c.is(path, n, document.Object) {
+		return
+	}
+	for _, m := range n.Members {
+		at := prefix + pathElement(m.Name)
+		if m.Fault != "" {
+			c.fault(at, m.Fault)
+		}
+		if read, known := readers[m.Name]; known {
+			read(at, m.Value)
+		} else if m.Fault == "" {
+			c.fault(at, "unknown member")
+		}
+	}
+}
+
+// pathElement quotes names that would make a path hard to read or a log line
+// long: a sender may have put anything there.
+func pathElement(name string) string {
+	const longest, value = 64, len("value")
+	// YAML reads {value:x} as a member "value:x", whose name holds the value.
+	if len(name) > value && strings.EqualFold(name[:value], "value") && !isLetter(rune(name[value])) {
+		return `"value…"`
+	}
+	if runes := []rune(name); len(runes) > longest {
+		name = string(runes[:longest]) + "…"
+	}
+	plain := strings.IndexFunc(name, func(r rune) bool {
+		return !strings.ContainsRune("-_", r) && (r < '0' || r > '9') && !isLetter(r)
+	}) < 0
+	if name == "" || !plain {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+func isLetter(r rune) bool { return 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' }
+
+func (c *checker) text(path string, n document.Node, shortest, longest int) string {
+	if !c.is(path, n, document.String) {
+		return ""
+	}
+	switch length := utf8.RuneCountInString(n.Text); {
+	case length < shortest && length == 0:
+		c.fault(path, "must not be empty")
+	case length < shortest:
+		c.fault(path, "must be at least "+strconv.Itoa(shortest)+" characters, has "+strconv.Itoa(length))
+	case length > longest:
+		c.fault(path, "must be at most "+strconv.Itoa(longest)+" characters, has "+strconv.Itoa(length))
+	case n.Fault == "":
+		return n.Text
+	}
+	return ""
+}
+
+func (c *checker) boolean(path string, n document.Node) bool {
+	return c.is(path, n, document.Bool) && n.Bool
+}
+
+func (c *checker) value(path string, n document.Node) Value {
+	shortest := MinValueLength
+	if n.Text == "" { // absent
+		shortest = 0
+	}
+	return NewValue(c.text(path, n, shortest, MaxValueLength))
+}
+
+func (c *checker) stageKeys(path string, n document.Node) []StageKey {
+	var stages []StageKey
+	for at, item := range c.items(path, n) {
+		var s StageKey
+		c.members(at, at+".", item, map[string]func(string, document.Node){
+			"restApiId": func(p string, n document.Node) { s.RestAPIID = c.text(p, n, 0, MaxDocumentSize) },
+			"stageName": func(p string, n document.Node) { s.StageName = c.text(p, n, 0, MaxDocumentSize) },
+		})
+		switch noAPI, noStage := isEmpty(item, "restApiId"), isEmpty(item, "stageName"); {
+		case noAPI && noStage: // absent
+			continue
+		case noAPI:
+			c.fault(at+".restApiId", "must not be empty")
+		case noStage:
+			c.fault(at+".stageName", "must not be empty")
+		}
+		stages = append(stages, s)
+	}
+	return stages
+}
+
+// isEmpty tells whether a member is absent or an empty string.
+func isEmpty(n document.Node, name string) bool {
+	m, given := n.Get(name)
+	return !given || m.Kind == document.String && m.Text == ""
+}
+
+func (c *checker) tags(path string, n document.Node) map[string]string {
+	if !c.is(path, n, document.Object) || len(n.Members) == 0 {
+		return nil
+	}
+	if len(n.Members) > MaxTags {
+		c.fault(path, "must have at most "+strconv.Itoa(MaxTags)+" tags, has "+strconv.Itoa(len(n.Members)))
+	}
+	tags := make(map[string]string, len(n.Members))
+	for _, m := range n.Members {
+		at := path + "." + pathElement(m.Name)
+		switch length := utf8.RuneCountInString(m.Name); {
+		case m.Fault != "":
+			c.fault(at, m.Fault)
+		case length == 0:
+			c.fault(at, "a tag's key must not be empty")
+		case length > MaxTagKeyLength:
+			c.fault(at, "a tag's key must be at most "+strconv.Itoa(MaxTagKeyLength)+" characters, has "+strconv.Itoa(length))
+		case strings.HasPrefix(m.Name, "aws:"):
+			c.fault(at, "a tag's key must not begin with aws:, which is AWS's own")
+		case strings.HasPrefix(m.Name, "createkey:"):
+			c.fault(at, "a tag's key must not begin with createkey:, which is this program's own")
+		}
+		tags[m.Name] = c.text(at, m.Value, 0, MaxTagValueLength)
+	}
+	return tags
+}
+
+func (c *checker) usagePlanIDs(path string, n document.Node) []string {
+	var plans []string
+	for at, item := range c.items(path, n) {
+		id := c.text(at, item, 1, MaxDocumentSize)
+		if id != "" && slices.Contains(plans, id) {
+			c.fault(at, "must not repeat an earlier one")
+		}
+		plans = append(plans, id)
+	}
+	if len(plans) > MaxUsagePlans {
+		c.fault(path, "must have at most "+strconv.Itoa(MaxUsagePlans)+" usage plans, has "+strconv.Itoa(len(plans)))
+	}
+	return plans
+}
+
+// items yields the items of a list with their paths.
+func (c *checker) items(path string, n document.Node) func(yield func(string, document.Node) bool) {
+	return func(yield func(string, document.Node) bool) {
+		if !c.is(path, n, document.List) {
+			return
+		}
+		for i, item := range n.Items {
+			if !yield(path+"["+strconv.Itoa(i)+"]", item) {
+				return
+			}
+		}
+	}
+}

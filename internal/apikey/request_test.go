@@ -1,0 +1,135 @@
+package apikey
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"createkey/internal/document"
+)
+
+// object writes a request of cust-1 with one more member.
+func object(t *testing.T, member string, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{"customerId": "cust-1", member: value})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func tagsOf(n int) map[string]string {
+	tags := map[string]string{}
+	for i := range n {
+		tags[fmt.Sprint("tag", i)] = "x"
+	}
+	return tags
+}
+
+// padded returns a document of exactly that many bytes.
+func padded(document string, size int) []byte {
+	return []byte(strings.Replace(document, "PAD", strings.Repeat("x", size-len(document)+len("PAD")), 1))
+}
+
+func TestLimits(t *testing.T) {
+	tests := map[string]struct {
+		document []byte
+		fault    string // empty: accepted
+	}{
+		"name at the limit":          {object(t, "name", strings.Repeat("n", 1024)), ""},
+		"name of other characters":   {object(t, "name", strings.Repeat("😀", 1024)), ""},
+		"name past the limit":        {object(t, "name", strings.Repeat("é", 1025)), "name: must be at most 1024 characters, has 1025"},
+		"description, long":          {object(t, "description", strings.Repeat("d", 60_000)), ""},
+		"customer of any length":     {object(t, "customerId", strings.Repeat("c", 60_000)), ""},
+		"value at the lower limit":   {object(t, "value", strings.Repeat("v", 20)), ""},
+		"value under it":             {object(t, "value", strings.Repeat("v", 19)), "value: must be at least 20 characters, has 19"},
+		"value of one character":     {object(t, "value", "v"), "value: must be at least 20 characters, has 1"},
+		"value at the upper limit":   {object(t, "value", strings.Repeat("é", 128)), ""},
+		"value past it":              {object(t, "value", strings.Repeat("é", 129)), "value: must be at most 128 characters, has 129"},
+		"tags at the limit":          {object(t, "tags", tagsOf(48)), ""},
+		"tags past it":               {object(t, "tags", tagsOf(49)), "tags: must have at most 48 tags, has 49"},
+		"tag's key at the limit":     {object(t, "tags", map[string]string{strings.Repeat("é", 128): ""}), ""},
+		"tag's key past it":          {object(t, "tags", map[string]string{strings.Repeat("k", 129): ""}), "tags." + `"` + strings.Repeat("k", 64) + "…\": a tag's key must be at most 128 characters, has 129"},
+		"tag's value at the limit":   {object(t, "tags", map[string]string{"k": strings.Repeat("é", 256)}), ""},
+		"tag's value past it":        {object(t, "tags", map[string]string{"k": strings.Repeat("v", 257)}), "tags.k: must be at most 256 characters, has 257"},
+		"document at the limit":      {padded(`{"customerId": "cust-1", "description": "PAD"}`, 65536), ""},
+		"document past it":           {padded(`{"customerId": "cust-1", "description": "PAD"}`, 65537), "request: must be at most 65536 bytes, has 65537"},
+		"blanks count":               {append(padded(`{"customerId": "cust-1", "description": "PAD"}`, 65530), "       "...), "request: must be at most 65536 bytes, has 65537"},
+		"YAML document at the limit": {padded("customerId: cust-1\ndescription: PAD\n", 65536), ""},
+		"YAML document past it":      {padded("customerId: cust-1\ndescription: PAD\n", 65537), "request: must be at most 65536 bytes, has 65537"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := parseText(test.document, "")
+			got := reasons(t, err)
+			if test.fault == "" && got != nil || test.fault != "" && !slices.Equal(got, []string{test.fault}) {
+				t.Errorf("faults %q, want %q", got, test.fault)
+			}
+		})
+	}
+}
+
+// The document's 64 KiB come first, so that only a tree made by hand gets there.
+func TestLimitOfDescription(t *testing.T) {
+	for length, want := range map[int][]string{
+		125_000: nil,
+		125_001: {"description: must be at most 125000 characters, has 125001"},
+	} {
+		doc := document.Node{Kind: document.Object, Members: []document.Member{
+			{Name: "customerId", Value: document.Node{Kind: document.String, Text: "cust-1"}},
+			{Name: "description", Value: document.Node{Kind: document.String, Text: strings.Repeat("é", length)}},
+		}}
+		_, _, err := Parse(doc, testPrefix, "")
+		if got := reasons(t, err); !slices.Equal(got, want) {
+			t.Errorf("%d characters: faults %q, want %q", length, got, want)
+		}
+	}
+}
+
+// What Parse makes of the members is seen in part by their digest; the value
+// and the members' own fields are compared here.
+func TestParse(t *testing.T) {
+	const value = "fake-value-0123456789"
+	r, secret, err := parseText([]byte(`{
+		"name": "n", "description": "d", "enabled": true, "generateDistinctId": true,
+		"value": "`+value+`", "stageKeys": [{}, {"restApiId": "a", "stageName": "s"}],
+		"customerId": "c", "tags": {"k": "v"}, "usagePlanIds": ["p2", "p1"]
+	}`), "d-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Name != "n" || r.Description != "d" || !r.Enabled || !r.GenerateDistinctID || r.CustomerID != "c" ||
+		!slices.Equal(r.StageKeys, []StageKey{{"a", "s"}}) || len(r.Tags) != 1 || r.Tags["k"] != "v" ||
+		!slices.Equal(r.UsagePlanIDs, []string{"p2", "p1"}) {
+		t.Errorf("got %+v", r)
+	}
+	if r.Value.Reveal() != value {
+		t.Error("value differs")
+	}
+	if secret != "apikeys/c/n" {
+		t.Errorf("secret %q", secret)
+	}
+
+	empty, _, err := parseText([]byte(`{"tags": {}, "stageKeys": [{}], "usagePlanIds": [], "value": ""}`), "d-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if empty.Tags != nil || empty.StageKeys != nil || empty.UsagePlanIDs != nil || !empty.Value.IsZero() {
+		t.Errorf("empties are not absent: %+v", empty)
+	}
+}
+
+// The log names the customer and the secret of a rejected request, as far as
+// they can be told.
+func TestRejectedRequestIsNamed(t *testing.T) {
+	r, secret, err := parseText([]byte(`{"customerId": "c", "name": "n", "colour": "red"}`), "")
+	if err == nil || r.CustomerID != "c" || r.Name != "n" || secret != "apikeys/c/n" {
+		t.Errorf("customer %q, name %q, secret %q, error %v", r.CustomerID, r.Name, secret, err)
+	}
+	r, secret, err = parseText([]byte(`{"customerId": "c\ud800", "name": "n"}`), "d-1")
+	if err == nil || r.CustomerID != "" || secret != "" {
+		t.Errorf("a customer that is mangled: customer %q, secret %q, error %v", r.CustomerID, secret, err)
+	}
+}

@@ -1,0 +1,48 @@
+package apikey
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Only the files that must send a value, or compare two, may read it.
+func TestRevealIsCalledOnlyWhereItMustBe(t *testing.T) {
+	may := []string{
+		"internal/apikey/value.go",        // Equal
+		"internal/apikey/record.go",       // Encode: the secret's text
+		"internal/provision/provision.go", // CreateSecret, CreateApiKey, PutSecretValue
+		"internal/provision/aws.go",       // is a value quoted by an error of AWS's?
+	}
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+			return fs.SkipDir // .git, .aws-sam
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		file, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		// Without the parenthesis: a method value reads as well as a call.
+		if strings.Contains(string(text), ".Reveal") && !slices.Contains(may, filepath.ToSlash(file)) {
+			t.Errorf("%s reads values", file)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,178 @@
+package document
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// parseYAML reads one YAML document. The library reads the syntax; what a
+// plain scalar means is decided here, by the core schema of YAML 1.2 (section
+// 10.3.2), because the library still takes 1_000 and 0b1 for numbers.
+func parseYAML(text []byte) (n Node, err error) {
+	// A fault of the library's must stay the fault of this one document, and
+	// what it panics with could quote it.
+	defer func() {
+		if recover() != nil {
+			n, err = Node{}, errors.New("is not valid YAML")
+		}
+	}()
+	// The library refuses the directive of the very version that is read here.
+	source := bytes.TrimPrefix(text, []byte("%YAML 1.2"))
+	decoder := yaml.NewDecoder(bytes.NewReader(source))
+	var root, more yaml.Node
+	if err := decoder.Decode(&root); err != nil {
+		if errors.Is(err, io.EOF) {
+			return Node{}, errors.New("is empty")
+		}
+		return Node{}, yamlError(err)
+	}
+	switch err := decoder.Decode(&more); {
+	case err == nil:
+		return Node{}, errors.New("must not hold more than one YAML document")
+	case !errors.Is(err, io.EOF):
+		return Node{}, yamlError(err)
+	}
+	n, err = fromYAML(root.Content[0], 0)
+	if err != nil {
+		return Node{}, err
+	}
+	n.Size = len(text)
+	return n, nil
+}
+
+// yamlError keeps the line and drops the library's words: it quotes the names
+// of unknown anchors, and a value that begins with * looks like one.
+func yamlError(err error) error {
+	var line int
+	if _, scanErr := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); scanErr == nil {
+		return fmt.Errorf("is not valid YAML (near line %d)", line)
+	}
+	return errors.New("is not valid YAML")
+}
+
+func fromYAML(y *yaml.Node, depth int) (Node, error) {
+	if depth > maxDepth {
+		return Node{}, errDepth
+	}
+	n := Node{Fault: yamlFault(y)}
+	switch y.Kind {
+	case yaml.MappingNode:
+		n.Kind = Object
+		seen := map[string]bool{}
+		for i := 0; i+1 < len(y.Content); i += 2 {
+			m, err := yamlMember(y.Content[i], y.Content[i+1], depth+1)
+			if err != nil {
+				return Node{}, err
+			}
+			if m.Fault == "" {
+				if seen[m.Name] {
+					m.Fault = "repeated member"
+				}
+				seen[m.Name] = true
+			}
+			n.Members = append(n.Members, m)
+		}
+	case yaml.SequenceNode:
+		n.Kind = List
+		for _, item := range y.Content {
+			v, err := fromYAML(item, depth+1)
+			if err != nil {
+				return Node{}, err
+			}
+			n.Items = append(n.Items, v)
+		}
+	case yaml.ScalarNode:
+		n.Kind = scalarKind(y)
+		if n.Kind == String {
+			n.Text = y.Value
+		}
+		n.Bool = n.Kind == Bool && strings.EqualFold(y.Value, "true")
+	}
+	return n, nil
+}
+
+func yamlMember(key, value *yaml.Node, depth int) (Member, error) {
+	v, err := fromYAML(value, depth)
+	m := Member{Name: key.Value, Value: v}
+	switch {
+	case key.Style&quoted == 0 && key.Value == "<<":
+		m.Fault = "merge keys are not supported"
+	case key.Kind != yaml.ScalarNode || scalarKind(key) != String:
+		m.Name, m.Fault = "?", "member names must be strings"
+	default:
+		m.Fault = yamlFault(key)
+	}
+	return m, err
+}
+
+// yamlFault names what a node has that JSON has not.
+func yamlFault(y *yaml.Node) string {
+	switch {
+	case y.Kind == yaml.AliasNode:
+		return "must not be an alias"
+	case y.Anchor != "":
+		return "must not have an anchor"
+	case y.Style&yaml.TaggedStyle != 0 && !tagFits(y):
+		return "must not have a tag of its own"
+	}
+	return ""
+}
+
+// tagFits tells whether an explicit tag is one of the core schema's, and says
+// of the node what the schema says of it anyway (or makes a string of it).
+func tagFits(y *yaml.Node) bool {
+	switch y.Kind {
+	case yaml.MappingNode:
+		return y.Tag == "!!map"
+	case yaml.SequenceNode:
+		return y.Tag == "!!seq"
+	}
+	switch scalarKind(y) {
+	case Null:
+		return y.Tag == "!!null"
+	case Bool:
+		return y.Tag == "!!bool"
+	case Number:
+		return y.Tag == "!!int" || y.Tag == "!!float"
+	}
+	return y.Tag == "!!str"
+}
+
+// quoted are the styles of scalars that are strings whatever they hold.
+const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+
+func scalarKind(y *yaml.Node) Kind {
+	if y.Style&quoted != 0 || y.Style&yaml.TaggedStyle != 0 && y.Tag == "!!str" {
+		return String
+	}
+	return resolve(y.Value)
+}
+
+// number is the core schema's integers and floats; compiled when first used,
+// for most requests are JSON and a cold start should not pay for it.
+var number = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+` +
+		`|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?` +
+		`|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$`)
+})
+
+// resolve is the core schema's table for plain scalars.
+func resolve(plain string) Kind {
+	switch {
+	case slices.Contains([]string{"", "~", "null", "Null", "NULL"}, plain):
+		return Null
+	case slices.Contains([]string{"true", "True", "TRUE", "false", "False", "FALSE"}, plain):
+		return Bool
+	case number().MatchString(plain):
+		return Number
+	}
+	return String
+}

@@ -1,0 +1,56 @@
+// Package failure holds the two classes of failure that a sender has to tell
+// apart: a message that must change, and one that need only come again.
+//
+// The type names are part of the program's interface: AWS Lambda answers a
+// failed direct invocation with the Go type's name as errorType
+// (https://docs.aws.amazon.com/lambda/latest/dg/golang-exceptions.html).
+//
+// Neither class wraps another error. Their text reaches logs, answers and
+// events, and an error of the SDK's can quote what a service answered, an API
+// key's value included; only text that was made for a reader goes in.
+package failure
+
+import (
+	"fmt"
+	"strings"
+)
+
+// RejectedError says that the message must change before it can succeed. The
+// decoder, the validator and the provisioner return it; delivering the same
+// message again gives the same answer until somebody acts.
+type RejectedError struct {
+	// Reasons has one sentence per fault, never empty, each opening with the
+	// path of the member at fault: "stageKeys[0].stageName: must not be empty".
+	Reasons []string
+}
+
+// Reject returns a RejectedError with one reason.
+func Reject(format string, args ...any) *RejectedError {
+	return &RejectedError{Reasons: []string{fmt.Sprintf(format, args...)}}
+}
+
+func (e *RejectedError) Error() string { return strings.Join(e.Reasons, "; ") }
+
+// RetryableError says that delivering the same message again can succeed: it
+// stands for everything that is not known to be the message's own fault.
+type RetryableError struct {
+	// Reason is what went wrong, and with which call.
+	Reason string
+	// Code is empty, or one of the Code constants, on which alarms hang.
+	Code string
+}
+
+// The codes on which alarms hang.
+const (
+	// CodeQuota: API Gateway refused another key (LimitExceededException).
+	CodeQuota = "quota"
+	// CodeUnfinished: a key was made, and its record could not be finished.
+	CodeUnfinished = "unfinished"
+)
+
+// Retry returns a RetryableError without a code.
+func Retry(format string, args ...any) *RetryableError {
+	return &RetryableError{Reason: fmt.Sprintf(format, args...)}
+}
+
+func (e *RetryableError) Error() string { return e.Reason }
