@@ -1,0 +1,70 @@
+// Package events holds one sample for each payload form, with what is to become
+// of it. The local runner plays them, the tests and SAM use the same files.
+package events
+
+import (
+	"embed"
+	"encoding/json"
+)
+
+//go:embed *.json *.yaml
+var files embed.FS
+
+// UsagePlanID is the usage plan that a sample names. It has to exist where the
+// samples are played.
+const UsagePlanID = "gold01"
+
+// Sample is one file and what the function makes of it where nothing was made
+// before.
+type Sample struct {
+	File string
+	// Outcomes are those of its messages, in order: created, rejected, retried.
+	Outcomes []string
+	// Body says that the file is the body of an SQS message rather than a
+	// payload: Lambda's own payloads are always JSON.
+	Body bool
+}
+
+// Samples are the samples in the order in which they are best read.
+var Samples = []Sample{
+	{File: "direct.json", Outcomes: []string{"created"}},
+	{File: "direct-skeleton.json", Outcomes: []string{"created"}},
+	{File: "skeleton.yaml", Outcomes: []string{"created"}, Body: true},
+	{File: "sqs.json", Outcomes: []string{"created"}},
+	{File: "sqs-usage-plan.json", Outcomes: []string{"created"}},
+	{File: "sqs-yaml.json", Outcomes: []string{"created"}},
+	{File: "sqs-batch-one-bad.json", Outcomes: []string{"created", "rejected", "created"}},
+	{File: "sqs-fifo.json", Outcomes: []string{"created", "rejected", "retried", "created"}},
+	{File: "eventbridge.json", Outcomes: []string{"created"}},
+	{File: "eventbridge-to-sqs.json", Outcomes: []string{"created"}},
+	{File: "eventbridge-to-sqs-unnamed.json", Outcomes: []string{"created"}},
+	{File: "sns.json", Outcomes: []string{"created"}},
+	{File: "sns-to-sqs.json", Outcomes: []string{"created"}},
+	{File: "pipes.json", Outcomes: []string{"created", "created"}},
+}
+
+// Payload returns what the function is invoked with.
+func (s Sample) Payload() []byte {
+	text, err := files.ReadFile(s.File)
+	if err != nil {
+		panic(err) // the list above names a file that was not embedded
+	}
+	if s.Body {
+		return QueueMessage(s.File, text)
+	}
+	return text
+}
+
+// QueueMessage returns an SQS batch of one message with that body.
+func QueueMessage(messageID string, body []byte) []byte {
+	type record struct {
+		MessageID   string `json:"messageId"`
+		Body        string `json:"body"`
+		EventSource string `json:"eventSource"`
+	}
+	payload, err := json.Marshal(map[string][]record{"Records": {{messageID, string(body), "aws:sqs"}}})
+	if err != nil {
+		panic(err) // strings can always be marshalled
+	}
+	return payload
+}
