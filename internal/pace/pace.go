@@ -1,0 +1,101 @@
+// Package pace keeps one environment of the function inside its share of API
+// Gateway's quotas, which are the account's, cannot be raised, and answer an
+// excess with an error that costs a message one of its receives: 5 CreateApiKey
+// a second, and 10 control-plane calls a second altogether
+// (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html).
+//
+// It guarantees that CreateApiKey is sent no faster than the rate, that over time
+// all API Gateway calls together are sent no faster than twice the rate, and that
+// every attempt of the SDK's retries counts. Both are token buckets with a burst of
+// one: the quota belongs to the whole account, and a burst would be somebody
+// else's throttle.
+package pace
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+	"golang.org/x/time/rate"
+)
+
+// ErrNoTime is what a call fails with, unsent, when its turn would come too
+// near the context's deadline. Nothing has happened at AWS.
+var ErrNoTime = errors.New("too little time is left to wait for a turn")
+
+// finishing is the time that a call must leave behind it for the calls that
+// follow, so that a key is not made which then cannot be recorded: a second, or
+// a quarter of what is left where that is less.
+const finishing = time.Second
+
+// Pacer holds the two token buckets of an environment. Use New.
+type Pacer struct {
+	create       *rate.Limiter
+	controlPlane *rate.Limiter
+	admitted     atomic.Int64
+}
+
+// New returns a pacer for so many keys a second.
+func New(keysPerSecond float64) *Pacer {
+	return &Pacer{
+		create:       rate.NewLimiter(rate.Limit(keysPerSecond), 1),
+		controlPlane: rate.NewLimiter(rate.Limit(2*keysPerSecond), 1),
+	}
+}
+
+// Admit tells whether a message can be started: whether its CreateApiKey, behind
+// those of the messages in flight, would still leave a second before the
+// context's deadline. The caller calls done when an admitted message has ended.
+func (p *Pacer) Admit(ctx context.Context) (done func(), ok bool) {
+	ahead := float64(p.admitted.Add(1) - 1)
+	done = func() { p.admitted.Add(-1) }
+	deadline, limited := ctx.Deadline()
+	ahead += 1 - max(0, p.create.Tokens()) // what has ended may have been sent just now
+	turn := ahead/float64(p.create.Limit()) + finishing.Seconds()
+	if limited && turn > time.Until(deadline).Seconds() {
+		done()
+		return nil, false
+	}
+	return done, true
+}
+
+// Apply makes an API Gateway client's stack wait for its turn. It sits behind
+// the SDK's retry middleware, so that each attempt takes a token of its own:
+// use it as one of the client's APIOptions.
+func (p *Pacer) Apply(stack *middleware.Stack) error {
+	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Pace", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		if err := p.wait(ctx, awsmiddleware.GetOperationName(ctx)); err != nil {
+			return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+		}
+		return next.HandleFinalize(ctx, in)
+	}), "Retry", middleware.After)
+}
+
+func (p *Pacer) wait(ctx context.Context, operation string) error {
+	turn := ctx // or less: a turn must leave time behind it
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		turn, cancel = context.WithDeadline(ctx, deadline.Add(-min(finishing, time.Until(deadline)/4)))
+		defer cancel()
+	}
+	// CreateApiKey's own bucket comes last. Before the other one, calls could
+	// pile up between the two and be sent closer together than its quota
+	// allows; the control plane's has a burst to spare (40).
+	err := p.controlPlane.Wait(turn)
+	if err == nil && operation == "CreateApiKey" {
+		err = p.create.Wait(turn)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return &aws.RequestCanceledError{Err: ctx.Err()}
+	}
+	return ErrNoTime
+}

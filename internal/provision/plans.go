@@ -1,0 +1,110 @@
+package provision
+
+import (
+	"context"
+	"strconv"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"golang.org/x/sync/singleflight"
+
+	"createkey/internal/apikey"
+	"createkey/internal/failure"
+)
+
+// planCache remembers which API stages a usage plan covers, for the life of the
+// environment: one GetUsagePlan for a plan, however many messages name it. What
+// was not found is asked for again, for somebody may be making it.
+type planCache struct {
+	keys    keysAPI
+	asking  singleflight.Group
+	covered sync.Map // plan id -> []string, the stages as apiId/stage
+}
+
+func (c *planCache) stages(ctx context.Context, id string) ([]string, error) {
+	if stages, ok := c.covered.Load(id); ok {
+		return stages.([]string), nil
+	}
+	stages, err, _ := c.asking.Do(id, func() (any, error) {
+		plan, err := c.keys.GetUsagePlan(ctx, &apigateway.GetUsagePlanInput{UsagePlanId: &id})
+		if err != nil {
+			return nil, err
+		}
+		stages := []string{}
+		for _, s := range plan.ApiStages {
+			stages = append(stages, aws.ToString(s.ApiId)+"/"+aws.ToString(s.Stage))
+		}
+		c.covered.Store(id, stages)
+		return stages, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return stages.([]string), nil
+}
+
+// checkPlans finds out, before anything is made, that every plan exists and
+// that no two of them cover the same API stage: a key belongs to at most one
+// plan per stage
+// (https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-usage-plans.html).
+func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []string) error {
+	coveredBy := map[string]int{}
+	var reasons []string
+	for i, id := range plans {
+		path := "usagePlanIds[" + strconv.Itoa(i) + "]"
+		stages, err := p.plans.stages(ctx, id)
+		switch {
+		case errorCode(err) == codeNotFound && len(r.UsagePlanIDs) == 0:
+			return failure.Retry("GetUsagePlan: the deployment's default usage plan %s does not exist", id)
+		case errorCode(err) == codeNotFound:
+			reasons = append(reasons, path+": no such usage plan")
+		case err != nil:
+			return retryable("GetUsagePlan", err)
+		}
+		for _, stage := range stages {
+			if other, taken := coveredBy[stage]; taken {
+				reasons = append(reasons, path+": covers API stage "+stage+", as usagePlanIds["+strconv.Itoa(other)+"] does: "+
+					"a key belongs to one usage plan per stage")
+				break
+			}
+			coveredBy[stage] = i
+		}
+	}
+	if reasons != nil {
+		return &failure.RejectedError{Reasons: reasons}
+	}
+	return nil
+}
+
+// attachPlans is step 3. A key that a plan has already is done.
+func (j *job) attachPlans(ctx context.Context) error {
+	for _, id := range j.plans {
+		if err := j.attachPlan(ctx, id); err != nil {
+			// NotFound too: the plan was there a moment ago, so it may be lag.
+			return j.unfinished(retryable("CreateUsagePlanKey ("+id+")", err, j.record.Value))
+		}
+	}
+	return nil
+}
+
+func (j *job) attachPlan(ctx context.Context, id string) error {
+	in := &apigateway.CreateUsagePlanKeyInput{UsagePlanId: &id, KeyId: &j.result.Key.ID, KeyType: aws.String("API_KEY")}
+	// The answer holds the key's value: it is not even named.
+	_, err := j.keys.CreateUsagePlanKey(ctx, in)
+	if errorCode(err) != codeConflict {
+		return err
+	}
+	// What AWS answers to a repeated pair is not documented: ask.
+	if _, err := j.keys.GetUsagePlanKey(ctx, &apigateway.GetUsagePlanKeyInput{UsagePlanId: in.UsagePlanId, KeyId: in.KeyId}); err == nil {
+		return nil
+	}
+	// AWS also answers Conflict where keys are attached close to each other, and
+	// asks to try again
+	// (https://github.com/serverless/serverless/issues/12065).
+	_, err = j.keys.CreateUsagePlanKey(ctx, in, func(o *apigateway.Options) {
+		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeConflict)
+	})
+	return err
+}

@@ -1,0 +1,155 @@
+package provision_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"createkey/internal/apikey"
+	"createkey/internal/awslocal"
+)
+
+// addPlans adds usage plans, of which prod and prod-too cover the same API stage.
+func addPlans(w *world) {
+	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "plan1"})
+	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "plan2"})
+	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "prod", APIStages: []awslocal.APIStage{{APIID: "api1", Stage: "test"}, {APIID: "api1", Stage: "prod"}}})
+	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "prod-too", APIStages: []awslocal.APIStage{{APIID: "api2", Stage: "prod"}, {APIID: "api1", Stage: "prod"}}})
+}
+
+func TestPlansCostOneCallEachAndOneCheckInAnEnvironmentsLife(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		first := request(withPlans("plan2", "plan1"))
+		w.wantOutcome(w.provision(first), "created")
+		w.wantCalls("GetUsagePlan GetUsagePlan CreateSecret CreateApiKey CreateUsagePlanKey CreateUsagePlanKey PutSecretValue")
+
+		w.forgetCalls()
+		second := request(withPlans("plan1"), func(r *apikey.Request) { r.Name = "second" })
+		w.wantOutcome(w.provision(second), "created")
+		w.wantCalls("CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue")
+		w.wantComplete(second, "plan1")
+	})
+}
+
+func TestDefaultPlanIsForRequestsThatNameNone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		w.p.DefaultPlan = "plan1"
+		w.finished(request())
+		w.wantComplete(request(), "plan1")
+		named := request(withPlans("plan2"), func(r *apikey.Request) { r.Name = "second" })
+		w.finished(named)
+		w.wantComplete(named, "plan2")
+	})
+}
+
+func TestConcurrentFirstUsesOfAPlanShareOneCheck(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		w.on(before, "GetUsagePlan", always, func() error { wait(time.Second); return nil })
+		var all sync.WaitGroup
+		for i := range 5 {
+			all.Go(func() {
+				r := request(withPlans("plan1"), func(r *apikey.Request) { r.Name = fmt.Sprint(i) })
+				w.wantOutcome(w.provision(r), "created")
+			})
+		}
+		all.Wait()
+		checks := 0
+		for _, c := range w.aws.Calls() {
+			if c.Operation == "GetUsagePlan" {
+				checks++
+			}
+		}
+		if checks != 1 {
+			w.Errorf("%d GetUsagePlan, want 1 for all", checks)
+		}
+	})
+}
+
+func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
+	run(t, []scenario{{
+		name:    "missing ones, all named",
+		given:   addPlans,
+		request: request(withPlans("plan1", "plan-1", "plan-2")),
+		want:    "rejected: usagePlanIds[1]: no such usage plan; usagePlanIds[2]: no such usage plan",
+		calls:   "GetUsagePlan GetUsagePlan GetUsagePlan GetSecretValue", leaves: "no key, no secret",
+	}, {
+		name:    "two that cover the same API stage",
+		given:   addPlans,
+		request: request(withPlans("prod", "plan1", "prod-too")),
+		want:    "rejected: usagePlanIds[2]: covers API stage api1/prod, as usagePlanIds[0] does",
+		calls:   "GetUsagePlan GetUsagePlan GetUsagePlan GetSecretValue", leaves: "no key, no secret",
+	}, {
+		name: "also while a pending record waits for the corrected request",
+		given: func(w *world) {
+			w.interrupted(after, "CreateSecret", request())
+		},
+		request: request(withPlans("plan-1")), want: "rejected: usagePlanIds[0]: no such usage plan",
+		calls: "GetUsagePlan GetSecretValue", leaves: "no key, pending",
+	}, {
+		name:    "a missing default is the deployment's fault: retried",
+		given:   func(w *world) { w.p.DefaultPlan = "plan-1" },
+		request: request(), want: "retried: GetUsagePlan: the deployment's default usage plan plan-1 does not exist",
+		calls: "GetUsagePlan GetSecretValue", leaves: "no key, no secret",
+	}})
+}
+
+func TestPlanThatIsMadeLaterIsFound(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := request(withPlans("plan1"))
+		for range 2 { // what is missing is asked for again
+			w.wantOutcome(w.provision(r), "rejected: no such usage plan")
+			if got := w.state(r); got != "no key, no secret" {
+				w.Errorf("leaves %q, want nothing made", got)
+			}
+		}
+		addPlans(w)
+		w.wantOutcome(w.provision(r), "created")
+		w.wantComplete(r, "plan1")
+	})
+}
+
+func TestPlanKey(t *testing.T) {
+	attached := request(withPlans("plan1"))
+	const made = "GetUsagePlan CreateSecret CreateApiKey CreateUsagePlanKey"
+	const found = "CreateSecret GetSecretValue CreateApiKey GetApiKeys GetApiKey CreateUsagePlanKey"
+	gone := &awslocal.Error{Status: http.StatusNotFound, Code: "NotFoundException", Message: "Invalid Usage Plan ID specified"}
+	tests := []struct {
+		name  string
+		given func(w *world)
+		want  string
+		calls string
+	}{
+		{"attached already counts as done",
+			func(w *world) { w.interrupted(after, "CreateUsagePlanKey", attached) },
+			"created", found + " GetUsagePlanKey PutSecretValue"},
+		{"a Conflict with a change close by passes",
+			func(w *world) { w.fail(before, "CreateUsagePlanKey", 2, awslocal.ConcurrentModification) },
+			"created", made + " GetUsagePlanKey CreateUsagePlanKey CreateUsagePlanKey PutSecretValue"},
+		{"a Conflict that does not pass is retried",
+			func(w *world) { w.fail(before, "CreateUsagePlanKey", 4, awslocal.ConcurrentModification) },
+			"retried (unfinished): CreateUsagePlanKey (plan1): ConflictException",
+			made + " GetUsagePlanKey CreateUsagePlanKey CreateUsagePlanKey CreateUsagePlanKey"},
+		{"NotFound after all may be lag",
+			func(w *world) { w.fail(before, "CreateUsagePlanKey", 1, gone) },
+			"retried (unfinished): CreateUsagePlanKey (plan1): NotFoundException", made},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				addPlans(w)
+				test.given(w)
+				w.wantOutcome(w.provision(attached), test.want)
+				w.wantCalls(test.calls)
+				if test.want != "created" {
+					w.wantOutcome(w.provision(attached), "created") // the next delivery
+				}
+				w.wantComplete(attached, "plan1")
+			})
+		})
+	}
+}

@@ -1,0 +1,415 @@
+// Package provision makes an API key exactly once, and records it.
+//
+// For every request that it is given, however often and however concurrently,
+// and wherever it is stopped, it guarantees:
+//
+//  1. at most one API key exists;
+//  2. Secrets Manager has accepted the value before the key that bears it can exist;
+//  3. once called often enough to run to its end, exactly one key exists and the
+//     secret describes it completely;
+//  4. a finished record is never overwritten; its key is never enabled, changed
+//     or made again.
+//
+// The secret is a write-ahead record: it is written before the key, under a
+// name that only this request has, with the value that the key will bear. The
+// uniqueness of the secret's name is the lock, and the uniqueness of the key's
+// value, which API Gateway enforces, makes the second step unrepeatable. There
+// is no table, no lock service and nothing to clean up. docs/exactly-once.md
+// argues each promise.
+package provision
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"createkey/internal/apikey"
+	"createkey/internal/failure"
+)
+
+type keysAPI interface {
+	CreateApiKey(context.Context, *apigateway.CreateApiKeyInput, ...func(*apigateway.Options)) (*apigateway.CreateApiKeyOutput, error)
+	GetApiKey(context.Context, *apigateway.GetApiKeyInput, ...func(*apigateway.Options)) (*apigateway.GetApiKeyOutput, error)
+	GetApiKeys(context.Context, *apigateway.GetApiKeysInput, ...func(*apigateway.Options)) (*apigateway.GetApiKeysOutput, error)
+	CreateUsagePlanKey(context.Context, *apigateway.CreateUsagePlanKeyInput, ...func(*apigateway.Options)) (*apigateway.CreateUsagePlanKeyOutput, error)
+	GetUsagePlanKey(context.Context, *apigateway.GetUsagePlanKeyInput, ...func(*apigateway.Options)) (*apigateway.GetUsagePlanKeyOutput, error)
+	GetUsagePlan(context.Context, *apigateway.GetUsagePlanInput, ...func(*apigateway.Options)) (*apigateway.GetUsagePlanOutput, error)
+}
+
+type secretsAPI interface {
+	CreateSecret(context.Context, *secretsmanager.CreateSecretInput, ...func(*secretsmanager.Options)) (*secretsmanager.CreateSecretOutput, error)
+	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+	PutSecretValue(context.Context, *secretsmanager.PutSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error)
+}
+
+// visibleWithin is how long a key may stay unseen after it was made before its
+// absence means that somebody deleted it.
+const visibleWithin = 5 * time.Minute
+
+// Provisioner provisions keys in one account and Region. Use New.
+type Provisioner struct {
+	keys    keysAPI
+	secrets secretsAPI
+	plans   planCache
+
+	// DefaultPlan is the usage plan of a request that names none; empty: none.
+	DefaultPlan string
+	// KMSKeyID encrypts the secrets; empty: the AWS managed key aws/secretsmanager.
+	KMSKeyID string
+	// Random is where values are drawn from: crypto/rand, outside of tests.
+	Random io.Reader
+}
+
+// New returns a Provisioner over clients that are ready to call.
+func New(keys keysAPI, secrets secretsAPI) *Provisioner {
+	return &Provisioner{keys: keys, secrets: secrets, plans: planCache{keys: keys}, Random: apikey.Random}
+}
+
+// Status tells which delivery finished the record.
+type Status string
+
+// The statuses of a key that is ready.
+const (
+	Created  Status = "created"  // this delivery finished the record
+	Existing Status = "existing" // an earlier or a concurrent one did
+)
+
+// Result tells what exists. Beside an error it holds what is known so far.
+type Result struct {
+	Status    Status
+	Key       apikey.Key
+	SecretARN string
+}
+
+// Provision sees to it that the key of a request exists and is recorded in the
+// secret of that name. It returns a *failure.RejectedError or a
+// *failure.RetryableError, and may be called again after either.
+func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
+	plans := r.UsagePlanIDs
+	if len(plans) == 0 && p.DefaultPlan != "" {
+		plans = []string{p.DefaultPlan}
+	}
+	j := job{Provisioner: p, request: r, plans: plans, secretName: secretName}
+	if size := r.RecordSize(secretName, plans); size > apikey.MaxRecordSize {
+		return Result{}, failure.Reject("request: its record would take up to %d bytes, and a secret holds %d: "+
+			"shorten description or tags", size, apikey.MaxRecordSize)
+	}
+	if err := p.checkPlans(ctx, r, plans); err != nil {
+		return j.unlessFinished(ctx, err)
+	}
+	if err := j.writeAhead(ctx); err != nil {
+		return j.result, err
+	}
+	if j.record.Finished() {
+		return j.repeat(ctx)
+	}
+	if err := j.makeKey(ctx); err != nil {
+		return j.result, err
+	}
+	// From here on the key exists and this request owns it.
+	err := j.attachPlans(ctx)
+	if err == nil {
+		err = j.finish(ctx)
+	}
+	return j.result, err
+}
+
+// job is the provisioning of one request in one delivery.
+type job struct {
+	*Provisioner
+	request    apikey.Request
+	plans      []string
+	secretName string
+
+	record apikey.Record // as the secret holds it, or will
+	drawn  bool          // this delivery drew the record's value: nobody else ever had it
+	result Result
+}
+
+// writeAhead is step 1: it creates the secret with the pending record, or reads
+// the record that is there, whose value is final.
+func (j *job) writeAhead(ctx context.Context) error {
+	value := j.request.Value
+	if value.IsZero() {
+		var err error
+		if value, err = apikey.GenerateValue(j.Random); err != nil {
+			return failure.Retry("generating a value: no random bytes")
+		}
+	}
+	pending := apikey.Record{Value: value}
+	// The SDK adds a random ClientRequestToken: its own retry after a lost
+	// answer succeeds, while any other delivery is told that the secret exists.
+	in := &secretsmanager.CreateSecretInput{Name: &j.secretName, SecretString: aws.String(pending.Encode().Reveal())}
+	if j.KMSKeyID != "" {
+		in.KmsKeyId = &j.KMSKeyID
+	}
+	out, err := j.secrets.CreateSecret(ctx, in)
+	switch errorCode(err) {
+	case noError:
+		j.record, j.drawn = pending, j.request.Value.IsZero()
+		j.result.SecretARN = aws.ToString(out.ARN)
+		return nil
+	case codeResourceExists:
+		if err := j.readRecord(ctx); err != nil {
+			return err
+		}
+	case codeInvalidRequest:
+		return j.scheduledForDeletion()
+	default:
+		return retryable("CreateSecret", err, value)
+	}
+	if !j.record.Finished() && !value.Equal(j.record.Value) && !j.request.Value.IsZero() {
+		return failure.Reject("value: differs from the one in secret %s, which is final: "+
+			"to use another, delete the secret without a recovery window first", j.secretName)
+	}
+	return nil
+}
+
+// readRecord reads a secret that is known to exist. Secrets Manager is
+// eventually consistent, so that "not found" only means "not yet".
+func (j *job) readRecord(ctx context.Context) error {
+	return j.getRecord(ctx, func(o *secretsmanager.Options) {
+		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeResourceNotFound)
+	})
+}
+
+func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Options)) error {
+	out, err := j.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &j.secretName}, options...)
+	switch errorCode(err) {
+	case noError:
+	case codeInvalidRequest:
+		return j.scheduledForDeletion()
+	default:
+		return retryable("GetSecretValue", err, j.record.Value)
+	}
+	record, err := apikey.ParseRecord(aws.ToString(out.SecretString))
+	switch {
+	case errors.Is(err, apikey.ErrNewer):
+		return failure.Retry("secret %s: %s", j.secretName, err)
+	case err != nil:
+		return failure.Reject("request: secret %s, which belongs to this customerId and name, exists already and was not made by createkey", j.secretName)
+	}
+	j.record = record
+	j.result.SecretARN = aws.ToString(out.ARN)
+	return nil
+}
+
+func (j *job) scheduledForDeletion() error {
+	return failure.Reject("request: secret %s is scheduled for deletion: "+
+		"restore it, or delete it without a recovery window", j.secretName)
+}
+
+// unlessFinished answers a request whose plans have a fault: a finished one is
+// a repeat all the same, and for any other nothing is made.
+func (j *job) unlessFinished(ctx context.Context, fault error) (Result, error) {
+	if err := j.getRecord(ctx); err != nil || !j.record.Finished() {
+		return Result{}, fault
+	}
+	return j.repeat(ctx)
+}
+
+// repeat answers a request whose record is finished. It changes nothing.
+func (j *job) repeat(ctx context.Context) (Result, error) {
+	recorded := j.record.Key
+	j.result.Key = recorded
+	key, err := j.getKey(ctx, recorded.ID)
+	switch errorCode(err) {
+	case noError:
+	case codeNotFound:
+		if time.Since(recorded.CreatedDate) < visibleWithin {
+			return j.result, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet", recorded.ID)
+		}
+		return j.result, failure.Reject("request: key %s was revoked: it is gone from API Gateway, and secret %s records it; "+
+			"to issue a new key, delete the secret without a recovery window", recorded.ID, j.secretName)
+	default:
+		return j.result, retryable("GetApiKey", err, j.record.Value)
+	}
+	digest := key.Tags[apikey.TagRequest]
+	if digest == "" { // somebody took the tags off the key; the record has them still
+		digest = recorded.Tags[apikey.TagRequest]
+	}
+	var differences []string
+	if digest != j.request.Digest() {
+		differences = j.request.Differences(recorded, j.plans)
+	}
+	if !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value) {
+		differences = append(differences, "value")
+	} else if digest == j.request.Digest() {
+		j.result.Status = Existing
+		return j.result, nil
+	}
+	return j.result, j.contradiction(differences)
+}
+
+// contradiction rejects a request whose identity has a key with other content.
+func (j *job) contradiction(members []string) error {
+	in := "a member that its description does not tell"
+	if len(members) > 0 {
+		in = strings.Join(members, ", ")
+	}
+	return failure.Reject("request: key %s exists already for this customerId and name, and differs in %s", j.result.Key.ID, in)
+}
+
+// makeKey is step 2: it creates the key with the record's value, or finds the
+// one that an earlier delivery created.
+func (j *job) makeKey(ctx context.Context) error {
+	r := j.request
+	in := &apigateway.CreateApiKeyInput{
+		Value:              aws.String(j.record.Value.Reveal()),
+		Name:               optional(r.Name),
+		Description:        optional(r.Description),
+		CustomerId:         optional(r.CustomerID),
+		Enabled:            r.Enabled,
+		GenerateDistinctId: r.GenerateDistinctID,
+		Tags:               r.AllTags(j.secretName),
+		StageKeys:          stageKeys(r.StageKeys),
+	}
+	out, err := j.keys.CreateApiKey(ctx, in)
+	switch code := errorCode(err); {
+	case code == noError:
+		j.result.Key = keyFrom(apigateway.GetApiKeyOutput(*out))
+		return nil
+	case code == codeConflict:
+		return j.findKey(ctx)
+	case code == codeBadRequest, code == codeNotFound && len(r.StageKeys) > 0:
+		// Nothing but the stages can be missing: the call names nothing else.
+		reason := "request: API Gateway refused it: " + describe(err, j.record.Value)
+		if !j.drawn {
+			reason += "; where it is the value that was refused, delete secret " + j.secretName +
+				" without a recovery window before sending another"
+		}
+		return failure.Reject("%s", reason)
+	case code == codeLimitExceeded:
+		// The type alone cannot tell the quota of 10,000 keys from a rate limit.
+		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + describe(err, j.record.Value)}
+	default:
+		return retryable("CreateApiKey", err, j.record.Value)
+	}
+}
+
+// findKey follows a Conflict, which proves nothing by itself: API Gateway also
+// answers it for concurrent changes. Only a key that bears our value and our
+// tags is ours.
+func (j *job) findKey(ctx context.Context) error {
+	id, err := j.findID(ctx)
+	if err != nil {
+		return retryable("GetApiKeys", err, j.record.Value)
+	}
+	if id == "" {
+		return failure.Retry("CreateApiKey: ConflictException, and no key with this value can be seen yet")
+	}
+	key, err := j.getKey(ctx, id)
+	if err != nil {
+		return retryable("GetApiKey", err, j.record.Value)
+	}
+	if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {
+		return failure.Reject("value: key %s, which this request did not make, has the same value already", id)
+	}
+	j.result.Key = key
+	if key.Tags[apikey.TagRequest] != j.request.Digest() {
+		// Which plans the key is to have is not known before its record is finished.
+		return j.contradiction(j.request.Differences(key, nil))
+	}
+	return nil
+}
+
+// findID returns the id of the key that bears the record's value, or nothing.
+// A value that the program drew is borne by a key of the request's name or by
+// none, and the name spares reading all of 10,000 keys. The pending record does
+// not tell who drew its value, though: a sender may have given it in an earlier
+// message, and then a key of any name can bear it.
+func (j *job) findID(ctx context.Context) (string, error) {
+	if j.request.Value.IsZero() && j.request.Name != "" {
+		id, err := j.findAmong(ctx, &j.request.Name)
+		if id != "" || err != nil || j.drawn {
+			return id, err
+		}
+	}
+	return j.findAmong(ctx, nil)
+}
+
+// findAmong looks through the keys whose names begin with a prefix, or through
+// all. No filter knows values, and the documented one by customer is unproven,
+// so nothing rests on it.
+func (j *job) findAmong(ctx context.Context, namePrefix *string) (string, error) {
+	const mostPerPage = 500
+	pages := apigateway.NewGetApiKeysPaginator(j.keys, &apigateway.GetApiKeysInput{
+		IncludeValues: aws.Bool(true), Limit: aws.Int32(mostPerPage), NameQuery: namePrefix,
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", err
+		}
+		for _, item := range page.Items {
+			if apikey.NewValue(aws.ToString(item.Value)).Equal(j.record.Value) {
+				return aws.ToString(item.Id), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
+	out, err := j.keys.GetApiKey(ctx, &apigateway.GetApiKeyInput{ApiKey: &id})
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	return keyFrom(*out), nil
+}
+
+// finish is step 4: it puts the finished record, once in the secret's life.
+func (j *job) finish(ctx context.Context) error {
+	j.result.Key.UsagePlanIDs = append([]string{}, j.plans...)
+	j.record.Key = j.result.Key
+	_, err := j.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+		// The full ARN, so that a secret which was deleted and made anew under
+		// the same name does not get the record of its predecessor's key.
+		SecretId:           &j.result.SecretARN,
+		ClientRequestToken: aws.String(apikey.FinishedToken(j.secretName)),
+		SecretString:       aws.String(j.record.Encode().Reveal()),
+	})
+	switch errorCode(err) {
+	case noError:
+		j.result.Status = Created
+		return nil
+	case codeResourceExists:
+		return j.finishedByAnother(ctx)
+	default:
+		return j.unfinished(retryable("PutSecretValue", err, j.record.Value))
+	}
+}
+
+// finishedByAnother follows a refusal of the finished record: it was put
+// already, and names our key unless an operator deleted that one in between.
+// As long as that is not known, the key just made may be a stray, and nobody
+// tells of it later: the next delivery reads the record and never looks for it.
+func (j *job) finishedByAnother(ctx context.Context) error {
+	made := j.result.Key
+	if err := j.readRecord(ctx); err != nil {
+		return j.unfinished(failure.Retry("the record was finished by another delivery, and cannot be compared with key %s: %s", made.ID, err))
+	}
+	switch recorded := j.record.Key; recorded.ID {
+	case made.ID:
+		j.result.Status, j.result.Key = Existing, recorded
+		return nil
+	case "":
+		return j.unfinished(failure.Retry("GetSecretValue: the finished record of key %s cannot be seen yet", made.ID))
+	default:
+		return j.unfinished(failure.Retry("key %s is a stray: secret %s records key %s, which was deleted while this message was in flight; "+
+			"delete the stray", made.ID, j.secretName, recorded.ID))
+	}
+}
+
+// unfinished marks a failure that leaves a key without its record.
+func (j *job) unfinished(err *failure.RetryableError) error {
+	err.Code = failure.CodeUnfinished
+	return err
+}

@@ -1,0 +1,717 @@
+package provision_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"createkey/internal/apikey"
+	"createkey/internal/awslocal"
+)
+
+// The calls of the two shortest ways through.
+const (
+	newKeyCalls = "CreateSecret CreateApiKey PutSecretValue"
+	repeatCalls = "CreateSecret GetSecretValue GetApiKey"
+)
+
+// A scenario is one branch of the algorithm: one delivery, in a given state.
+type scenario struct {
+	name    string
+	given   func(w *world)
+	request apikey.Request
+	want    string // the outcome, and a part of its reason
+	calls   string // exactly these
+	leaves  string // the state of the request's key and secret
+}
+
+func run(t *testing.T, scenarios []scenario) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				if s.given != nil {
+					s.given(w)
+				}
+				wasFinished := strings.HasSuffix(w.state(s.request), ", finished")
+				was := w.all()
+				w.wantOutcome(w.provision(s.request), s.want)
+				w.wantCalls(s.calls)
+				if got := w.state(s.request); got != s.leaves {
+					w.Errorf("leaves %q, want %q", got, s.leaves)
+				}
+				if s.want == "created" {
+					w.wantComplete(s.request)
+				}
+				if wasFinished && !reflect.DeepEqual(w.all(), was) {
+					w.Error("promise 4 (a finished record and its key are never changed): something was")
+				}
+			})
+		})
+	}
+}
+
+func TestNewKey(t *testing.T) {
+	run(t, []scenario{{
+		name:    "costs three calls, and the secret comes first",
+		request: request(), want: "created", calls: newKeyCalls, leaves: "1 key, finished",
+	}, {
+		name:    "bears the value that the sender gives",
+		request: request(withValue(explicit)), want: "created", calls: newKeyCalls, leaves: "1 key, finished",
+	}, {
+		name: "has every member that the sender writes",
+		request: request(withDescription("what <it> is for"), func(r *apikey.Request) {
+			r.GenerateDistinctID = true
+			r.StageKeys = []apikey.StageKey{{RestAPIID: "api1", StageName: "prod"}, {RestAPIID: "api2", StageName: "test"}}
+			r.Tags = map[string]string{"team": "platform", "cost": ""}
+		}),
+		want: "created", calls: newKeyCalls, leaves: "1 key, finished",
+	}, {
+		name:    "needs neither a name nor a switch",
+		request: apikey.Request{CustomerID: "acme"}, want: "created", calls: newKeyCalls, leaves: "1 key, finished",
+	}, {
+		name: "of another identity is not in the way",
+		given: func(w *world) {
+			w.finished(request(func(r *apikey.Request) { r.CustomerID = "other" }))
+			w.finished(request(func(r *apikey.Request) { r.Name = "Dev" }))
+		},
+		request: request(), want: "created", calls: newKeyCalls, leaves: "1 key, finished",
+	}, {
+		name: "is not made when its record could not be stored",
+		request: request(func(r *apikey.Request) {
+			r.Description = strings.Repeat("d", 65_000)
+		}),
+		want: "rejected: its record would take up to", calls: "", leaves: "no key, no secret",
+	}, {
+		name:    "is not made without random bytes",
+		given:   func(w *world) { w.p.Random = noEntropy{} },
+		request: request(), want: "retried: no random bytes", calls: "", leaves: "no key, no secret",
+	}})
+}
+
+type noEntropy struct{}
+
+func (noEntropy) Read([]byte) (int, error) { return 0, errors.New("out of entropy") }
+
+func TestSecretIsEncryptedWithTheDeploymentsKey(t *testing.T) {
+	for _, key := range []string{"", "alias/customers"} {
+		inWorld(t, func(w *world) {
+			w.p.KMSKeyID = key
+			w.finished(request())
+			if s, _ := w.secret(request()); s.KMSKeyID != key {
+				w.Errorf("the secret's KMS key is %q, want %q", s.KMSKeyID, key)
+			}
+		})
+	}
+}
+
+// The pending record is a secret's first version for ever: nothing that could
+// become wrong may stand in it.
+func TestPendingRecordHoldsFormatAndValueAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.interrupted(after, "CreateSecret", request(withValue(explicit), withDescription("d")))
+		s, _ := w.secret(request())
+		if string(s.Current().String) != `{"format":"createkey/1","value":"`+explicit+`"}` {
+			w.Error("the pending record is not its format and its value (not shown)")
+		}
+		if len(s.Tags) > 0 || s.Description != "" {
+			w.Errorf("the secret has tags %v and description %q, which CloudTrail records", s.Tags, s.Description)
+		}
+	})
+}
+
+func TestRepeatIsExistingAndChangesNothing(t *testing.T) {
+	run(t, []scenario{{
+		name:    "at three calls",
+		given:   func(w *world) { w.finished(request()) },
+		request: request(), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
+	}, {
+		name:    "when an operator disabled the key",
+		given:   func(w *world) { w.operatorDisablesKey(w.finished(request()).ID) },
+		request: request(), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
+	}, {
+		name:    "when the key is older than five minutes",
+		given:   func(w *world) { w.finished(request()); wait(6 * time.Minute) },
+		request: request(), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
+	}, {
+		name:    "when the sender leaves out the value that it gave",
+		given:   func(w *world) { w.finished(request(withValue(explicit))) },
+		request: request(), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
+	}, {
+		name:    "when the sender gives the same value again",
+		given:   func(w *world) { w.finished(request(withValue(explicit))) },
+		request: request(withValue(explicit)), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
+	}, {
+		name: "when the default plan changed",
+		given: func(w *world) {
+			w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "old"})
+			w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "new"})
+			w.p.DefaultPlan = "old"
+			w.finished(request())
+			w.p.DefaultPlan = "new"
+		},
+		request: request(), want: "existing", calls: "GetUsagePlan " + repeatCalls, leaves: "1 key, finished",
+	}, {
+		name: "when its plan is gone",
+		given: func(w *world) {
+			w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "gone"})
+			w.finished(request(withPlans("gone")))
+			w.operatorDeletesPlan("gone")
+			w.newEnvironment()
+		},
+		request: request(withPlans("gone")),
+		want:    "existing", calls: "GetUsagePlan GetSecretValue GetApiKey", leaves: "1 key, finished",
+	}, {
+		name: "when the default plan is gone",
+		given: func(w *world) {
+			w.finished(request())
+			w.p.DefaultPlan = "never"
+		},
+		request: request(), want: "existing", calls: "GetUsagePlan GetSecretValue GetApiKey", leaves: "1 key, finished",
+	}, {
+		name:    "when somebody took our tags off the key: the record has them still",
+		given:   func(w *world) { w.operatorUntagsKey(w.finished(request()).ID) },
+		request: request(), want: "existing", calls: repeatCalls, leaves: "no key, finished", // none by tag
+	}})
+}
+
+func TestContradictionIsRejectedByTheMembersThatDiffer(t *testing.T) {
+	tests := map[string]struct {
+		change func(*apikey.Request)
+		want   string
+	}{
+		"description": {withDescription("other"), "differs in description"},
+		"enabled":     {func(r *apikey.Request) { r.Enabled = false }, "differs in enabled"},
+		"stageKeys": {func(r *apikey.Request) {
+			r.StageKeys = []apikey.StageKey{{RestAPIID: "a", StageName: "s"}}
+		}, "differs in stageKeys"},
+		"tags":         {func(r *apikey.Request) { r.Tags = map[string]string{"a": "b"} }, "differs in tags"},
+		"usagePlanIds": {withPlans("plan2"), "differs in usagePlanIds"},
+		"value":        {withValue(another), "differs in value"},
+		"several": {func(r *apikey.Request) {
+			withDescription("other")(r)
+			withValue(another)(r)
+			r.Enabled = false
+		}, "differs in description, enabled, value"},
+		"generateDistinctId, which no description tells": {
+			func(r *apikey.Request) { r.GenerateDistinctID = true }, "differs in a member that its description does not tell",
+		},
+	}
+	for name, test := range tests {
+		run(t, []scenario{{
+			name: name,
+			given: func(w *world) {
+				w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "plan2"})
+				w.finished(request())
+			},
+			request: request(test.change), want: "rejected: " + test.want, leaves: "1 key, finished",
+			calls: map[bool]string{true: "GetUsagePlan "}[name == "usagePlanIds"] + repeatCalls,
+		}})
+	}
+}
+
+func TestContradictionNamesThePlansThatTheSenderLeftOut(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "plan1"})
+		w.finished(request(withPlans("plan1")))
+		w.wantOutcome(w.provision(request()), "rejected: differs in usagePlanIds")
+	})
+}
+
+// Only what the sender wrote counts.
+func TestContradictionDoesNotNameADefaultThatTheDeploymentChanged(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "old"})
+		w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "new"})
+		w.p.DefaultPlan = "old"
+		w.finished(request())
+		w.p.DefaultPlan = "new"
+		got := w.provision(request(withDescription("other")))
+		w.wantOutcome(got, "rejected: differs in description")
+		if strings.Contains(got, "usagePlanIds") {
+			w.Errorf("outcome is %q, and the sender wrote no usagePlanIds", got)
+		}
+	})
+}
+
+func TestPendingRecordIsFinishedByWhoeverComes(t *testing.T) {
+	const resumed = "CreateSecret GetSecretValue CreateApiKey PutSecretValue"
+	run(t, []scenario{{
+		name:    "with its value",
+		given:   func(w *world) { w.interrupted(after, "CreateSecret", request()) },
+		request: request(), want: "created", calls: resumed, leaves: "1 key, finished",
+	}, {
+		name:    "also by a corrected request",
+		given:   func(w *world) { w.interrupted(after, "CreateSecret", request(withDescription("wrong"))) },
+		request: request(withDescription("right")), want: "created", calls: resumed, leaves: "1 key, finished",
+	}, {
+		name:    "also by a request that leaves out the value",
+		given:   func(w *world) { w.interrupted(after, "CreateSecret", request(withValue(explicit))) },
+		request: request(), want: "created", calls: resumed, leaves: "1 key, finished",
+	}, {
+		name:    "also by a request that gives the same value",
+		given:   func(w *world) { w.interrupted(after, "CreateSecret", request(withValue(explicit))) },
+		request: request(withValue(explicit)), want: "created", calls: resumed, leaves: "1 key, finished",
+	}, {
+		name:    "but a correction cannot change the value that the sender gave",
+		given:   func(w *world) { w.interrupted(after, "CreateSecret", request(withValue(explicit))) },
+		request: request(withValue(another)),
+		want:    "rejected: value: differs from the one in secret test/acme/Dev+Key, which is final",
+		calls:   "CreateSecret GetSecretValue", leaves: "no key, pending",
+	}, {
+		name:    "but a correction cannot change the value that the program drew",
+		given:   func(w *world) { w.interrupted(after, "CreateSecret", request()) },
+		request: request(withValue(another)), want: "rejected: value: differs",
+		calls: "CreateSecret GetSecretValue", leaves: "no key, pending",
+	}})
+}
+
+func TestForeignSecretIsNeverAdopted(t *testing.T) {
+	name := aws.String(secretName(request()))
+	secrets := map[string]secretsmanager.CreateSecretInput{
+		"JSON without the marker":    {Name: name, SecretString: aws.String(`{"value":"` + explicit + `"}`)},
+		"with another marker":        {Name: name, SecretString: aws.String(`{"format":"other/1","value":"` + explicit + `"}`)},
+		"with the marker, no value":  {Name: name, SecretString: aws.String(`{"format":"createkey/1"}`)},
+		"with members of wrong type": {Name: name, SecretString: aws.String(`{"format":"createkey/1","value":["` + explicit + `"]}`)},
+		"no JSON":                    {Name: name, SecretString: aws.String("hunter2 " + explicit)},
+		"binary":                     {Name: name, SecretBinary: []byte(explicit)},
+	}
+	for what, secret := range secrets {
+		run(t, []scenario{{
+			name:    what,
+			given:   func(w *world) { w.somebodyMakesSecret(secret) },
+			request: request(), want: "rejected: secret test/acme/Dev+Key, which belongs to this customerId and name, exists already and was not made by createkey",
+			calls: "CreateSecret GetSecretValue", leaves: "no key, foreign",
+		}})
+	}
+	run(t, []scenario{{
+		name: "a later version's is left to a deployment",
+		given: func(w *world) {
+			w.somebodyMakesSecret(secretsmanager.CreateSecretInput{Name: name, SecretString: aws.String(`{"format":"createkey/2","value":{"sealed":"` + explicit + `"}}`)})
+		},
+		request: request(), want: "retried: has a format that this version does not know",
+		calls: "CreateSecret GetSecretValue", leaves: "no key, foreign",
+	}, {
+		name:    "one that has no version yet may get one",
+		given:   func(w *world) { w.somebodyMakesSecret(secretsmanager.CreateSecretInput{Name: name}) },
+		request: request(), want: "retried: GetSecretValue: ResourceNotFoundException",
+		calls: "CreateSecret GetSecretValue GetSecretValue GetSecretValue", leaves: "no key, foreign",
+	}})
+}
+
+func TestForeignKeyIsNeverAdopted(t *testing.T) {
+	foreign := func(k awslocal.Key) func(w *world) {
+		return func(w *world) { k.Value = explicit; w.aws.AddKey(k) }
+	}
+	refused := "rejected: value: key foreign, which this request did not make, has the same value already"
+	found := "CreateSecret CreateApiKey GetApiKeys GetApiKey"
+	run(t, []scenario{{
+		name:    "without tags",
+		given:   foreign(awslocal.Key{ID: "foreign", Name: "theirs"}),
+		request: request(withValue(explicit)), want: refused, calls: found, leaves: "no key, pending",
+	}, {
+		name:    "without tags, of the same name and customer",
+		given:   foreign(awslocal.Key{ID: "foreign", Name: "Dev Key", CustomerID: "acme", Enabled: true}),
+		request: request(withValue(explicit)), want: refused, calls: found, leaves: "no key, pending",
+	}, {
+		name: "with the tags of another secret",
+		given: foreign(awslocal.Key{ID: "foreign", Name: "Dev Key", Tags: map[string]string{
+			apikey.TagSecret: "test/other/Dev+Key", apikey.TagRequest: request().Digest(),
+		}}),
+		request: request(withValue(explicit)), want: refused, calls: found, leaves: "no key, pending",
+	}, {
+		name: "with our request's tag alone",
+		given: foreign(awslocal.Key{ID: "foreign", Name: "Dev Key", Tags: map[string]string{
+			apikey.TagRequest: request().Digest(),
+		}}),
+		request: request(withValue(explicit)), want: refused, calls: found, leaves: "no key, pending",
+	}, {
+		// Its name is another, so that a list narrowed by ours would not show it.
+		name: "when an earlier message gave the value, and this one leaves it out",
+		given: func(w *world) {
+			foreign(awslocal.Key{ID: "foreign", Name: "theirs"})(w)
+			w.interrupted(after, "CreateSecret", request(withValue(explicit)))
+		},
+		request: request(), want: refused,
+		calls: "CreateSecret GetSecretValue CreateApiKey GetApiKeys GetApiKeys GetApiKey", leaves: "no key, pending",
+	}})
+}
+
+func TestConflictIsFollowedToTheKeyThatBearsTheValue(t *testing.T) {
+	found := "CreateSecret GetSecretValue CreateApiKey GetApiKeys GetApiKey PutSecretValue"
+	run(t, []scenario{{
+		name:    "our own",
+		given:   func(w *world) { w.interrupted(after, "CreateApiKey", request()) },
+		request: request(), want: "created", calls: found, leaves: "1 key, finished",
+	}, {
+		name:    "our own with a given value",
+		given:   func(w *world) { w.interrupted(after, "CreateApiKey", request(withValue(explicit))) },
+		request: request(withValue(explicit)), want: "created", calls: found, leaves: "1 key, finished",
+	}, {
+		name: "our own without a name",
+		given: func(w *world) {
+			w.interrupted(after, "CreateApiKey", apikey.Request{CustomerID: "acme"})
+		},
+		request: apikey.Request{CustomerID: "acme"}, want: "created", calls: found, leaves: "1 key, finished",
+	}, {
+		name: "our own, unfinished, and the value is not the sender's",
+		given: func(w *world) {
+			w.interrupted(after, "CreateApiKey", request())
+		},
+		request: request(withValue(another)), want: "rejected: value: differs",
+		calls: "CreateSecret GetSecretValue", leaves: "1 key, pending",
+	}, {
+		name:    "another request's, which alone may finish it",
+		given:   func(w *world) { w.interrupted(after, "CreateApiKey", request(withDescription("first"))) },
+		request: request(withDescription("second")), want: "rejected: differs in description",
+		calls: "CreateSecret GetSecretValue CreateApiKey GetApiKeys GetApiKey", leaves: "1 key, pending",
+	}, {
+		name:    "a Conflict without any such key proves nothing",
+		given:   func(w *world) { w.fail(before, "CreateApiKey", 1, awslocal.ConcurrentModification) },
+		request: request(), want: "retried: CreateApiKey: ConflictException, and no key with this value can be seen yet",
+		calls: "CreateSecret CreateApiKey GetApiKeys", leaves: "no key, pending",
+	}, {
+		name: "the list does not show it yet",
+		given: func(w *world) {
+			w.interrupted(after, "CreateApiKey", request(withValue(explicit)))
+			w.lag["GetApiKeys"] = time.Minute
+		},
+		request: request(withValue(explicit)), want: "retried: no key with this value can be seen yet",
+		calls: "CreateSecret GetSecretValue CreateApiKey GetApiKeys", leaves: "1 key, pending",
+	}, {
+		name: "its description cannot be seen yet",
+		given: func(w *world) {
+			w.interrupted(after, "CreateApiKey", request())
+			w.lag["GetApiKey"] = time.Minute
+		},
+		request: request(), want: "retried: GetApiKey: NotFoundException",
+		calls: "CreateSecret GetSecretValue CreateApiKey GetApiKeys GetApiKey", leaves: "1 key, pending",
+	}})
+}
+
+// Every page of the list is read, and the name narrows it only where no key of
+// another name can bear the value.
+func TestConflictIsFollowedThroughAllPages(t *testing.T) {
+	tests := map[string]struct {
+		request apikey.Request
+		given   moment // in which the first delivery dies, and the key is made or not
+		others  string // the name of 1,100 other keys
+		pages   int
+		queries string // the names that the list was narrowed by
+	}{
+		"drawn in an earlier delivery, narrowed":           {request(), after, "Other", 1, `["Dev Key"]`},
+		"drawn in an earlier delivery, names with our own": {request(), after, "Dev Key 2", 3, `["Dev Key"]`},
+		"given by the sender, not narrowed":                {request(withValue(explicit)), after, "Other", 3, `[""]`},
+		"no key, drawn by whom is not known":               {request(), before, "Other", 1 + 3, `["Dev Key" ""]`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				for range 1100 {
+					w.aws.AddKey(awslocal.Key{Name: test.others})
+				}
+				w.interrupted(test.given, "CreateApiKey", test.request)
+				w.aws.ResetCalls()
+				if test.given == before {
+					w.fail(before, "CreateApiKey", 1, awslocal.ConcurrentModification)
+					w.wantOutcome(w.provision(test.request), "retried: no key")
+				} else {
+					w.wantOutcome(w.provision(test.request), "created")
+					w.wantComplete(test.request)
+				}
+				pages, queries := 0, []string(nil)
+				for _, c := range w.aws.Calls() {
+					if c.Operation != "GetApiKeys" {
+						continue
+					}
+					pages++
+					q, _ := url.ParseQuery(c.Query)
+					if q.Get("limit") != "500" || q.Get("includeValues") != "true" || q.Has("customerId") {
+						w.Errorf("a page was asked for with %s", c.Query)
+					}
+					queries = append(queries, q.Get("name"))
+				}
+				if got := fmt.Sprintf("%q", slices.Compact(queries)); pages != test.pages || got != test.queries {
+					w.Errorf("%d pages, narrowed by %s; want %d, %s", pages, got, test.pages, test.queries)
+				}
+			})
+		})
+	}
+}
+
+func TestRevokedKeyIsNeverMadeAgain(t *testing.T) {
+	deletedAt := func(age time.Duration) func(w *world) {
+		return func(w *world) {
+			w.operatorDeletesKey(w.finished(request()).ID)
+			wait(age)
+		}
+	}
+	run(t, []scenario{{
+		name:    "once it is five minutes old",
+		given:   deletedAt(5 * time.Minute),
+		request: request(), want: "rejected: was revoked: it is gone from API Gateway, and secret test/acme/Dev+Key records it",
+		calls: repeatCalls, leaves: "no key, finished",
+	}, {
+		name:    "nor before, when it may only not be seen yet",
+		given:   deletedAt(5*time.Minute - time.Second),
+		request: request(), want: "retried: just made, cannot be seen yet",
+		calls: repeatCalls, leaves: "no key, finished",
+	}, {
+		name: "and one that exists and cannot be seen is not taken for revoked",
+		given: func(w *world) {
+			w.finished(request())
+			w.lag["GetApiKey"] = time.Minute
+		},
+		request: request(), want: "retried: just made, cannot be seen yet",
+		calls: repeatCalls, leaves: "1 key, finished",
+	}})
+}
+
+func TestKeyIsIssuedAnewOnceKeyAndSecretAreDeleted(t *testing.T) {
+	inWorld(t, func(w *world) {
+		old := w.finished(request())
+		wait(time.Hour)
+		w.operatorDeletesKey(old.ID)
+		w.operatorDeletesSecret(secretName(request()), false)
+		issued := w.finished(request())
+		if issued.Value == old.Value {
+			w.Error("the new key has the old one's value")
+		}
+		w.wantComplete(request())
+	})
+}
+
+func TestSecretScheduledForDeletion(t *testing.T) {
+	name := secretName(request())
+	schedule := func(w *world) func() error {
+		return func() error { w.operatorDeletesSecret(name, true); return nil }
+	}
+	said := "rejected: secret test/acme/Dev+Key is scheduled for deletion"
+	run(t, []scenario{{
+		name:    "is told by CreateSecret",
+		given:   func(w *world) { w.finished(request()); _ = schedule(w)() },
+		request: request(), want: said, calls: "CreateSecret", leaves: "1 key, scheduled for deletion",
+	}, {
+		name: "is told by GetSecretValue",
+		given: func(w *world) {
+			w.interrupted(after, "CreateSecret", request())
+			w.on(before, "GetSecretValue", 1, schedule(w))
+		},
+		request: request(), want: said, calls: "CreateSecret GetSecretValue", leaves: "no key, scheduled for deletion",
+	}, {
+		name:    "under a key just made is unfinished",
+		given:   func(w *world) { w.on(before, "PutSecretValue", 1, schedule(w)) },
+		request: request(), want: "retried (unfinished): PutSecretValue: InvalidRequestException: You can't perform this operation on the secret because it was marked for deletion.",
+		calls: newKeyCalls, leaves: "1 key, scheduled for deletion",
+	}})
+	inWorld(t, func(w *world) {
+		w.on(before, "PutSecretValue", 1, schedule(w))
+		w.provision(request())
+		w.operatorRestoresSecret(name)
+		w.wantOutcome(w.provision(request()), "created") // once it is restored
+		w.wantComplete(request())
+	})
+}
+
+func wait(d time.Duration) { <-time.After(d) }
+
+// The promises themselves, under concurrency and interruption. That the value is
+// accepted before the key exists, and that no second key appears, every test in
+// this package checks beside its own subject: see world.
+
+func TestExactlyOnce_WhereverTheProcessDies(t *testing.T) {
+	for _, call := range []string{"GetUsagePlan", "CreateSecret", "CreateApiKey", "CreateUsagePlanKey", "PutSecretValue"} {
+		for _, at := range []moment{before, after} {
+			t.Run(string(at)+" "+call, func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "plan1"})
+					r := request(withPlans("plan1"))
+					w.interrupted(at, call, r)
+					w.newEnvironment()
+					want := "created"
+					if call == "PutSecretValue" && at == after {
+						want = "existing"
+					}
+					w.wantOutcome(w.provision(r), want)
+					w.wantComplete(r, "plan1")
+					was := w.all()
+					w.wantOutcome(w.provision(r), "existing")
+					if !reflect.DeepEqual(w.all(), was) {
+						w.Error("promise 4: a repeat changed something")
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestExactlyOnce_HoweverConcurrently(t *testing.T) {
+	const deliveries = 6
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				random := rand.New(rand.NewPCG(seed, 0))
+				var mu sync.Mutex
+				pause := func() error {
+					mu.Lock()
+					d := time.Duration(random.IntN(20)) * time.Millisecond
+					mu.Unlock()
+					wait(d)
+					return nil
+				}
+				for _, call := range []string{"CreateSecret", "GetSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey", "PutSecretValue"} {
+					w.on(before, call, always, pause)
+					w.on(after, call, always, pause)
+				}
+				outcomes := make([]string, deliveries)
+				var all sync.WaitGroup
+				for i := range outcomes {
+					all.Go(func() { outcomes[i] = w.provision(request()) })
+				}
+				all.Wait()
+				for _, got := range outcomes {
+					if got != "created" && got != "existing" {
+						w.Errorf("a delivery was %q", got)
+					}
+				}
+				w.wantComplete(request())
+			})
+		})
+	}
+}
+
+// Two deliveries hold the same key; the first to finish the record has it.
+func TestExactlyOnce_LateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.interrupted(after, "CreateApiKey", request())
+		// Between the two descriptions of the key an operator disables it: the
+		// same record twice would be ignored, the late one is refused.
+		w.on(after, "GetApiKey", 1, func() error {
+			w.operatorDisablesKey(w.key(request()).ID)
+			w.finished(request())
+			return nil
+		})
+		w.wantOutcome(w.provision(request()), "existing")
+		if w.key(request()).Enabled {
+			w.Error("promise 4 (the key of a finished record is never enabled): it was")
+		}
+	})
+}
+
+// An operator deletes the key too early, while a delivery that holds its value
+// is in flight: the one way to a stray, which is told and never adopted.
+func TestStrayKeyIsToldAsUnfinishedAndNeverAdopted(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var first awslocal.Key
+		w.on(before, "CreateApiKey", 1, func() error {
+			first = w.finished(request())
+			w.operatorDeletesKey(first.ID)
+			return nil
+		})
+		w.wantOutcome(w.provision(request()), "retried (unfinished): is a stray: secret test/acme/Dev+Key records key")
+		stray := w.key(request())
+		s, _ := w.secret(request())
+		record, err := apikey.ParseRecord(string(s.Current().String))
+		if err != nil || record.Key.ID != first.ID || stray.ID == first.ID {
+			w.Error("promise 4 (a finished record is never overwritten): it names the stray")
+		}
+	})
+}
+
+// What the refusal of a finished record leaves open may hide a stray, and nobody
+// asks a second time.
+func TestRefusedRecordThatCannotBeReadIsUnfinished(t *testing.T) {
+	deny := func(w *world) { w.fail(before, "GetSecretValue", always, awslocal.AccessDenied) }
+	tests := map[string]struct {
+		then func(w *world) // once the record is finished by another delivery
+		want string
+	}{
+		"denied":                 {deny, "retried (unfinished): AccessDeniedException"},
+		"stale":                  {func(w *world) { w.lag["GetSecretValue"] = time.Second }, "retried (unfinished): cannot be seen yet"},
+		"scheduled for deletion": {func(w *world) { w.operatorDeletesSecret(secretName(request()), true) }, "retried (unfinished): "},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.interrupted(after, "CreateSecret", request())
+				wait(time.Hour) // what is older than a lag is seen
+				w.on(before, "CreateApiKey", 1, func() error {
+					w.operatorDeletesKey(w.finished(request()).ID)
+					return nil
+				})
+				w.on(after, "PutSecretValue", 1, func() error { return nil }) // the other delivery's
+				w.on(after, "PutSecretValue", 1, func() error { test.then(w); return nil })
+				w.wantOutcome(w.provision(request()), test.want)
+			})
+		})
+	}
+}
+
+// A secret that was deleted and made anew is another secret, though it has the
+// same name: the record of the key made before does not belong in it.
+func TestRecordGoesToTheSecretThatHoldsTheKeysValue(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.on(before, "PutSecretValue", 1, func() error {
+			w.operatorDeletesKey(w.key(request()).ID)
+			w.operatorDeletesSecret(secretName(request()), false)
+			w.interrupted(after, "CreateSecret", request())
+			return nil
+		})
+		w.wantOutcome(w.provision(request()), "retried (unfinished): PutSecretValue: ResourceNotFoundException")
+		if got := w.state(request()); got != "no key, pending" {
+			w.Errorf("the new secret is %q, want pending still", got)
+		}
+		w.wantOutcome(w.provision(request()), "created")
+		w.wantComplete(request())
+	})
+}
+
+// Secrets Manager is eventually consistent: "exists" and then "not found" only
+// means "not yet". https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+func TestSecretThatCannotBeReadYetIsReadAgainWithinBounds(t *testing.T) {
+	notYet := &awslocal.Error{Status: http.StatusBadRequest, Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
+	given := func(times int) func(w *world) {
+		return func(w *world) {
+			w.finished(request())
+			w.fail(before, "GetSecretValue", times, notYet)
+		}
+	}
+	run(t, []scenario{{
+		name:    "twice",
+		given:   given(2),
+		request: request(), want: "existing",
+		calls: "CreateSecret GetSecretValue GetSecretValue GetSecretValue GetApiKey", leaves: "1 key, finished",
+	}, {
+		name:    "but not for ever",
+		given:   given(3),
+		request: request(), want: "retried: GetSecretValue: ResourceNotFoundException",
+		calls: "CreateSecret GetSecretValue GetSecretValue GetSecretValue", leaves: "1 key, finished",
+	}})
+}
+
+// A finished record that still looks pending leads to the same key once more.
+func TestStaleReadOfAFinishedRecordMakesNoSecondKey(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.interrupted(after, "CreateSecret", request())
+		wait(time.Hour)
+		w.finished(request())
+		w.lag["GetSecretValue"] = time.Minute
+		was := w.all()
+		// The record is put again, the same to the byte, and changes nothing.
+		w.wantOutcome(w.provision(request()), "created")
+		if !reflect.DeepEqual(w.all(), was) {
+			w.Error("promise 4 (a finished record is never overwritten): something changed")
+		}
+		w.wantComplete(request())
+	})
+}

@@ -1,0 +1,510 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"createkey/internal/apikey"
+	"createkey/internal/awslocal"
+	"createkey/internal/failure"
+	"createkey/internal/provision"
+)
+
+const (
+	prefix = "test/"
+
+	// Two values that a sender might give. No test prints them.
+	explicit = "3xpl1c1t-f4k3-v4lu3-0001"
+	another  = "4n0th3r-f4k3-v4lu3-00002"
+)
+
+// A world is an account on the embedded AWS, in virtual time, and a Provisioner
+// that calls it with the real SDK clients. Whatever a test is about, it watches
+// promises 1, 2 and 4 on the state of the account, and that no error holds a part
+// of any value.
+type world struct {
+	*testing.T
+	ctx context.Context
+	aws *awslocal.Server
+	p   *provision.Provisioner
+	cfg aws.Config // for the Provisioner's clients and the operator's
+
+	mu    sync.Mutex
+	hooks []*hook
+	lag   map[string]time.Duration // by operation: how stale its reads are
+	calls []string                 // of the Provisioner, every attempt, in order
+	names map[string]bool          // the secrets' names that were provisioned
+}
+
+// inWorld runs a test in a world of its own.
+func inWorld(t *testing.T, test func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, ctx: t.Context(), lag: map[string]time.Duration{}, names: map[string]bool{}}
+		w.aws = &awslocal.Server{
+			Before: w.before,
+			After:  w.after,
+			Lag:    func(c awslocal.Call) time.Duration { w.mu.Lock(); defer w.mu.Unlock(); return w.lag[c.Operation] },
+		}
+		w.cfg = w.aws.Config()
+		w.newEnvironment()
+		test(w)
+		w.checkFinishedRecords()
+	})
+}
+
+// newEnvironment is a cold start: nothing that was cached is left.
+func (w *world) newEnvironment() {
+	w.p = provision.New(apigateway.NewFromConfig(w.cfg), secretsmanager.NewFromConfig(w.cfg))
+}
+
+// A moment is before or after a call takes effect.
+type moment string
+
+const (
+	before moment = "before"
+	after  moment = "after"
+	always        = 1 << 30
+)
+
+// A hook does something at the next calls of an operation that the Provisioner
+// makes; its error is the answer.
+type hook struct {
+	at        moment
+	operation string
+	times     int
+	do        func() error
+}
+
+func (w *world) on(at moment, operation string, times int, do func() error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hooks = append(w.hooks, &hook{at, operation, times, do})
+}
+
+func (w *world) fail(at moment, operation string, times int, err error) {
+	w.on(at, operation, times, func() error { return err })
+}
+
+// heal ends all faults.
+func (w *world) heal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hooks, w.lag = nil, map[string]time.Duration{}
+}
+
+func (w *world) before(ctx context.Context, c awslocal.Call) error {
+	if ctx.Value(operator{}) == nil {
+		w.mu.Lock()
+		w.calls = append(w.calls, c.Operation)
+		w.mu.Unlock()
+	}
+	return w.runHook(ctx, before, c)
+}
+
+func (w *world) after(ctx context.Context, c awslocal.Call) error {
+	if c.Operation == "CreateApiKey" && c.Code == "" {
+		w.checkKeys()
+	}
+	return w.runHook(ctx, after, c)
+}
+
+func (w *world) runHook(ctx context.Context, at moment, c awslocal.Call) error {
+	if ctx.Value(operator{}) != nil {
+		return nil
+	}
+	w.mu.Lock()
+	var due *hook
+	for _, h := range w.hooks {
+		if h.at == at && h.operation == c.Operation && h.times > 0 {
+			due = h
+			due.times--
+			break
+		}
+	}
+	w.mu.Unlock()
+	if due == nil {
+		return nil
+	}
+	return due.do()
+}
+
+// operator marks the calls that a human makes: no hook sees them.
+type operator struct{}
+
+func (w *world) operate(do func(ctx context.Context, keys *apigateway.Client, secrets *secretsmanager.Client) error) {
+	w.Helper()
+	ctx := context.WithValue(w.ctx, operator{}, true)
+	if err := do(ctx, apigateway.NewFromConfig(w.aws.Config()), secretsmanager.NewFromConfig(w.aws.Config())); err != nil {
+		w.Fatalf("an operator's call failed: %v", err)
+	}
+}
+
+func (w *world) operatorDisablesKey(id string) {
+	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
+		_, err := keys.UpdateApiKey(ctx, &apigateway.UpdateApiKeyInput{ApiKey: &id, PatchOperations: []types.PatchOperation{
+			{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
+		}})
+		return err
+	})
+}
+
+func (w *world) operatorUntagsKey(id string) {
+	arn := "arn:aws:apigateway:" + awslocal.Region + "::/apikeys/" + id
+	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
+		_, err := keys.UntagResource(ctx, &apigateway.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{apikey.TagRequest, apikey.TagSecret}})
+		return err
+	})
+}
+
+func (w *world) operatorDeletesKey(id string) {
+	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
+		_, err := keys.DeleteApiKey(ctx, &apigateway.DeleteApiKeyInput{ApiKey: &id})
+		return err
+	})
+}
+
+func (w *world) operatorDeletesPlan(id string) {
+	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
+		_, err := keys.DeleteUsagePlan(ctx, &apigateway.DeleteUsagePlanInput{UsagePlanId: &id})
+		return err
+	})
+}
+
+func (w *world) operatorDeletesSecret(name string, recoverable bool) {
+	in := &secretsmanager.DeleteSecretInput{SecretId: &name}
+	if !recoverable {
+		in.ForceDeleteWithoutRecovery = aws.Bool(true)
+	}
+	w.operate(func(ctx context.Context, _ *apigateway.Client, secrets *secretsmanager.Client) error {
+		_, err := secrets.DeleteSecret(ctx, in)
+		return err
+	})
+}
+
+func (w *world) operatorRestoresSecret(name string) {
+	w.operate(func(ctx context.Context, _ *apigateway.Client, secrets *secretsmanager.Client) error {
+		_, err := secrets.RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: &name})
+		return err
+	})
+}
+
+// somebodyMakesSecret makes a secret that is not the Provisioner's.
+func (w *world) somebodyMakesSecret(in secretsmanager.CreateSecretInput) {
+	w.operate(func(ctx context.Context, _ *apigateway.Client, secrets *secretsmanager.Client) error {
+		_, err := secrets.CreateSecret(ctx, &in)
+		return err
+	})
+}
+
+// request returns the request of one identity, changed.
+func request(changes ...func(*apikey.Request)) apikey.Request {
+	r := apikey.Request{CustomerID: "acme", Name: "Dev Key", Enabled: true}
+	for _, change := range changes {
+		change(&r)
+	}
+	return r
+}
+
+func withValue(text string) func(*apikey.Request) {
+	return func(r *apikey.Request) { r.Value = apikey.NewValue(text) }
+}
+
+func withDescription(text string) func(*apikey.Request) {
+	return func(r *apikey.Request) { r.Description = text }
+}
+
+func withPlans(ids ...string) func(*apikey.Request) {
+	return func(r *apikey.Request) { r.UsagePlanIDs = ids }
+}
+
+// secretName names the secret of a request.
+func secretName(r apikey.Request) string {
+	name, err := apikey.SecretName(prefix, r.CustomerID, r.Name, "")
+	if err != nil {
+		panic(err)
+	}
+	return name
+}
+
+// provision delivers a request, and returns the outcome: "created", "existing",
+// "rejected: …", "retried: …" or "retried (code): …".
+func (w *world) provision(r apikey.Request) string {
+	w.Helper()
+	return w.provisionWithin(w.ctx, r)
+}
+
+func (w *world) provisionWithin(ctx context.Context, r apikey.Request) string {
+	w.Helper()
+	name := secretName(r)
+	w.mu.Lock()
+	w.names[name] = true
+	w.mu.Unlock()
+	result, err := w.p.Provision(ctx, r, name)
+	if w.leaks(fmt.Sprintf("%v %+v %#v %+v", err, err, err, result)) {
+		w.Error("an error or a result holds a part of a value (not shown)")
+		return "not shown: it holds a part of a value"
+	}
+	var rejected *failure.RejectedError
+	var retried *failure.RetryableError
+	switch {
+	case errors.As(err, &rejected):
+		return "rejected: " + rejected.Error()
+	case errors.As(err, &retried) && retried.Code != "":
+		return "retried (" + retried.Code + "): " + retried.Error()
+	case errors.As(err, &retried):
+		return "retried: " + retried.Error()
+	case err != nil:
+		w.Errorf("Provision returned a %T, which is neither class of failure", err)
+	}
+	return string(result.Status)
+}
+
+// interrupted delivers a request to a process that dies at a call.
+func (w *world) interrupted(at moment, operation string, r apikey.Request) {
+	w.Helper()
+	ctx, kill := context.WithCancel(w.ctx)
+	defer kill()
+	died := false
+	w.on(at, operation, 1, func() error {
+		died = true
+		kill()
+		return awslocal.ErrConnectionLost
+	})
+	if w.provisionWithin(ctx, r); !died {
+		w.Fatalf("the process did not come to %s", operation)
+	}
+	w.forgetCalls()
+}
+
+// finished delivers a request that must succeed, and returns its key.
+func (w *world) finished(r apikey.Request) awslocal.Key {
+	w.Helper()
+	w.wantOutcome(w.provision(r), "created")
+	w.forgetCalls()
+	return w.key(r)
+}
+
+func (w *world) forgetCalls() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = nil
+}
+
+// wantOutcome compares the outcome's kind, and that its reason holds a fragment.
+func (w *world) wantOutcome(got, want string) {
+	w.Helper()
+	gotKind, reason, _ := strings.Cut(got, ": ")
+	wantKind, fragment, _ := strings.Cut(want, ": ")
+	if gotKind != wantKind || !strings.Contains(reason, fragment) {
+		w.Errorf("outcome is %q, want %q", got, want)
+	}
+}
+
+func (w *world) wantCalls(want string) {
+	w.Helper()
+	w.mu.Lock()
+	got := strings.Join(w.calls, " ")
+	w.mu.Unlock()
+	if got != want {
+		w.Errorf("calls were\n%q, want\n%q", got, want)
+	}
+}
+
+// keysOf returns the keys that were made for a request and exist.
+func (w *world) keysOf(r apikey.Request) []awslocal.Key {
+	var ours []awslocal.Key
+	for _, k := range w.aws.Keys() {
+		if k.Tags[apikey.TagSecret] == apikey.SecretTag(secretName(r)) {
+			ours = append(ours, k)
+		}
+	}
+	return ours
+}
+
+func (w *world) key(r apikey.Request) awslocal.Key {
+	w.Helper()
+	keys := w.keysOf(r)
+	if len(keys) != 1 {
+		w.Fatalf("promise 3 (exactly one key exists): %d do", len(keys))
+	}
+	return keys[0]
+}
+
+func (w *world) secret(r apikey.Request) (awslocal.Secret, bool) {
+	for _, s := range w.aws.Secrets() {
+		if s.Name == secretName(r) {
+			return s, true
+		}
+	}
+	return awslocal.Secret{}, false
+}
+
+// state says what there is of a request: "1 key, finished".
+func (w *world) state(r apikey.Request) string {
+	keys := map[int]string{0: "no key", 1: "1 key"}[len(w.keysOf(r))]
+	s, ok := w.secret(r)
+	if !ok {
+		return keys + ", no secret"
+	}
+	switch record, err := apikey.ParseRecord(string(s.Current().String)); {
+	case err != nil:
+		return keys + ", foreign"
+	case !s.DeletionDate.IsZero():
+		return keys + ", scheduled for deletion"
+	case record.Finished():
+		return keys + ", finished"
+	}
+	return keys + ", pending"
+}
+
+// all is the whole state of the account, to be compared, never printed.
+func (w *world) all() any {
+	plans := map[string][]string{}
+	for _, k := range w.aws.Keys() {
+		plans[k.ID] = w.aws.UsagePlanKeys(k.ID)
+	}
+	return []any{w.aws.Keys(), w.aws.Secrets(), plans}
+}
+
+// wantComplete checks promise 3: one key exists, as the request wants it, and the
+// secret describes it completely.
+func (w *world) wantComplete(r apikey.Request, plans ...string) {
+	w.Helper()
+	key := w.key(r)
+	made := key.Created.UTC().Truncate(time.Second)
+	want := apikey.Key{
+		ID: key.ID, Name: r.Name, CustomerID: r.CustomerID, Description: r.Description, Enabled: r.Enabled,
+		CreatedDate: made, LastUpdatedDate: made,
+		StageKeys: []string{}, Tags: r.AllTags(secretName(r)), UsagePlanIDs: append([]string{}, plans...),
+	}
+	for _, s := range r.StageKeys {
+		want.StageKeys = append(want.StageKeys, s.String())
+	}
+	got := apikey.Key{
+		ID: key.ID, Name: key.Name, CustomerID: key.CustomerID, Description: key.Description, Enabled: key.Enabled,
+		CreatedDate: made, LastUpdatedDate: key.LastUpdated.UTC().Truncate(time.Second),
+		StageKeys: append([]string{}, key.StageKeys...), Tags: key.Tags, UsagePlanIDs: append([]string{}, w.aws.UsagePlanKeys(key.ID)...),
+	}
+	if !reflect.DeepEqual(got, want) {
+		w.Errorf("API Gateway has the key\n%+v, want\n%+v", got, want)
+	}
+	s, _ := w.secret(r)
+	record, err := apikey.ParseRecord(string(s.Current().String))
+	if err != nil {
+		w.Fatalf("promise 3 (the secret describes the key): %v", err)
+	}
+	if !reflect.DeepEqual(record.Key, want) {
+		w.Errorf("promise 3 (the secret describes the key completely): the record has\n%+v, want\n%+v", record.Key, want)
+	}
+	if !r.Value.IsZero() && r.Value.Reveal() != string(key.Value) {
+		w.Error("the key's value differs from the one that the request gives")
+	}
+	for i, v := range s.Versions {
+		if record, _ := apikey.ParseRecord(string(v.String)); record.Value.Reveal() != string(key.Value) {
+			w.Errorf("the value in version %d of the secret differs from the key's", i)
+		}
+	}
+	if s.Current().ID != apikey.FinishedToken(secretName(r)) {
+		w.Error("promise 4 (a record is finished once): the record was not put under the token that the secret's name gives")
+	}
+}
+
+// checkKeys checks promises 1 and 2, right after a key was made.
+func (w *world) checkKeys() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	accepted := map[string]bool{}
+	made := map[string]int{}
+	for name := range w.names {
+		made[apikey.SecretTag(name)] = 0
+		for _, s := range w.aws.SecretEver(name) {
+			for _, v := range s.Versions {
+				record, _ := apikey.ParseRecord(string(v.String))
+				accepted[record.Value.Reveal()] = true
+			}
+		}
+	}
+	for _, k := range w.aws.Keys() {
+		tag := k.Tags[apikey.TagSecret]
+		if _, ours := made[tag]; !ours {
+			continue
+		}
+		if made[tag]++; made[tag] > 1 {
+			w.Errorf("promise 1 (at most one key exists): there are %d of secret %s", made[tag], tag)
+		}
+		if !accepted[string(k.Value)] {
+			w.Errorf("promise 2 (Secrets Manager has accepted the value before the key can exist): key %s has a value that no secret holds", k.ID)
+		}
+	}
+}
+
+// checkFinishedRecords checks promise 4 on all that the secrets ever held.
+func (w *world) checkFinishedRecords() {
+	for name := range w.names {
+		finished := map[string]awslocal.Sensitive{}
+		for _, s := range w.aws.SecretEver(name) {
+			text := s.Current().String
+			if was, ok := finished[s.ARN]; ok && was != text {
+				w.Errorf("promise 4 (a finished record is never overwritten): that of %s was", name)
+			}
+			if record, err := apikey.ParseRecord(string(text)); err == nil && record.Finished() {
+				finished[s.ARN] = text
+			}
+		}
+	}
+}
+
+// leaks tells whether a text holds eight characters in a row of any value that
+// there is or was.
+func (w *world) leaks(text string) bool {
+	values := []string{explicit, another}
+	for _, k := range w.aws.KeysEver() {
+		values = append(values, string(k.Value))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name := range w.names {
+		for _, s := range w.aws.SecretEver(name) {
+			for _, v := range s.Versions {
+				record, _ := apikey.ParseRecord(string(v.String))
+				values = append(values, record.Value.Reveal())
+			}
+		}
+	}
+	const telling = 8
+	for _, v := range values {
+		for i := 0; i+telling <= len(v); i++ {
+			if strings.Contains(text, v[i:i+telling]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// through sends the Provisioner's calls through a function, from a new environment.
+func (w *world) through(roundTrip func(next http.RoundTripper, r *http.Request) (*http.Response, error)) {
+	next := w.aws.Transport()
+	w.cfg.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		return roundTrip(next, r)
+	})}
+	w.newEnvironment()
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
