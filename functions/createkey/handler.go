@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"createkey/internal/apikey"
+	"createkey/internal/event"
+	"createkey/internal/failure"
+	"createkey/internal/pace"
+	"createkey/internal/provision"
+)
+
+// handler answers invocations. One serves all invocations of an environment.
+type handler struct {
+	settings    settings
+	pacer       *pace.Pacer
+	provisioner *provision.Provisioner
+	log         *slog.Logger
+}
+
+func newHandler(cfg aws.Config, s settings, output io.Writer) *handler {
+	pacer := pace.New(s.CreateKeyRate)
+	keys := apigateway.NewFromConfig(cfg, func(o *apigateway.Options) {
+		o.APIOptions = append(o.APIOptions, pacer.Apply, traceCalls)
+	})
+	secrets := secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
+		o.APIOptions = append(o.APIOptions, traceCalls)
+	})
+	provisioner := provision.New(keys, secrets)
+	provisioner.DefaultPlan, provisioner.KMSKeyID = s.UsagePlanID, s.KMSKeyID
+	return &handler{s, pacer, provisioner, newLogger(output)}
+}
+
+// Invoke handles one invocation: it decodes the payload into messages, handles
+// each of them, and answers in the form that the payload's sender wants.
+func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	requestID := "" // of the invocation; there is none outside of Lambda
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		requestID = lc.AwsRequestID
+	}
+	batch, err := event.Decode(payload, requestID)
+	if err != nil {
+		h.report(ctx, outcome{messageID: requestID, err: err})
+		return nil, err
+	}
+	return answer(batch, h.handleAll(ctx, batch))
+}
+
+// handle takes one message from its document to its log line.
+func (h *handler) handle(ctx context.Context, m event.Message) (o outcome) {
+	ctx = withTrace(ctx, h.settings.Debug)
+	o = outcome{messageID: m.ID, start: time.Now()}
+	defer func() {
+		if p := recover(); p != nil {
+			o.err = failure.Retry("internal error: panic in %s", panicSite())
+		}
+		h.report(ctx, o)
+	}()
+
+	if o.err = m.Err; o.err != nil {
+		return o
+	}
+	var request apikey.Request
+	request, o.secretName, o.err = apikey.Parse(m.Request, h.settings.SecretPrefix, m.DeliveryID)
+	o.customerID = request.CustomerID
+	if o.err != nil {
+		return o
+	}
+	done, ok := h.pacer.Admit(ctx)
+	if !ok {
+		o.err = failure.Retry("not started: too little time is left")
+		return o
+	}
+	defer done()
+	o.result, o.err = h.provisioner.Provision(ctx, request, o.secretName)
+	return o
+}
+
+// outcome is what became of one message.
+type outcome struct {
+	messageID  string
+	customerID string
+	secretName string
+	result     provision.Result
+	err        error // nil, *failure.RejectedError or *failure.RetryableError
+	start      time.Time
+}
+
+// String names the outcome as the log, the metrics and the events do.
+func (o outcome) String() string {
+	var rejected *failure.RejectedError
+	switch {
+	case o.err == nil:
+		return string(o.result.Status)
+	case errors.As(o.err, &rejected):
+		return "rejected"
+	}
+	return "retried"
+}

@@ -1,0 +1,54 @@
+// Command createkey is an AWS Lambda function that makes an Amazon API Gateway
+// key for every request it is sent, exactly once, and puts the key's value into
+// AWS Secrets Manager.
+//
+// It needs the custom runtime provided.al2023; its executable is called bootstrap.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
+)
+
+// attemptTimeout ends one attempt of an AWS call whose endpoint hangs, so that
+// the SDK's retry still has time for another.
+const attemptTimeout = 10 * time.Second
+
+func main() {
+	// aws-lambda-go logs every failed invocation, and net/http quotes what a
+	// broken connection sent. The output is for our own lines.
+	log.SetOutput(io.Discard)
+
+	settings, err := readSettings(os.Getenv)
+	if err != nil {
+		stop(err)
+	}
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
+		stop(errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
+	}
+	cfg, err := config.LoadDefaultConfig(context.Background(),
+		config.WithLogger(logging.Nop{}),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)))
+	if err != nil {
+		stop(err)
+	}
+	if cfg.Region == "" {
+		stop(errors.New("AWS_REGION: must be set"))
+	}
+	lambda.Start(newHandler(cfg, settings, os.Stdout))
+}
+
+// stop ends a start that cannot succeed, with one line that says why.
+func stop(err error) {
+	newLogger(os.Stdout).Error("", "reason", "cannot start: "+err.Error())
+	os.Exit(1)
+}
