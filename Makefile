@@ -1,0 +1,112 @@
+# createkey: build, try and test. Everything needs Go and make; what needs more
+# says so, and installs it under .build/ (never into the system).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BUILD := .build
+
+# SAM does not tell make the architecture: this is the template's default. The
+# function runs on Linux whatever the machine that builds it.
+GOOS ?= linux
+GOARCH ?= arm64
+
+GO_BUILD := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags "-s -w"
+
+# The race detector needs a C compiler on Linux.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+GOLANGCI_LINT := $(BUILD)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOVULNCHECK := $(BUILD)/bin/govulncheck-$(GOVULNCHECK_VERSION)
+
+MOTO_VERSION := 5.2.1
+MOTO := $(BUILD)/moto-$(MOTO_VERSION)
+
+##@ Try it
+
+.PHONY: run
+run: local-runner ## Play every sample in events/, or EVENT=file, in a local Lambda against a local AWS
+	@$(BUILD)/local/local run -bootstrap $(BUILD)/local/bootstrap $(if $(EVENT),-event "$(EVENT)")
+
+.PHONY: serve
+serve: local-runner ## Keep both up for the AWS CLI until Ctrl-C (HOST=127.0.0.1)
+	@exec $(BUILD)/local/local serve -bootstrap $(BUILD)/local/bootstrap $(if $(HOST),-host "$(HOST)")
+
+##@ Test it
+
+.PHONY: test
+test: ## Every promise of the contract: needs only Go, under a minute
+	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
+	go test $(RACE) -shuffle=on ./...
+
+.PHONY: test-emulators
+test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler against moto (installs it with Python under .build/)
+	internal/conformance/with-moto.sh $(MOTO) go test -count=1 -run '^TestMoto$$' -v ./internal/conformance ./functions/createkey
+
+.PHONY: test-aws
+test-aws: ## The conformance suite on a real account; without CREATEKEY_TEST_AWS a dry run that says what it would do
+	go test -count=1 -run '^TestAWS$$' -v ./internal/conformance
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME=1m each, beyond the seeds that `make test` runs
+	@for target in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal functions | sed 's/func //' | sort -u); do \
+		package=$$(dirname "$$(grep -rlE --include='*_test.go' "^func $$target\(" internal functions)"); \
+		echo "== ./$$package $$target"; \
+		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),1m); \
+	done
+
+.PHONY: check
+check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck, go mod tidy; rewrites nothing
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	$(GOLANGCI_LINT) run
+	@if curl -sSfo /dev/null --max-time 10 https://vuln.go.dev/index/db.json 2>/dev/null; then \
+		$(GOVULNCHECK) ./...; \
+	else echo "govulncheck: its data (vuln.go.dev) cannot be reached from here: NOT checked for known vulnerabilities"; fi
+
+.PHONY: bench
+bench: local-bootstrap ## Start, warm call, batch, size and memory as ratios to a bare SDK handler, in one run
+	@go run ./internal/cmd/bench -bootstrap $(BUILD)/local/bootstrap
+
+##@ Build it
+
+# SAM's makefile contract: build-LogicalId writes ARTIFACTS_DIR/bootstrap.
+.PHONY: build-CreateKeyFunction
+build-CreateKeyFunction: ## Write ARTIFACTS_DIR/bootstrap as SAM wants it (GOARCH=arm64 or amd64)
+	@test -n "$(ARTIFACTS_DIR)" || { echo "ARTIFACTS_DIR must name the folder to write bootstrap to"; exit 2; }
+	GOOS=$(GOOS) GOARCH=$(GOARCH) $(GO_BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/createkey
+
+.PHONY: local-bootstrap
+local-bootstrap:
+	@$(MAKE) --no-print-directory -s build-CreateKeyFunction ARTIFACTS_DIR=$(BUILD)/local \
+		GOOS=$$(go env GOHOSTOS) GOARCH=$$(go env GOHOSTARCH)
+
+.PHONY: local-runner
+local-runner: local-bootstrap
+	@go build -o $(BUILD)/local/local ./internal/cmd/local
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-zA-Z-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(GOLANGCI_LINT):
+	GOBIN=$(abspath $(BUILD)/bin/tmp) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(BUILD)/bin/tmp/golangci-lint $@
+
+$(GOVULNCHECK):
+	GOBIN=$(abspath $(BUILD)/bin/tmp) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv $(BUILD)/bin/tmp/govulncheck $@
+
+$(MOTO)/installed:
+	python3 -m venv $(MOTO)
+	$(MOTO)/bin/pip install --quiet --disable-pip-version-check 'moto[server]==$(MOTO_VERSION)'
+	touch $@

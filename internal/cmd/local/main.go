@@ -1,0 +1,100 @@
+// Command local runs the function's executable on this machine, in a local
+// Lambda and against a local AWS: nothing leaves the machine.
+//
+// Usage:
+//
+//	local run   -bootstrap PATH [-event FILE]
+//	local serve -bootstrap PATH [-host ADDRESS]
+//
+// The function gets the program's own variables (SECRET_PREFIX, USAGE_PLAN_ID,
+// CREATE_KEY_RATE, LOG_LEVEL …) where they are set here.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"createkey/events"
+	"createkey/internal/awslocal"
+	"createkey/internal/sandbox"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1 // something came out otherwise than it should
+	exitUsage  = 2
+)
+
+func main() { os.Exit(status(run(os.Args[1:]))) }
+
+// status prints an error and returns the exit status for it.
+func status(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "local:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func run(args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(args) == 0 {
+		return usageError("want a command: run or serve")
+	}
+	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
+	bootstrap := flags.String("bootstrap", "", "the function's executable, as `make build-CreateKeyFunction` writes it")
+	host := flags.String("host", "127.0.0.1", "the address to listen on")
+	event := flags.String("event", "", "a payload of your own, or a request in YAML, instead of the samples")
+	_ = flags.Parse(args[1:]) // exits on an error
+	if *bootstrap == "" {
+		return usageError("-bootstrap must name the function's executable")
+	}
+	switch args[0] {
+	case "run", "serve":
+	default:
+		return usageError("unknown command " + args[0] + ": want run or serve")
+	}
+
+	aws := &awslocal.Server{Quotas: awslocal.AWSQuotas}
+	aws.AddUsagePlan(awslocal.UsagePlan{
+		ID: events.UsagePlanID, Name: "Gold", APIStages: []awslocal.APIStage{{APIID: "a1b2c3d4e5", Stage: "prod"}},
+	})
+	box, err := sandbox.Start(*host, *bootstrap, aws, settings()...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = box.Close() }()
+	switch {
+	case args[0] == "serve":
+		return serve(ctx, box, *host)
+	case *event != "":
+		return playFile(ctx, box, *event)
+	}
+	return playSamples(ctx, box)
+}
+
+// settings are the function's own variables that are set here, with a rate that
+// one environment alone may have of the account's 5 keys a second.
+func settings() []string {
+	env := []string{"CREATE_KEY_RATE=4"}
+	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "OUTCOME_BUS", "CREATE_KEY_RATE", "LOG_LEVEL"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"createkey/internal/sandbox"
+)
+
+// serve keeps both APIs up until the context ends, and shows the function's log.
+func serve(ctx context.Context, box *sandbox.Sandbox, host string) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return fmt.Errorf("serving Lambda: %w", err)
+	}
+	box.Function.Stdout, box.Function.Stderr = os.Stdout, os.Stderr
+	server := &http.Server{Handler: box.Function, ReadHeaderTimeout: time.Minute}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	fmt.Printf(`A local AWS listens on %[1]s, the function's Lambda on http://%[2]s.
+Ctrl-C ends both; what they hold is gone then. In another terminal, with the AWS CLI:
+
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1
+
+  # send a request
+  aws lambda invoke --endpoint-url http://%[2]s --function-name CreateKeyFunction \
+      --payload fileb://events/direct.json /dev/stdout
+
+  # list the keys, without their values
+  aws apigateway get-api-keys --endpoint-url %[1]s
+
+  # read the secret of customer cust-1015's key "Standard"
+  aws secretsmanager get-secret-value --endpoint-url %[1]s \
+      --secret-id %[3]scust-1015/Standard --query SecretString --output text
+
+The function's log:
+`, box.Endpoint, listener.Addr(), secretPrefix())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving Lambda: %w", err)
+	}
+	return nil
+}
+
+func secretPrefix() string {
+	if prefix := os.Getenv("SECRET_PREFIX"); prefix != "" {
+		return prefix
+	}
+	return "apikeys/"
+}
