@@ -124,7 +124,7 @@ var secretCases = []Case{
 			out, err := e.Secrets.PutSecretValue(e.ctx, &secretsmanager.PutSecretValueInput{
 				SecretId: &e.name, SecretString: aws.String("two"), ClientRequestToken: aws.String(e.token(2)), VersionStages: []string{"LABEL"},
 			})
-			if err == nil && !(slices.Contains(out.VersionStages, "LABEL") && slices.Contains(out.VersionStages, "AWSCURRENT")) {
+			if err == nil && (!slices.Contains(out.VersionStages, "LABEL") || !slices.Contains(out.VersionStages, "AWSCURRENT")) {
 				err = fmt.Errorf("the version has labels %q", out.VersionStages)
 			}
 			return err
