@@ -2,7 +2,6 @@ package awslocal
 
 import (
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"io"
 )
@@ -42,15 +41,6 @@ func (s *Server) newID(n int, taken func(id string) bool) string {
 			return id
 		}
 	}
-}
-
-func (s *Server) uuid() string {
-	b := make([]byte, 16)
-	s.randomBytes(b)
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	h := hex.EncodeToString(b)
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // Sensitive is a key's value or a secret's. It prints and marshals as REDACTED;

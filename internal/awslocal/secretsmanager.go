@@ -310,7 +310,7 @@ func (s *Server) createSecret(r *request) (any, error) {
 	case !secretName.MatchString(in.Name):
 		return nil, validation("Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
 	}
-	if err := in.content.check(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
 	type answer struct{ ARN, Name, VersionId string }
@@ -321,7 +321,7 @@ func (s *Server) createSecret(r *request) (any, error) {
 		switch i := old.version(in.ClientRequestToken); {
 		case i < 0:
 			return nil, resourceExists(fmt.Sprintf("The operation failed because the secret %s already exists.", in.Name))
-		case !in.content.equal(old.Versions[i]):
+		case !in.equal(old.Versions[i]):
 			return nil, tokenInUse(in.ClientRequestToken, old.ARN)
 		}
 		return answer{old.ARN, old.Name, in.ClientRequestToken}, nil
@@ -336,8 +336,8 @@ func (s *Server) createSecret(r *request) (any, error) {
 	}
 	secret.tag(in.Tags)
 	out := answer{ARN: secret.ARN, Name: secret.Name}
-	if !in.content.empty() {
-		secret.Versions = []SecretVersion{in.content.version(r.now)}
+	if !in.empty() {
+		secret.Versions = []SecretVersion{in.version(r.now)}
 		secret.label(0, currentStage)
 		out.VersionId = in.ClientRequestToken
 	}
@@ -354,10 +354,10 @@ func (s *Server) putSecretValue(r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.content.check(); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
-	if in.content.empty() {
+	if in.empty() {
 		return nil, invalidRequest("You must provide either SecretString or SecretBinary.")
 	}
 	secret, err := s.liveSecret(in.SecretID, r.now)
@@ -367,11 +367,11 @@ func (s *Server) putSecretValue(r *request) (any, error) {
 	i := secret.version(in.ClientRequestToken)
 	stages := in.VersionStages
 	switch {
-	case i >= 0 && !in.content.equal(secret.Versions[i]):
+	case i >= 0 && !in.equal(secret.Versions[i]):
 		return nil, tokenInUse(in.ClientRequestToken, secret.ARN)
 	case i < 0:
 		i = len(secret.Versions)
-		secret.Versions = append(secret.Versions, in.content.version(r.now))
+		secret.Versions = append(secret.Versions, in.version(r.now))
 		if i == 0 || len(stages) == 0 {
 			stages = append([]string{currentStage}, stages...)
 		}

@@ -307,7 +307,7 @@ func TestDeterminism(t *testing.T) {
 		}
 		return fmt.Sprint(*plan.Id, *key.Id, *key.Value, *secret.ARN, key.CreatedDate)
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Error("two runs from one seed differ")
 	}
 }

@@ -326,7 +326,7 @@ func (m model) search() (r result) {
 			return r
 		}
 	}
-	for i := 0; i < len(nodes); i++ {
+	for i := 0; i < len(nodes); i++ { //nolint:intrange // the loop appends
 		for _, st := range m.steps(nodes[i].to) {
 			if !visit(i, st) {
 				return r
