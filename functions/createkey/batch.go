@@ -32,21 +32,27 @@ func (h *handler) handleAll(ctx context.Context, batch event.Batch) []outcome {
 		defer cancel()
 	}
 	outcomes := make([]outcome, len(batch.Messages))
+	work := func(lane []int) error {
+		failed := false
+		for _, i := range lane {
+			m := batch.Messages[i]
+			if m.Ordered && failed {
+				m.Err = failure.Retry("not started: an earlier message of its group failed")
+			}
+			outcomes[i] = h.handle(ctx, m)
+			failed = failed || outcomes[i].err != nil
+		}
+		return nil
+	}
+	lanes := h.lanes(batch.Messages)
+	if len(lanes) == 1 { // mostly: a hand-over to another goroutine would cost a tenth of the call
+		_ = work(lanes[0])
+		return outcomes
+	}
 	var group errgroup.Group
 	group.SetLimit(mostInFlight)
-	for _, lane := range h.lanes(batch.Messages) {
-		group.Go(func() error {
-			failed := false
-			for _, i := range lane {
-				m := batch.Messages[i]
-				if m.Ordered && failed {
-					m.Err = failure.Retry("not started: an earlier message of its group failed")
-				}
-				outcomes[i] = h.handle(ctx, m)
-				failed = failed || outcomes[i].err != nil
-			}
-			return nil
-		})
+	for _, lane := range lanes {
+		group.Go(func() error { return work(lane) })
 	}
 	_ = group.Wait() // no lane returns an error
 	return outcomes

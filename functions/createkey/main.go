@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net/http"
 	"os"
 	"time"
 
@@ -37,7 +38,9 @@ func main() {
 	}
 	cfg, err := config.LoadDefaultConfig(context.Background(),
 		config.WithLogger(logging.Nop{}),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)))
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.ResponseHeaderTimeout = attemptTimeout
+		})))
 	if err != nil {
 		stop(err)
 	}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"createkey/events"
+	"createkey/internal/awslocal"
+	"createkey/internal/lambdalocal"
+	"createkey/internal/sandbox"
+)
+
+// side is one executable in a local Lambda, with a local AWS of its own.
+type side struct {
+	name     string
+	box      *sandbox.Sandbox
+	requests int // sent so far; each is another customer's
+}
+
+// newSide sets an executable up. delay is added to each of its AWS calls. Close
+// its box in the end.
+func newSide(name, executable string, delay time.Duration) (*side, error) {
+	aws := &awslocal.Server{}
+	if delay > 0 {
+		aws.Before = func(ctx context.Context, _ awslocal.Call) error {
+			select {
+			case <-time.After(delay):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	// So high a rate that pace plays no part.
+	box, err := sandbox.Start("127.0.0.1", executable, aws, "CREATE_KEY_RATE=1000000")
+	if err != nil {
+		return nil, err
+	}
+	return &side{name: name, box: box}, nil
+}
+
+// start returns the seconds from spawning a new process until it asks for work.
+func (s *side) start(ctx context.Context) (float64, error) {
+	s.box.Function.Kill()
+	r, err := s.send(ctx, 1)
+	return r.InitDuration.Seconds(), err
+}
+
+// call returns the seconds that a warm process takes for a batch of so many
+// requests.
+func (s *side) call(ctx context.Context, requests int) (float64, error) {
+	r, err := s.send(ctx, requests)
+	if err == nil && r.ColdStart {
+		err = fmt.Errorf("%s: was to be warm, but its process had ended", s.name)
+	}
+	return r.Duration.Seconds(), err
+}
+
+// peakMemory returns the most bytes that a new process has held at once after a
+// batch of so many requests. It needs Linux.
+func (s *side) peakMemory(ctx context.Context, requests int) (float64, error) {
+	s.box.Function.Kill()
+	if _, err := s.send(ctx, requests); err != nil {
+		return 0, err
+	}
+	pids := s.box.Function.Processes()
+	if len(pids) != 1 {
+		return 0, fmt.Errorf("%s: %d processes run, want 1", s.name, len(pids))
+	}
+	return highWaterMark(pids[0])
+}
+
+// highWaterMark reads the VmHWM of a running process. The maxrss that wait4(2)
+// tells in the end would not do: it starts from that of the parent.
+func highWaterMark(pid int) (float64, error) {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kibibytes, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kibibytes * 1024, err
+		}
+	}
+	return 0, errors.New("no VmHWM in /proc/PID/status")
+}
+
+// send invokes the function with a batch of so many new requests.
+func (s *side) send(ctx context.Context, requests int) (lambdalocal.Response, error) {
+	payload, err := batch(s.requests, requests)
+	if err != nil {
+		return lambdalocal.Response{}, err
+	}
+	s.requests += requests
+	r, err := s.box.Function.Invoke(ctx, payload)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", s.name, err)
+	}
+	if r.FunctionError != "" {
+		return r, fmt.Errorf("%s: the function failed", s.name)
+	}
+	return r, nil
+}
+
+// check returns an error unless the side has made each key with the three calls
+// that a new key costs, and no others: else it did other work than the rest.
+func (s *side) check() error {
+	counts := map[string]int{}
+	for _, call := range s.box.AWS.Calls() {
+		counts[call.Operation]++
+		if call.Code != "" {
+			return fmt.Errorf("%s: %s answered %s", s.name, call.Operation, call.Code)
+		}
+	}
+	for _, operation := range []string{"CreateSecret", "CreateApiKey", "PutSecretValue"} {
+		if counts[operation] != s.requests {
+			return fmt.Errorf("%s: %d times %s for %d requests", s.name, counts[operation], operation, s.requests)
+		}
+		delete(counts, operation)
+	}
+	if len(counts) > 0 {
+		return fmt.Errorf("%s: makes calls that a new key does not need: %v", s.name, counts)
+	}
+	return nil
+}
+
+// batch returns an SQS batch of so many requests, the first of them by customer
+// number first. Its messages have all the members that Lambda sends.
+func batch(first, requests int) ([]byte, error) {
+	sample := events.Samples[slices.IndexFunc(events.Samples, func(s events.Sample) bool { return s.File == "sqs.json" })]
+	var payload struct{ Records []map[string]any }
+	if err := json.Unmarshal(sample.Payload(), &payload); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", sample.File, err)
+	}
+	message := payload.Records[0]
+	payload.Records = nil
+	for n := range requests {
+		customer := strconv.Itoa(first + n)
+		next := maps.Clone(message)
+		next["messageId"] = "message-" + customer
+		next["body"] = `{"name": "Standard", "customerId": "cust-` + customer + `", "enabled": true}`
+		payload.Records = append(payload.Records, next)
+	}
+	return json.Marshal(payload)
+}
