@@ -32,7 +32,7 @@ func (h *handler) handleAll(ctx context.Context, batch event.Batch) []outcome {
 		defer cancel()
 	}
 	outcomes := make([]outcome, len(batch.Messages))
-	work := func(lane []int) error {
+	work := func(lane []int) {
 		failed := false
 		for _, i := range lane {
 			m := batch.Messages[i]
@@ -42,17 +42,19 @@ func (h *handler) handleAll(ctx context.Context, batch event.Batch) []outcome {
 			outcomes[i] = h.handle(ctx, m)
 			failed = failed || outcomes[i].err != nil
 		}
-		return nil
 	}
 	lanes := h.lanes(batch.Messages)
 	if len(lanes) == 1 { // mostly: a hand-over to another goroutine would cost a tenth of the call
-		_ = work(lanes[0])
+		work(lanes[0])
 		return outcomes
 	}
 	var group errgroup.Group
 	group.SetLimit(mostInFlight)
 	for _, lane := range lanes {
-		group.Go(func() error { return work(lane) })
+		group.Go(func() error {
+			work(lane)
+			return nil
+		})
 	}
 	_ = group.Wait() // no lane returns an error
 	return outcomes

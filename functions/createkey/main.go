@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -20,8 +21,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// attemptTimeout ends one attempt of an AWS call whose endpoint hangs, so that
-// the SDK's retry still has time for another.
+// attemptTimeout ends an attempt of an AWS call whose endpoint cannot be reached
+// or does not answer, so that the SDK's retry still has time for another.
 const attemptTimeout = 10 * time.Second
 
 func main() {
@@ -36,11 +37,10 @@ func main() {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
 		stop(errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
 	}
-	cfg, err := config.LoadDefaultConfig(context.Background(),
-		config.WithLogger(logging.Nop{}),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.ResponseHeaderTimeout = attemptTimeout
-		})))
+	client := awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = attemptTimeout }).
+		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = attemptTimeout })
+	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithLogger(logging.Nop{}), config.WithHTTPClient(client))
 	if err != nil {
 		stop(err)
 	}
