@@ -19,6 +19,8 @@ RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
+GREMLINS_VERSION := v0.6.0
+GREMLINS := $(BUILD)/bin/gremlins-$(GREMLINS_VERSION)
 GOLANGCI_LINT := $(BUILD)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK := $(BUILD)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
@@ -49,6 +51,22 @@ test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler
 .PHONY: test-aws
 test-aws: ## The conformance suite on a real account; without CREATEKEY_TEST_AWS a dry run that says what it would do
 	go test -count=1 -run '^TestAWS$$' -v ./internal/conformance
+
+.PHONY: simulate
+simulate: ## SEEDS=100000 simulated histories of the real handler, then a burst of 10,000 sign-ups; needs only Go
+	go test -count=1 -timeout 6h -run '^TestSimulation$$' -v ./functions/createkey -simulate.seeds $(or $(SEEDS),100000) -simulate.progress
+	go test -count=1 -run '^TestPace_' -v ./functions/createkey -burst 10000
+
+.PHONY: test-mistakes
+test-mistakes: ## Make each deliberate mistake in a copy of the algorithm, and see the simulation catch it
+	go test -count=1 -timeout 30m -run '^TestMistakes$$' -v ./internal/simulation -simulate.mistakes
+
+.PHONY: mutate
+mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the validator and the decoders (gremlins)
+	@for package in provision apikey document event pace; do \
+		echo "== internal/$$package"; \
+		$(GREMLINS) unleash --timeout-coefficient 10 "./internal/$$package"; \
+	done
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME=1m each, beyond the seeds that `make test` runs
@@ -105,6 +123,10 @@ $(GOLANGCI_LINT):
 $(GOVULNCHECK):
 	GOBIN=$(abspath $(BUILD)/bin/tmp) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	mv $(BUILD)/bin/tmp/govulncheck $@
+
+$(GREMLINS):
+	GOBIN=$(abspath $(BUILD)/bin/tmp) go install github.com/go-gremlins/gremlins/cmd/gremlins@$(GREMLINS_VERSION)
+	mv $(BUILD)/bin/tmp/gremlins $@
 
 $(MOTO)/installed:
 	python3 -m venv $(MOTO)

@@ -116,24 +116,9 @@ func ParseRecord(text string) (Record, error) {
 
 // RecordSize returns the size in bytes that the finished record of a request
 // will have at most, so that one that cannot be stored makes nothing. AWS's own
-// parts of it are taken at generous lengths.
+// parts of it are taken at generous lengths, and a value that the record may
+// hold already at the most that JSON can make of it.
 func (r Request) RecordSize(secretName string, plans []string) int {
-	// Nearly every request is small. JSON spends at most six bytes on one, and a
-	// rough bound that fits spares every new key an encoding for nothing.
-	const ours, perItem, perByte = 4096, 16, 6
-	bytes := len(r.Name) + len(r.CustomerID) + len(r.Description) + len(secretName)
-	for _, s := range r.StageKeys {
-		bytes += len(s.RestAPIID) + len(s.StageName) + perItem
-	}
-	for key, value := range r.Tags {
-		bytes += len(key) + len(value) + perItem
-	}
-	for _, id := range plans {
-		bytes += len(id) + perItem
-	}
-	if rough := ours + perByte*bytes; rough <= MaxRecordSize {
-		return rough
-	}
 	date := time.Date(2000, 12, 31, 23, 59, 59, 999999999, time.UTC)
 	const longestID = 128
 	record := Record{Value: NewValue(strings.Repeat("\x00", MaxValueLength)), Key: Key{

@@ -81,6 +81,7 @@ func TestParseJSON(t *testing.T) {
 		{`["\ud83d\ude00"]`, `["😀"]`},
 		{`["\uD83D\uDE00"]`, `["😀"]`},
 		{`["\ud83d\ude00\ud83d\ude00"]`, `["😀😀"]`},
+		{`["\ud800\udc00"]`, `["𐀀"]`}, // the first pair
 		{`["\ud7ff\ue000"]`, `["\ud7ff\ue000"]`},
 		{`["\ud800"]`, "[" + unpaired + `"�"]`},
 		{`["\udbff"]`, "[" + unpaired + `"�"]`},

@@ -67,7 +67,7 @@ func fromYAML(y *yaml.Node, depth int) (Node, error) {
 	case yaml.MappingNode:
 		n.Kind = Object
 		seen := map[string]bool{}
-		for i := 0; i+1 < len(y.Content); i += 2 {
+		for i := 0; i < len(y.Content); i += 2 { // name, value, name …
 			m, err := yamlMember(y.Content[i], y.Content[i+1], depth+1)
 			if err != nil {
 				return Node{}, err

@@ -330,3 +330,21 @@ func TestCallThatHangsEndsWithTheContext(t *testing.T) {
 		})
 	}
 }
+
+func TestRecordMayFillASecretAndNotAByteMore(t *testing.T) {
+	filling := func(w *world, over int) apikey.Request {
+		r := request()
+		name, err := apikey.SecretName(prefix, r.CustomerID, r.Name, "")
+		if err != nil {
+			w.Fatal(err)
+		}
+		r.Description = "d"
+		r.Description += strings.Repeat("d", apikey.MaxRecordSize-r.RecordSize(name, nil)+over)
+		return r
+	}
+	inWorld(t, func(w *world) {
+		w.wantOutcome(w.provision(filling(w, 1)), "rejected: request: its record would take up to 65537 bytes")
+		w.wantCalls("")
+		w.wantOutcome(w.provision(filling(w, 0)), "created")
+	})
+}
