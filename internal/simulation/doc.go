@@ -1,0 +1,63 @@
+// Package simulation plays the whole handler, as it ships and with the real AWS
+// clients, through seeded histories of deliveries, faults and people, and checks
+// the four promises of internal/provision after every step.
+//
+// It is a deterministic simulation, in virtual time (testing/synctest). Every
+// AWS call of every environment waits at one bus, in front of one local AWS
+// (internal/awslocal). When all else is idle, the seed picks what happens next:
+//
+//   - a call goes on: it takes effect, or is lost, throttled, denied or answered
+//     with an error, before or after its effect; or its answer is delayed; or a
+//     read shows what was so a while ago;
+//   - a batch is delivered to an idle environment, in any of the forms of the
+//     contract's section 2, again or for the first time, out of order (but for
+//     FIFO queues), to several environments at once;
+//   - an environment is killed, and a cold one takes its place. It makes no call
+//     any more; those that are under way are lost or take effect late;
+//   - time passes, until clients and invocations time out, lag is over, or
+//     people may act;
+//   - the operator does something that the contract's section 3 allows, no sooner
+//     than it allows, or deploys other settings.
+//
+// At the end the faults stop, and everything is delivered twice more: the first
+// round has to settle every message, and the second must change nothing.
+//
+// The promises are judged by what AWS holds, from the outside (check.go); what
+// the function answers and logs is then held against that. The program has no
+// hooks for it, and no switches.
+//
+// # Reading a failure
+//
+// A failure names its seed and the promise, and lists the history: the step, the
+// virtual time since the start, who did something, and what: the call, [what was
+// done to it], and how AWS decided. Its first lines are the requests, of which
+// those with the same letter have the same content. The history has been cut to
+// the first steps that still fail, and steps were left out whose loss changes
+// nothing. `go test ./functions/createkey -run TestSimulation -simulate.seed=N`
+// plays all of it again: the same seed is the same history, as long as neither
+// the code nor the simulation changes. Only the values differ, and nothing rests
+// on them.
+//
+// # What it proves
+//
+// internal/model walks through every state of the algorithm's idea; this package
+// samples the code, with all its parsing, batching, pacing, retrying and timing
+// out. Their parts correspond: faults.go and operator.go to the model's
+// (algorithm).answers and (model).steps, check.go to (model).broken, and the end
+// of a history to (model).unsettled. The mistakes of internal/model are made in
+// the code by this package's test, which shows that each is noticed. A long run
+// fails if one of its faults or of the algorithm's branches was never reached: a
+// fault that was never reached proves nothing.
+//
+// # What it leaves out
+//
+// The quotas, which the bursts of functions/createkey's tests cover. A key that
+// is deleted, or a secret that is purged, before its record is finished, and a
+// usage plan that is deleted while an unfinished key is to be in it. A default
+// plan that is replaced by another one of the same API stage while a key made
+// under the first is unfinished: API Gateway does not let the key into both, and
+// its message is not settled before somebody takes the key out of the first.
+// Where the new default is of another stage, the key ends up in both, and its
+// record names the default of the delivery that finished it; the checks allow
+// for just that.
+package simulation
