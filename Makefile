@@ -43,6 +43,7 @@ serve: local-runner ## Keep both up for the AWS CLI until Ctrl-C (HOST=127.0.0.1
 test: ## Every promise of the contract: needs only Go, under a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -shuffle=on ./...
+	go test -run '^TestSimulation$$' ./functions/createkey -simulate.seeds 2000
 
 .PHONY: test-emulators
 test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler against moto (installs it with Python under .build/)
