@@ -174,6 +174,37 @@ func TestRecordSizeIsAnUpperBound(t *testing.T) {
 	})
 }
 
+// Each member alone, long enough to show if the bound leaves it out, of the
+// characters on which JSON spends most.
+func TestRecordSizeCountsEveryMember(t *testing.T) {
+	long := strings.Repeat("\x00", 1500)
+	many := make([]string, 1500)
+	for name, test := range map[string]struct {
+		request Request
+		plans   []string
+	}{
+		"name":        {Request{Name: long}, nil},
+		"customerId":  {Request{CustomerID: long}, nil},
+		"description": {Request{Description: long}, nil},
+		"restApiId":   {Request{StageKeys: []StageKey{{long, ""}}}, nil},
+		"stageName":   {Request{StageKeys: []StageKey{{"", long}}}, nil},
+		"stage keys":  {Request{StageKeys: make([]StageKey, 1500)}, nil},
+		"tag's key":   {Request{Tags: map[string]string{long: ""}}, nil},
+		"tag's value": {Request{Tags: map[string]string{"": long}}, nil},
+		"plan":        {Request{}, []string{long}},
+		"plans":       {Request{}, many},
+	} {
+		r := test.request
+		stored := Record{Value: NewValue(strings.Repeat("\x00", MaxValueLength)), Key: Key{
+			ID: "a1b2c3d4e5", Name: r.Name, CustomerID: r.CustomerID, Description: r.Description,
+			StageKeys: r.stages(), Tags: r.AllTags("apikeys/c/n"), UsagePlanIDs: test.plans,
+		}}
+		if size, bound := len(stored.Encode().Reveal()), r.RecordSize("apikeys/c/n", test.plans); size > bound {
+			t.Errorf("%s: the record has %d bytes, more than the %d foretold", name, size, bound)
+		}
+	}
+}
+
 // Where each of AWS's own parts is as long as is allowed for, the bound is met.
 func TestRecordSizeAllowsForEveryPart(t *testing.T) {
 	r := Request{

@@ -142,8 +142,5 @@ func fromSNSRecord(path string, record document.Node) (Message, error) {
 // quote shows a short string of an envelope's, which holds no request.
 func quote(text string) string {
 	const longest = 64
-	if len(text) > longest {
-		text = text[:longest]
-	}
-	return strconv.Quote(text)
+	return strconv.Quote(text[:min(len(text), longest)])
 }
