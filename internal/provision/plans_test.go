@@ -153,3 +153,16 @@ func TestPlanKey(t *testing.T) {
 		})
 	}
 }
+
+func TestRepeatIsNotRejectedForItsPlanWhileItsRecordCannotBeRead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		r := request(withPlans("plan1"))
+		w.finished(r)
+		gone := &awslocal.Error{Status: http.StatusNotFound, Code: "NotFoundException", Message: "Invalid Usage Plan ID specified"}
+		w.fail(before, "GetUsagePlan", always, gone)
+		w.fail(before, "GetSecretValue", always, awslocal.AccessDenied)
+		w.newEnvironment()
+		w.wantOutcome(w.provision(r), "retried: GetSecretValue: AccessDeniedException")
+	})
+}

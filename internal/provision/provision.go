@@ -172,18 +172,28 @@ func (j *job) writeAhead(ctx context.Context) error {
 	return nil
 }
 
+// errNoSecret: there is no secret of that name, or none that can be seen yet.
+// getRecord returns it; what it means depends on who asks.
+var errNoSecret = errors.New("no such secret")
+
 // readRecord reads a secret that is known to exist. Secrets Manager is
 // eventually consistent, so that "not found" only means "not yet".
 func (j *job) readRecord(ctx context.Context) error {
-	return j.getRecord(ctx, func(o *secretsmanager.Options) {
+	err := j.getRecord(ctx, func(o *secretsmanager.Options) {
 		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeResourceNotFound)
 	})
+	if errors.Is(err, errNoSecret) {
+		return failure.Retry("GetSecretValue: ResourceNotFoundException: secret %s exists, and cannot be seen yet", j.secretName)
+	}
+	return err
 }
 
 func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Options)) error {
 	out, err := j.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &j.secretName}, options...)
 	switch errorCode(err) {
 	case noError:
+	case codeResourceNotFound:
+		return errNoSecret
 	case codeInvalidRequest:
 		return j.scheduledForDeletion()
 	default:
@@ -207,12 +217,19 @@ func (j *job) scheduledForDeletion() error {
 }
 
 // unlessFinished answers a request whose plans have a fault: a finished one is
-// a repeat all the same, and for any other nothing is made.
+// a repeat all the same, and for any other nothing is made. Where the record
+// cannot be read, it is not known which of the two this is.
 func (j *job) unlessFinished(ctx context.Context, fault error) (Result, error) {
-	if err := j.getRecord(ctx); err != nil || !j.record.Finished() {
-		return Result{}, fault
+	err := j.getRecord(ctx)
+	var rejected *failure.RejectedError
+	var again *failure.RetryableError
+	switch {
+	case err == nil && j.record.Finished():
+		return j.repeat(ctx)
+	case errors.As(fault, &rejected) && errors.As(err, &again):
+		return Result{}, again
 	}
-	return j.repeat(ctx)
+	return Result{}, fault
 }
 
 // repeat answers a request whose record is finished. It changes nothing.
