@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -115,28 +116,40 @@ func (b *bus) take() []*call {
 // still under way, and may yet take effect.
 func (c *call) orphaned() bool { return c.ctx.Err() != nil }
 
-// stagger lets calls that one environment begins at the same instant reach the
-// pacer at different ones. Whose goroutine is the first to run is up to the Go
-// scheduler, and would decide who gets the pacer's next turn.
+// stagger lets calls that begin at the same instant come to the pacer at
+// different ones. Whose goroutine is the first to run is up to the Go scheduler,
+// and would decide who gets the pacer's next turn.
 func stagger(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Stagger", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
-		hash := fnv.New64a()
 		switch in := in.Parameters.(type) { // the calls with which messages begin
 		case *apigateway.GetUsagePlanInput:
-			_, _ = hash.Write([]byte(*in.UsagePlanId))
+			linger(ctx, *in.UsagePlanId)
 		case *secretsmanager.CreateSecretInput:
-			_, _ = hash.Write([]byte(*in.Name))
-		case *secretsmanager.GetSecretValueInput:
-			_, _ = hash.Write([]byte("read " + *in.SecretId))
-		}
-		select {
-		case <-time.After(time.Duration(hash.Sum64() % uint64(shortest))):
-		case <-ctx.Done():
+			linger(ctx, *in.Name)
 		}
 		return next.HandleInitialize(ctx, in)
 	}), middleware.Before)
+}
+
+// A staggeredClient does the same for calls that the pacer's two buckets let go
+// at the same instant: they would time out, and come again, at the same one.
+type staggeredClient struct{ http.Client }
+
+func (c *staggeredClient) Do(r *http.Request) (*http.Response, error) {
+	linger(r.Context(), r.URL.Path+r.Header.Get("X-Amz-Target"))
+	return c.Client.Do(r)
+}
+
+// linger waits for less than a step, each subject for another time.
+func linger(ctx context.Context, subject string) {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(subject))
+	select {
+	case <-time.After(time.Duration(hash.Sum64() % uint64(shortest/2))):
+	case <-ctx.Done():
+	}
 }
 
 // source is a seeded io.Reader that goroutines may share. What it deals decides

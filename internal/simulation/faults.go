@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"testing/synctest"
 	"time"
 
 	"createkey/internal/awslocal"
@@ -148,7 +149,7 @@ func (h *history) release(c *call, what string, v verdict) {
 	}
 	answerOnly := c.done
 	c.turn <- v
-	h.wait()
+	synctest.Wait()
 	if !answerOnly && v.before == nil {
 		h.reach("answer", cmp.Or(c.Code, "ok"), c.Operation)
 	}
@@ -165,7 +166,7 @@ func (h *history) drop(c *call) {
 	} else {
 		c.turn <- verdict{before: awslocal.ErrConnectionLost}
 	}
-	h.wait()
+	synctest.Wait()
 }
 
 // dropOld loses what has been under way for as long as a call may be.

@@ -196,7 +196,7 @@ func (h *history) replace(n int) {
 	h.defaults[h.settings.UsagePlanID] = true
 	e.alive, e.kill = context.WithCancel(context.WithValue(context.Background(), environmentKey{}, e))
 	cfg := h.server.Config()
-	cfg.HTTPClient = &http.Client{Transport: h.server.Transport(), Timeout: clientWait}
+	cfg.HTTPClient = &staggeredClient{http.Client{Transport: h.server.Transport(), Timeout: clientWait}}
 	cfg.APIOptions = []func(*middleware.Stack) error{stagger}
 	cfg.Retryer = func() aws.Retryer { // the SDK's own, but for the random back-off
 		return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -225,8 +225,8 @@ func (h *history) step() {
 		do       func()
 	}{
 		{h.weights.serve, len(h.waiting) > 0, h.serveOne},
-		{h.weights.serve, len(busy) > 0 && len(h.waiting) == 0, h.awaitCall},
-		{h.weights.deliver, len(idle) > 0, func() { h.deliverOne(pick(h, idle...)) }},
+		{h.weights.serve, len(busy) > 0 && len(h.waiting) == 0, func() { h.passTime(h.upTo(time.Second)) }},
+		{h.weights.deliver, len(idle) > 0, func() { h.deliver(h.environments[pick(h, idle...)], h.chooseBatch()) }},
 		{h.weights.pause, true, func() { h.passTime(h.pause(len(busy) > 0)) }},
 		{h.weights.kill, len(busy) > 0, func() { h.kill(pick(h, busy...)) }},
 		{h.weights.operate, true, h.operate},
@@ -281,16 +281,9 @@ func (h *history) kill(n int) {
 // before they reach the bus.
 func (h *history) bury(e *environment) {
 	e.kill()
-	h.wait()
+	synctest.Wait()
 	e.busy = nil
 	h.printed = append(h.printed, e.output.take()...)
-}
-
-// deliverOne delivers a batch, if anything is left to deliver.
-func (h *history) deliverOne(n int) {
-	if batch := h.chooseBatch(); batch != nil {
-		h.deliver(h.environments[n], batch)
-	}
 }
 
 // deliver invokes an environment.
@@ -314,34 +307,15 @@ func (h *history) deliver(e *environment, batch []*message) {
 	h.look()
 }
 
-// wait waits until everything but the scheduler waits for something.
-func (*history) wait() { synctest.Wait() }
-
 // passTime lets virtual time pass, and looks what has come of it.
 func (h *history) passTime(d time.Duration) {
 	<-time.After(d)
 	h.look()
 }
 
-// awaitCall passes time until a call arrives or an invocation ends.
-func (h *history) awaitCall() {
-	for before := h.busy(); before > 0 && len(h.waiting) == 0 && h.busy() == before; {
-		h.passTime(50 * time.Millisecond)
-	}
-}
-
-func (h *history) busy() (n int) {
-	for _, e := range h.environments {
-		if e.busy != nil {
-			n++
-		}
-	}
-	return n
-}
-
 // look takes the calls that have arrived and the answers that were given.
 func (h *history) look() {
-	h.wait()
+	synctest.Wait()
 	h.waiting = append(h.waiting, h.bus.take()...)
 	h.dropOld()
 	for n, e := range h.environments {
@@ -451,7 +425,7 @@ func (h *history) tearDown() {
 		}
 		h.waiting = h.bus.take()
 	}
-	h.wait()
+	synctest.Wait()
 }
 
 // tell adds a line to the history.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -125,52 +124,42 @@ func required() (all []reached) {
 func (t tally) missing() (names []string) {
 	for _, r := range required() {
 		if t[r] == 0 {
-			names = append(names, strings.TrimRight(r.kind+": "+r.name+": "+r.operation, ": "))
+			names = append(names, r.String())
 		}
 	}
 	return names
 }
 
-// print writes the tally: faults and answers as a table by call, the rest as lists.
+// print writes the tally: faults and answers as tables by call, the rest as a list.
 func (t tally) print(w io.Writer) {
-	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	all := slices.SortedFunc(maps.Keys(t), func(x, y reached) int {
+		return cmp.Or(cmp.Compare(x.kind, y.kind), cmp.Compare(x.name, y.name))
+	})
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, kind := range []string{"fault", "answer"} {
-		_, _ = fmt.Fprintf(tab, "%s\t%s\t\n", kind, strings.Join(allCalls, "\t"))
-		for _, name := range t.names(kind) {
-			_, _ = fmt.Fprint(tab, name)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t\n", kind, strings.Join(allCalls, "\t"))
+		last := ""
+		for _, r := range all {
+			if r.kind != kind || r.name == last {
+				continue
+			}
+			last = r.name
+			_, _ = fmt.Fprint(table, r.name)
 			for _, operation := range allCalls {
-				_, _ = fmt.Fprintf(tab, "\t%s", strconv.Itoa(t[reached{kind, name, operation}]))
+				_, _ = fmt.Fprintf(table, "\t%d", t[reached{kind, r.name, operation}])
 			}
-			_, _ = fmt.Fprint(tab, "\t\n")
+			_, _ = fmt.Fprint(table, "\t\n")
 		}
-		_, _ = fmt.Fprint(tab, "\n")
+		_, _ = fmt.Fprint(table, "\n")
 	}
-	_ = tab.Flush()
-	for _, kind := range []string{"outcome", "operator", "delivered"} {
-		for _, name := range t.names(kind) {
-			for _, r := range t.of(kind, name) {
-				_, _ = fmt.Fprintf(w, "%9d  %s: %s\n", t[r], kind, strings.TrimRight(r.name+": "+r.operation, ": "))
-			}
+	_ = table.Flush()
+	for _, r := range all {
+		if r.kind != "fault" && r.kind != "answer" {
+			_, _ = fmt.Fprintf(w, "%9d  %s\n", t[r], r)
 		}
 	}
 }
 
-func (t tally) names(kind string) []string {
-	names := map[string]bool{}
-	for r := range t {
-		if r.kind == kind {
-			names[r.name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
-func (t tally) of(kind, name string) (all []reached) {
-	for r := range t {
-		if r.kind == kind && r.name == name {
-			all = append(all, r)
-		}
-	}
-	slices.SortFunc(all, func(x, y reached) int { return cmp.Compare(x.operation, y.operation) })
-	return all
+func (r reached) String() string {
+	return strings.TrimRight(r.kind+": "+r.name+": "+r.operation, ": ")
 }

@@ -105,8 +105,7 @@ func (h *history) sendMessages() {
 		likely, most, explicit = "a", 1, 1000
 	}
 	for _, i := range h.rng.Perm(len(identities))[:1+h.rng.IntN(most)] {
-		i := identities[i]
-		h.identities = append(h.identities, &i)
+		h.identities = append(h.identities, &identities[i])
 	}
 	// Two groups never share an identity: which of their messages an environment
 	// begins with, at the same instant, would be up to the Go scheduler.
@@ -235,16 +234,21 @@ func (h *history) chooseBatch() (batch []*message) {
 	most := 1 + h.rng.IntN(3)
 	for _, n := range h.rng.Perm(len(h.messages)) {
 		m := h.messages[n]
-		single := m.carrier == eventBus || m.carrier == direct
 		switch {
 		case m.done && !h.oneIn(4):
-		case len(batch) == 0 && single:
-			return []*message{m}
-		case len(batch) == 0, len(batch) < most && m.carrier == batch[0].carrier:
+		case len(batch) == 0:
+			batch = append(batch, m)
+			if m.carrier == eventBus || m.carrier == direct {
+				return batch
+			}
+		case len(batch) < most && m.carrier == batch[0].carrier:
 			batch = append(batch, m)
 		}
 	}
-	if len(batch) > 0 && batch[0].carrier == fifoQueue {
+	if len(batch) == 0 {
+		return h.messages[:1]
+	}
+	if batch[0].carrier == fifoQueue {
 		slices.SortFunc(batch, func(x, y *message) int { return strings.Compare(x.id, y.id) })
 	}
 	return batch
