@@ -82,8 +82,8 @@ func TestMistakes(t *testing.T) {
 		{model.NotFoundTakenAsFinal, []change{{
 			"o.Retryer = retry.AddWithErrorCodes(", "_ = retry.AddWithErrorCodes(",
 		}, {
-			"\tdefault:\n\t\treturn retryable(\"GetSecretValue\"",
-			"\tcase codeResourceNotFound:\n\t\treturn failure.Reject(\"request: its secret is gone\")\n\tdefault:\n\t\treturn retryable(\"GetSecretValue\"",
+			`return failure.Retry("GetSecretValue: ResourceNotFoundException: secret %s exists, and cannot be seen yet", j.secretName)`,
+			`return failure.Reject("request: its secret is gone")`,
 		}}, "answers agree"},
 		{model.YoungKeyTakenAsRevoked, []change{{
 			"if time.Since(recorded.CreatedDate) < visibleWithin {", "if time.Since(recorded.CreatedDate) < 0*visibleWithin {",
