@@ -40,7 +40,7 @@ serve: local-runner ## Keep both up for the AWS CLI until Ctrl-C (HOST=127.0.0.1
 ##@ Test it
 
 .PHONY: test
-test: ## Every promise of the contract: needs only Go, under a minute
+test: ## Every promise of the contract: needs only Go, about a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -shuffle=on ./...
 	go test -run '^TestSimulation$$' ./functions/createkey -simulate.seeds 2000

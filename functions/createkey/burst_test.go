@@ -29,7 +29,7 @@ const (
 )
 
 // signUps is how many sign-ups a burst has. make simulate plays 10,000.
-var signUps = flag.Int("burst", 1000, "sign-ups in a burst")
+var signUps = flag.Int("burst", 400, "sign-ups in a burst")
 
 // queue is a standard queue: what is received is invisible for a while, and
 // comes again unless it is deleted.
