@@ -10,9 +10,15 @@ import (
 //go:embed *.json *.yaml
 var files embed.FS
 
-// UsagePlanID is the usage plan that a sample names. It has to exist where the
-// samples are played.
-const UsagePlanID = "gold01"
+// The usage plans that have to exist where the samples are played.
+const (
+	// UsagePlanID is the one that a sample names.
+	UsagePlanID = "gold01"
+	// MarketplacePlanID is the one that carries ProductCode, the product of the
+	// AWS Marketplace samples.
+	MarketplacePlanID = "market"
+	ProductCode       = "n0123EXAMPLEXXXXXXXXXXXX"
+)
 
 // Sample is one file and what the function makes of it where nothing was made
 // before.
@@ -41,6 +47,9 @@ var Samples = []Sample{
 	{File: "sns.json", Outcomes: []string{"created"}},
 	{File: "sns-to-sqs.json", Outcomes: []string{"created"}},
 	{File: "pipes.json", Outcomes: []string{"created", "created"}},
+	{File: "marketplace-sns-to-sqs.json", Outcomes: []string{"created"}},
+	{File: "marketplace-agreement-to-sqs.json", Outcomes: []string{"created"}},
+	{File: "marketplace-unsubscribe-to-sqs.json", Outcomes: []string{"rejected"}},
 }
 
 // Payload returns what the function is invoked with.

@@ -136,6 +136,7 @@ func execStart(t *testing.T, executable string, functions int, env ...string) *e
 		return w.lag()
 	}
 	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.UsagePlanID})
+	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.MarketplacePlanID, ProductCode: events.ProductCode})
 	env = append([]string{
 		"CREATE_KEY_RATE=1000000",   // the pace plays no part here
 		"AWS_MAX_ATTEMPTS=2",        // a retry of the SDK's own there is, and soon over

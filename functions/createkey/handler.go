@@ -75,13 +75,16 @@ func (h *handler) handle(ctx context.Context, m event.Message) (o outcome) {
 	if o.err != nil {
 		return o
 	}
+	request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
 	done, ok := h.pacer.Admit(ctx)
 	if !ok {
 		o.err = failure.Retry("not started: too little time is left")
 		return o
 	}
 	defer done()
-	o.result, o.err = h.provisioner.Provision(ctx, request, o.secretName)
+	if o.result, o.err = h.provisioner.Provision(ctx, request, o.secretName); o.err == nil {
+		o.note = planNote(request, o.result.Key)
+	}
 	return o
 }
 
@@ -91,7 +94,8 @@ type outcome struct {
 	customerID string
 	secretName string
 	result     provision.Result
-	err        error // nil, *failure.RejectedError or *failure.RetryableError
+	err        error  // nil, *failure.RejectedError or *failure.RetryableError
+	note       string // what an operator should know of a message that is done
 	start      time.Time
 }
 

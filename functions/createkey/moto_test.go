@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go/logging"
 
@@ -41,6 +42,16 @@ func TestMoto(t *testing.T) {
 	plan, err := keys.CreateUsagePlan(t.Context(), &apigateway.CreateUsagePlanInput{Name: aws.String("Gold")})
 	if err != nil {
 		t.Fatal("CreateUsagePlan failed")
+	}
+	market, err := keys.CreateUsagePlan(t.Context(), &apigateway.CreateUsagePlanInput{Name: aws.String("Marketplace")})
+	if err != nil {
+		t.Fatal("CreateUsagePlan failed")
+	}
+	_, err = keys.UpdateUsagePlan(t.Context(), &apigateway.UpdateUsagePlanInput{UsagePlanId: market.Id, PatchOperations: []types.PatchOperation{
+		{Op: types.OpReplace, Path: aws.String("/productCode"), Value: aws.String(events.ProductCode)},
+	}})
+	if err != nil {
+		t.Fatal("UpdateUsagePlan failed")
 	}
 	var output bytes.Buffer
 	prefix := "moto-" + rand.Text() + "/"
@@ -101,7 +112,11 @@ func TestMoto(t *testing.T) {
 			t.Errorf("%s does not record its key and the key's value", name)
 		}
 	}
-	if len(made) != 17 {
+	inPlan, err := keys.GetUsagePlanKeys(t.Context(), &apigateway.GetUsagePlanKeysInput{UsagePlanId: market.Id})
+	if err != nil || len(inPlan.Items) != 2 {
+		t.Error("the plan with the product's code does not have the keys of the two sign-ups")
+	}
+	if len(made) != 19 {
 		t.Errorf("%d keys were made of the samples", len(made))
 	}
 }

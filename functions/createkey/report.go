@@ -38,7 +38,7 @@ func newLogger(output io.Writer) *slog.Logger {
 // report writes the one log line of a message. Its members are the program's
 // interface to metric filters and saved queries.
 func (h *handler) report(ctx context.Context, o outcome) {
-	level, reason, code := slog.LevelInfo, "", ""
+	level, reason, code := slog.LevelInfo, o.note, ""
 	if o.err != nil {
 		level, reason = slog.LevelWarn, o.err.Error()
 	}
@@ -66,6 +66,16 @@ func (h *handler) report(ctx context.Context, o outcome) {
 		attrs = append(attrs, slog.Any("calls", calls))
 	}
 	h.log.LogAttrs(ctx, level, "", attrs...)
+}
+
+// planNote tells of a customer of AWS Marketplace whose key has no usage plan,
+// and so neither a limit nor a meter.
+func planNote(r apikey.Request, key apikey.Key) string {
+	if r.ProductCode == "" || len(key.UsagePlanIDs) > 0 {
+		return ""
+	}
+	return "the key is in no usage plan: none had product code " + failure.Quote(r.ProductCode) +
+		" when it was made, and there was no default plan"
 }
 
 // ready is the answer for a key that exists: the output document of

@@ -281,3 +281,20 @@ func TestDigestIsInjective(t *testing.T) {
 		}
 	})
 }
+
+// What a sign-up of AWS Marketplace adds is on the key and counts in the record,
+// and makes no other request of it.
+func TestWhatASignUpAddsIsNotInTheDigest(t *testing.T) {
+	bare := Request{CustomerID: "c", Name: "p", Enabled: true}
+	signUp := bare
+	signUp.ProductCode, signUp.AddedTags = "p", map[string]string{"marketplace:product-code": "p"}
+	if bare.Digest() != signUp.Digest() {
+		t.Error("the digests differ")
+	}
+	if signUp.AllTags("s")["marketplace:product-code"] != "p" {
+		t.Error("the key lacks the added tag")
+	}
+	if signUp.RecordSize("s", nil) <= bare.RecordSize("s", nil) {
+		t.Error("the added tag does not count in the record")
+	}
+}

@@ -141,9 +141,11 @@ func (r Request) stages() []string {
 	return stages
 }
 
-// AllTags returns the tags that the key is made with: the sender's and its own.
+// AllTags returns the tags that the key is made with: the sender's, those of a
+// sign-up, and its own.
 func (r Request) AllTags(secretName string) map[string]string {
 	tags := map[string]string{TagSecret: SecretTag(secretName), TagRequest: r.Digest()}
+	maps.Copy(tags, r.AddedTags)
 	maps.Copy(tags, r.Tags)
 	return tags
 }
@@ -159,7 +161,10 @@ func (r Request) Differences(key Key, plans []string) []string {
 		}
 	}
 	tags := maps.Clone(key.Tags)
-	maps.DeleteFunc(tags, func(name, _ string) bool { return strings.HasPrefix(name, "createkey:") })
+	maps.DeleteFunc(tags, func(name, _ string) bool {
+		_, sent := r.Tags[name]
+		return strings.HasPrefix(name, "createkey:") || strings.HasPrefix(name, "marketplace:") && !sent // added
+	})
 	differs("customerId", r.CustomerID != key.CustomerID)
 	differs("description", r.Description != key.Description)
 	differs("enabled", r.Enabled != key.Enabled)

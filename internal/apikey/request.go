@@ -47,6 +47,11 @@ type Request struct {
 	CustomerID         string
 	Tags               map[string]string
 	UsagePlanIDs       []string
+
+	// What an AWS Marketplace sign-up says beside its request. It is no part of
+	// what the sender asks for, so neither Digest nor Differences counts it.
+	ProductCode string            // finds the usage plan; empty: of no product
+	AddedTags   map[string]string // go on the key, too
 }
 
 // StageKey names a stage of a REST API. AWS deprecates it for usage plans.

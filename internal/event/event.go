@@ -13,6 +13,7 @@ import (
 
 	"createkey/internal/document"
 	"createkey/internal/failure"
+	"createkey/internal/marketplace"
 )
 
 // Kind tells what invoked the function, and so what it must answer.
@@ -49,6 +50,9 @@ type Message struct {
 	DeliveryID string
 	// Request is the document of the request.
 	Request document.Node
+	// SignUp is what an AWS Marketplace message says beside the request that was
+	// made of it; zero for any other.
+	SignUp marketplace.SignUp
 	// Err tells why the message is not to be worked on; here it is always a
 	// *failure.RejectedError.
 	Err error
@@ -111,7 +115,7 @@ func fromSQSRecord(path string, record document.Node) (Message, error) {
 		if source == "" {
 			source = record.GetText("EventSource")
 		}
-		return Message{}, failure.Reject("%s.eventSource: must be aws:sqs, is %s", path, quote(source))
+		return Message{}, failure.Reject("%s.eventSource: must be aws:sqs, is %s", path, failure.Quote(source))
 	}
 	id := record.GetText("messageId")
 	if id == "" {
@@ -127,7 +131,7 @@ func fromSQSRecord(path string, record document.Node) (Message, error) {
 
 func fromSNSRecord(path string, record document.Node) (Message, error) {
 	if source := record.GetText("EventSource"); source != "aws:sns" {
-		return Message{}, failure.Reject("%s.EventSource: must be aws:sns, is %s", path, quote(source))
+		return Message{}, failure.Reject("%s.EventSource: must be aws:sns, is %s", path, failure.Quote(source))
 	}
 	notification, _ := record.Get("Sns")
 	id := notification.GetText("MessageId")
@@ -137,10 +141,4 @@ func fromSNSRecord(path string, record document.Node) (Message, error) {
 	m := fromNotification(notification)
 	m.ID = id
 	return m, nil
-}
-
-// quote shows a short string of an envelope's, which holds no request.
-func quote(text string) string {
-	const longest = 64
-	return strconv.Quote(text[:min(len(text), longest)])
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,7 +26,9 @@ import (
 //	group       its message group
 //	ordered     yes: from a FIFO queue
 //	delivery    its delivery id
-//	reject      why it is rejected
+//	reject      why it is rejected, a line for each fault
+//	product     the product code of its sign-up, and below it, by name
+//	tag         the tags that the sign-up adds, as name=value
 //	request     its request, as JSON
 //
 // Values in vectors begin with fake-value, so that a fault which quotes one is seen.
@@ -73,7 +76,7 @@ func readVectors(t testing.TB) []vector {
 func describe(t testing.TB, batch Batch, err error) (lines []string, requests []document.Node) {
 	t.Helper()
 	if err != nil {
-		return []string{"error: " + rejection(t, err)}, nil
+		return []string{"error: " + strings.Join(rejection(t, err), "; ")}, nil
 	}
 	lines = append(lines, "kind: "+map[Kind]string{Direct: "direct", SQS: "sqs", SNS: "sns"}[batch.Kind])
 	for _, m := range batch.Messages {
@@ -88,8 +91,16 @@ func describe(t testing.TB, batch Batch, err error) (lines []string, requests []
 			lines = append(lines, "delivery: "+m.DeliveryID)
 		}
 		if m.Err != nil {
-			lines = append(lines, "reject: "+rejection(t, m.Err))
+			for _, reason := range rejection(t, m.Err) {
+				lines = append(lines, "reject: "+reason)
+			}
 			continue
+		}
+		if m.SignUp.ProductCode != "" {
+			lines = append(lines, "product: "+m.SignUp.ProductCode)
+		}
+		for _, name := range slices.Sorted(maps.Keys(m.SignUp.Tags)) {
+			lines = append(lines, "tag: "+name+"="+m.SignUp.Tags[name])
 		}
 		lines = append(lines, "request")
 		requests = append(requests, m.Request)
@@ -97,13 +108,13 @@ func describe(t testing.TB, batch Batch, err error) (lines []string, requests []
 	return lines, requests
 }
 
-func rejection(t testing.TB, err error) string {
+func rejection(t testing.TB, err error) []string {
 	t.Helper()
 	var rejected *failure.RejectedError
-	if !errors.As(err, &rejected) || len(rejected.Reasons) != 1 {
-		t.Fatalf("error is a %T, want a *failure.RejectedError with one reason", err)
+	if !errors.As(err, &rejected) || len(rejected.Reasons) == 0 {
+		t.Fatalf("error is a %T, want a *failure.RejectedError with reasons", err)
 	}
-	return rejected.Reasons[0]
+	return rejected.Reasons
 }
 
 func TestPayloadVectors(t *testing.T) {
@@ -225,8 +236,10 @@ func FuzzDecode(f *testing.F) {
 
 func checkReason(t *testing.T, err error) {
 	t.Helper()
-	path, rule, found := strings.Cut(rejection(t, err), ": ")
-	if !found || path == "" || rule == "" {
-		t.Fatal("a fault without a path or a rule")
+	for _, reason := range rejection(t, err) {
+		path, rule, found := strings.Cut(reason, ": ")
+		if !found || path == "" || rule == "" {
+			t.Fatal("a fault without a path or a rule")
+		}
 	}
 }

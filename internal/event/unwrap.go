@@ -6,6 +6,7 @@ import (
 
 	"createkey/internal/document"
 	"createkey/internal/failure"
+	"createkey/internal/marketplace"
 )
 
 // carrier is what a document lay in, which decides what it may be.
@@ -45,6 +46,8 @@ func unwrap(doc document.Node, in carrier) Message {
 		return fromEventBridge(doc)
 	case doc.GetText("Type") == "Notification" && doc.Has("Message") && in == fromQueue:
 		return fromNotification(doc)
+	case marketplace.IsNotification(doc):
+		return signUp(Message{}, marketplace.FromNotification, doc)
 	}
 	if what := foreign(doc); what != "" {
 		return rejected("payload: is %s, not a request for an API key", what)
@@ -66,9 +69,26 @@ func fromEventBridge(doc document.Node) Message {
 		m.Err = failure.Reject("source: must be a string, not empty")
 	case source == "createkey":
 		m.Err = failure.Reject("source: is createkey: an outcome of this program's own is not a request")
+	case source == marketplace.Source:
+		return signUp(m, marketplace.FromEvent, doc)
 	case strings.HasPrefix(source, "aws."):
-		m.Err = failure.Reject("source: events of AWS's own (%s, %s) are not requests", quote(source), quote(detailType))
+		m.Err = failure.Reject("source: events of AWS's own (%s, %s) are not requests", failure.Quote(source), failure.Quote(detailType))
 	}
+	return m
+}
+
+// signUp makes a request of an AWS Marketplace message, which the validator
+// judges like any other.
+func signUp(m Message, read func(document.Node) (marketplace.SignUp, error), doc document.Node) Message {
+	if m.SignUp, m.Err = read(doc); m.Err != nil {
+		return m
+	}
+	text := func(s string) document.Node { return document.Node{Kind: document.String, Text: s} }
+	m.Request = document.Node{Kind: document.Object, Members: []document.Member{
+		{Name: "customerId", Value: text(m.SignUp.CustomerID)},
+		{Name: "name", Value: text(m.SignUp.Name)},
+		{Name: "enabled", Value: document.Node{Kind: document.Bool, Bool: true}},
+	}}
 	return m
 }
 
@@ -93,7 +113,7 @@ func soundEnvelope(doc document.Node) (Message, bool) {
 	}
 	for _, member := range doc.Members {
 		if fault := cmp.Or(member.Fault, member.Value.Fault); fault != "" {
-			return rejected("%s: %s", quote(member.Name), fault), false
+			return rejected("%s: %s", failure.Quote(member.Name), fault), false
 		}
 	}
 	return Message{}, true
@@ -108,15 +128,13 @@ func foreign(doc document.Node) string {
 	case doc.Has("Records"):
 		return "a batch inside a message"
 	case doc.GetText("eventSource") != "":
-		return "an event of " + quote(doc.GetText("eventSource"))
+		return "an event of " + failure.Quote(doc.GetText("eventSource"))
 	case doc.Has("source", "detail-type"):
 		return "an EventBridge event without its detail"
 	case doc.Has("Type", "TopicArn") && doc.GetText("Type") == "Notification":
 		return "an SNS notification outside of a queue's message"
 	case doc.Has("Type", "TopicArn"):
-		return "an SNS " + quote(doc.GetText("Type"))
-	case doc.Has("action", "customer-identifier"), doc.Has("action", "product-code"):
-		return "an AWS Marketplace notification (" + quote(doc.GetText("action")) + ")"
+		return "an SNS " + failure.Quote(doc.GetText("Type"))
 	case doc.Has("requestContext"):
 		return "an HTTP request (API Gateway, a function URL or a load balancer)"
 	case doc.Has("RequestType", "StackId"):

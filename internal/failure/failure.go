@@ -12,6 +12,7 @@ package failure
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -54,3 +55,10 @@ func Retry(format string, args ...any) *RetryableError {
 }
 
 func (e *RetryableError) Error() string { return e.Reason }
+
+// Quote shows the beginning of a string of an envelope's, which holds no
+// request. Half a character at its end is shown as an escape.
+func Quote(text string) string {
+	const longest = 64 // bytes
+	return strconv.Quote(text[:min(len(text), longest)])
+}

@@ -3,7 +3,10 @@ package provision
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -43,6 +46,79 @@ func (c *planCache) stages(ctx context.Context, id string) ([]string, error) {
 		return nil, err
 	}
 	return stages.([]string), nil
+}
+
+// productsFor is how long the usage plans' product codes are remembered. A
+// product code that is set on a plan is found after this at the latest.
+const productsFor = time.Minute
+
+// productCache remembers which usage plans carry which AWS Marketplace product
+// code: one list of all plans for every environment and minute, however many
+// customers sign up. That a product has no plan is remembered likewise.
+type productCache struct {
+	keys   keysAPI
+	asking singleflight.Group
+	listed atomic.Pointer[productList]
+}
+
+type productList struct {
+	at    time.Time
+	plans map[string][]string // product code -> plan ids
+}
+
+// plansOf returns the ids of the plans that carry a product code.
+func (c *productCache) plansOf(ctx context.Context, productCode string) ([]string, error) {
+	if list := c.listed.Load(); list != nil && time.Since(list.at) < productsFor {
+		return list.plans[productCode], nil
+	}
+	list, err, _ := c.asking.Do("", func() (any, error) {
+		list := &productList{at: time.Now(), plans: map[string][]string{}}
+		pages := apigateway.NewGetUsagePlansPaginator(c.keys, &apigateway.GetUsagePlansInput{Limit: aws.Int32(mostPerPage)})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, plan := range page.Items {
+				code := aws.ToString(plan.ProductCode)
+				list.plans[code] = append(list.plans[code], aws.ToString(plan.Id))
+			}
+		}
+		c.listed.Store(list)
+		return list, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list.(*productList).plans[productCode], nil
+}
+
+// choosePlans returns the usage plans that a request's key is to be in: those
+// that it names, else that of its AWS Marketplace product, else the default.
+// Its error is one that keeps anything from being made.
+func (p *Provisioner) choosePlans(ctx context.Context, r apikey.Request) ([]string, error) {
+	if len(r.UsagePlanIDs) == 0 && r.ProductCode != "" {
+		plans, err := p.products.plansOf(ctx, r.ProductCode)
+		switch {
+		case err != nil:
+			return nil, retryable("GetUsagePlans", err)
+		case len(plans) > 1:
+			return nil, failure.Retry("GetUsagePlans: usage plans %s have the same product code %s: take it off all but one",
+				strings.Join(plans, ", "), failure.Quote(r.ProductCode))
+		case len(plans) == 1:
+			return plans, nil
+		}
+	}
+	plans := p.namedPlans(r)
+	return plans, p.checkPlans(ctx, r, plans)
+}
+
+// namedPlans returns the plans that a request names, or the default.
+func (p *Provisioner) namedPlans(r apikey.Request) []string {
+	if len(r.UsagePlanIDs) == 0 && p.DefaultPlan != "" {
+		return []string{p.DefaultPlan}
+	}
+	return r.UsagePlanIDs
 }
 
 // checkPlans finds out, before anything is made, that every plan exists and

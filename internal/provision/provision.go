@@ -41,6 +41,7 @@ type keysAPI interface {
 	CreateUsagePlanKey(context.Context, *apigateway.CreateUsagePlanKeyInput, ...func(*apigateway.Options)) (*apigateway.CreateUsagePlanKeyOutput, error)
 	GetUsagePlanKey(context.Context, *apigateway.GetUsagePlanKeyInput, ...func(*apigateway.Options)) (*apigateway.GetUsagePlanKeyOutput, error)
 	GetUsagePlan(context.Context, *apigateway.GetUsagePlanInput, ...func(*apigateway.Options)) (*apigateway.GetUsagePlanOutput, error)
+	GetUsagePlans(context.Context, *apigateway.GetUsagePlansInput, ...func(*apigateway.Options)) (*apigateway.GetUsagePlansOutput, error)
 }
 
 type secretsAPI interface {
@@ -53,11 +54,15 @@ type secretsAPI interface {
 // absence means that somebody deleted it.
 const visibleWithin = 5 * time.Minute
 
+// mostPerPage is the longest page of API Gateway's lists.
+const mostPerPage = 500
+
 // Provisioner provisions keys in one account and Region. Use New.
 type Provisioner struct {
-	keys    keysAPI
-	secrets secretsAPI
-	plans   planCache
+	keys     keysAPI
+	secrets  secretsAPI
+	plans    planCache
+	products productCache
 
 	// DefaultPlan is the usage plan of a request that names none; empty: none.
 	DefaultPlan string
@@ -69,7 +74,9 @@ type Provisioner struct {
 
 // New returns a Provisioner over clients that are ready to call.
 func New(keys keysAPI, secrets secretsAPI) *Provisioner {
-	return &Provisioner{keys: keys, secrets: secrets, plans: planCache{keys: keys}, Random: apikey.Random}
+	return &Provisioner{
+		keys: keys, secrets: secrets, plans: planCache{keys: keys}, products: productCache{keys: keys}, Random: apikey.Random,
+	}
 }
 
 // Status tells which delivery finished the record.
@@ -92,18 +99,16 @@ type Result struct {
 // secret of that name. It returns a *failure.RejectedError or a
 // *failure.RetryableError, and may be called again after either.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
-	plans := r.UsagePlanIDs
-	if len(plans) == 0 && p.DefaultPlan != "" {
-		plans = []string{p.DefaultPlan}
-	}
-	j := job{Provisioner: p, request: r, plans: plans, secretName: secretName}
-	if size := r.RecordSize(secretName, plans); size > apikey.MaxRecordSize {
+	j := job{Provisioner: p, request: r, plans: p.namedPlans(r), secretName: secretName}
+	if size := r.RecordSize(secretName, j.plans); size > apikey.MaxRecordSize {
 		return Result{}, failure.Reject("request: its record would take up to %d bytes, and a secret holds %d: "+
 			"shorten description or tags", size, apikey.MaxRecordSize)
 	}
-	if err := p.checkPlans(ctx, r, plans); err != nil {
+	plans, err := p.choosePlans(ctx, r)
+	if err != nil {
 		return j.unlessFinished(ctx, err)
 	}
+	j.plans = plans
 	if err := j.writeAhead(ctx); err != nil {
 		return j.result, err
 	}
@@ -114,7 +119,7 @@ func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretNam
 		return j.result, err
 	}
 	// From here on the key exists and this request owns it.
-	err := j.attachPlans(ctx)
+	err = j.attachPlans(ctx)
 	if err == nil {
 		err = j.finish(ctx)
 	}
@@ -356,7 +361,6 @@ func (j *job) findID(ctx context.Context) (string, error) {
 // all. No filter knows values, and the documented one by customer is unproven,
 // so nothing rests on it.
 func (j *job) findAmong(ctx context.Context, namePrefix *string) (string, error) {
-	const mostPerPage = 500
 	pages := apigateway.NewGetApiKeysPaginator(j.keys, &apigateway.GetApiKeysInput{
 		IncludeValues: aws.Bool(true), Limit: aws.Int32(mostPerPage), NameQuery: namePrefix,
 	})

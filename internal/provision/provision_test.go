@@ -34,6 +34,7 @@ type scenario struct {
 	want    string // the outcome, and a part of its reason
 	calls   string // exactly these
 	leaves  string // the state of the request's key and secret
+	plans   []string
 }
 
 func run(t *testing.T, scenarios []scenario) {
@@ -51,7 +52,7 @@ func run(t *testing.T, scenarios []scenario) {
 					w.Errorf("leaves %q, want %q", got, s.leaves)
 				}
 				if s.want == "created" {
-					w.wantComplete(s.request)
+					w.wantComplete(s.request, s.plans...)
 				}
 				if wasFinished && !reflect.DeepEqual(w.all(), was) {
 					w.Error("promise 4 (a finished record and its key are never changed): something was")

@@ -77,7 +77,7 @@ func TestMistakes(t *testing.T) {
 		{model.FoundKeyNotAttached, []change{
 			{"\tresult Result\n}", "\tresult Result\n\tfound bool\n}"},
 			{"\tj.result.Key = key\n\tif key.Tags", "\tj.result.Key, j.found = key, true\n\tif key.Tags"},
-			{"\terr := j.attachPlans(ctx)\n", "\tvar err error\n\tif !j.found {\n\t\terr = j.attachPlans(ctx)\n\t}\n"},
+			{"\terr = j.attachPlans(ctx)\n", "\tif !j.found {\n\t\terr = j.attachPlans(ctx)\n\t}\n"},
 		}, "promise 3"},
 		{model.NotFoundTakenAsFinal, []change{{
 			"o.Retryer = retry.AddWithErrorCodes(", "_ = retry.AddWithErrorCodes(",

@@ -73,6 +73,10 @@ func run(args []string) error {
 	aws.AddUsagePlan(awslocal.UsagePlan{
 		ID: events.UsagePlanID, Name: "Gold", APIStages: []awslocal.APIStage{{APIID: "a1b2c3d4e5", Stage: "prod"}},
 	})
+	aws.AddUsagePlan(awslocal.UsagePlan{
+		ID: events.MarketplacePlanID, Name: "Marketplace", ProductCode: events.ProductCode,
+		APIStages: []awslocal.APIStage{{APIID: "a1b2c3d4e5", Stage: "prod"}},
+	})
 	box, err := sandbox.Start(*host, *bootstrap, aws, settings()...)
 	if err != nil {
 		return err

@@ -1,0 +1,175 @@
+// Package marketplace reads AWS Marketplace's messages to a seller, and tells
+// from a sign-up whose key for what is to be made.
+//
+// A message that is certainly Marketplace's and no sign-up is rejected by name,
+// with advice on where it belongs. Members that are not read are let pass: AWS
+// adds some. The package knows Marketplace's documents and nothing of what
+// carried them, nor of keys.
+//
+// The documents are those of
+// https://docs.aws.amazon.com/marketplace/latest/userguide/saas-notification.html and
+// https://docs.aws.amazon.com/marketplace/latest/userguide/saas-eventbridge-integration.html
+package marketplace
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"createkey/internal/document"
+	"createkey/internal/failure"
+)
+
+// Source is the EventBridge source of agreement and licence events.
+const Source = "aws.agreement-marketplace"
+
+// The names of the tags that record where a key came from.
+const (
+	TagProduct   = "marketplace:product-code"
+	TagOffer     = "marketplace:offer-id"
+	TagAgreement = "marketplace:agreement-id"
+)
+
+// maxIdentifier is the longest customer identifier, account id or product code,
+// in characters; so a sign-up's name and tags are within API Gateway's limits
+// (https://docs.aws.amazon.com/marketplace/latest/APIReference/API_marketplace-metering_ResolveCustomer.html).
+const maxIdentifier = 255
+
+// SignUp is a customer who subscribed to a product.
+type SignUp struct {
+	CustomerID  string
+	Name        string            // of the key: tells it from the customer's others
+	ProductCode string            // of the product
+	Tags        map[string]string // the offer and the like: they may differ when the same sign-up is repeated
+}
+
+// IsNotification tells whether a document is one that Marketplace publishes to
+// a product's SNS topic.
+func IsNotification(doc document.Node) bool {
+	return doc.Has("action", "customer-identifier") || doc.Has("action", "product-code")
+}
+
+// FromNotification reads a notification of a product's SNS topic. Its error is a
+// *failure.RejectedError that names every fault.
+func FromNotification(doc document.Node) (SignUp, error) {
+	r := reader{}
+	r.noRepeats("", doc)
+	action := r.required("", doc, "action")
+	if action != "" && action != "subscribe-success" {
+		return SignUp{}, failure.Reject("action: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(action), adviceOnAction(action))
+	}
+	customer := r.required("", doc, "customer-identifier")
+	product := r.required("", doc, "product-code")
+	offer := r.optional("", doc, "offer-identifier")
+	return SignUp{customer, product, product, tags(TagProduct, product, TagOffer, offer)}, r.err()
+}
+
+func adviceOnAction(action string) string {
+	switch {
+	case strings.HasPrefix(action, "unsubscribe-"):
+		return disable
+	case action == "subscribe-fail":
+		return "nothing was bought, and no key is made"
+	case action == "entitlement-updated":
+		return "subscribe the queue to the product's aws-mp-subscription-notification topic alone"
+	}
+	return "only subscribe-success makes a key"
+}
+
+const disable = "it ends a subscription and makes no key: disable the customer's, see docs/operations.md"
+
+// FromEvent reads an event of source Source. Its error is a
+// *failure.RejectedError that names every fault.
+func FromEvent(event document.Node) (SignUp, error) {
+	const signUp = "License Updated - Manufacturer"
+	if detailType := event.GetText("detail-type"); detailType != signUp {
+		advice := "only " + signUp + " makes a key: narrow the rule to it"
+		if strings.HasPrefix(detailType, "License Deprovisioned") || strings.HasPrefix(detailType, "Purchase Agreement Ended") {
+			advice = disable
+		}
+		return SignUp{}, failure.Reject("detail-type: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(detailType), advice)
+	}
+	r := reader{}
+	detail := r.object("", event, "detail")
+	account := r.required("detail.acceptor.", r.object("detail.", detail, "acceptor"), "accountId")
+	product := r.required("detail.product.", r.object("detail.", detail, "product"), "code")
+	agreement := r.required("detail.agreement.", r.object("detail.", detail, "agreement"), "id")
+	offer := ""
+	if detail.Has("offer") {
+		offer = r.optional("detail.offer.", r.object("detail.", detail, "offer"), "id")
+	}
+	// One buyer may hold several agreements for one product.
+	return SignUp{account, product + "/" + agreement, product, tags(TagAgreement, agreement, TagOffer, offer)}, r.err()
+}
+
+// tags makes a map of names and values, less the empty values.
+func tags(namesAndValues ...string) map[string]string {
+	m := map[string]string{}
+	for i := 0; i < len(namesAndValues); i += 2 {
+		if value := namesAndValues[i+1]; value != "" {
+			m[namesAndValues[i]] = value
+		}
+	}
+	return m
+}
+
+// reader gathers the faults of a document, so that all are told at once.
+type reader struct{ reasons []string }
+
+func (r *reader) fault(path, rule string) { r.reasons = append(r.reasons, path+": "+rule) }
+
+func (r *reader) err() error {
+	if r.reasons == nil {
+		return nil
+	}
+	return &failure.RejectedError{Reasons: r.reasons}
+}
+
+// object returns a member that is an object, and what can be made out of it all
+// the same where it has a fault.
+func (r *reader) object(path string, of document.Node, name string) document.Node {
+	member, given := of.Get(name)
+	if given && member.Kind != document.Object {
+		r.fault(path+name, "must be an object")
+	}
+	r.noRepeats(path+name+".", member)
+	return member
+}
+
+// noRepeats faults the members that are given twice: which of the two was meant
+// would be a guess.
+func (r *reader) noRepeats(path string, n document.Node) {
+	for _, m := range n.Members {
+		if m.Fault != "" {
+			r.fault(path+failure.Quote(m.Name), m.Fault)
+		}
+	}
+}
+
+// required returns an identifier without the blanks around it, which AWS's own
+// samples have.
+func (r *reader) required(path string, of document.Node, name string) string {
+	before := len(r.reasons)
+	text := r.optional(path, of, name)
+	if text == "" && len(r.reasons) == before {
+		r.fault(path+name, "must not be empty")
+	}
+	return text
+}
+
+// optional is required's like for a member that may be absent, null or empty.
+func (r *reader) optional(path string, of document.Node, name string) string {
+	member, _ := of.Get(name) // absent is a null
+	text := strings.TrimSpace(member.Text)
+	switch length := utf8.RuneCountInString(text); {
+	case member.Kind == document.Null:
+	case member.Kind != document.String, member.Fault != "":
+		r.fault(path+name, cmp.Or(member.Fault, "must be a string"))
+	case length > maxIdentifier:
+		r.fault(path+name, "must be at most "+strconv.Itoa(maxIdentifier)+" characters, has "+strconv.Itoa(length))
+	default:
+		return text
+	}
+	return ""
+}

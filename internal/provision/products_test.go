@@ -1,0 +1,181 @@
+package provision_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"createkey/internal/apikey"
+	"createkey/internal/awslocal"
+)
+
+// signUp is a request that was made of an AWS Marketplace message.
+func signUp(name string, changes ...func(*apikey.Request)) apikey.Request {
+	return request(append([]func(*apikey.Request){func(r *apikey.Request) {
+		r.Name, r.ProductCode = name, "prod"
+		r.AddedTags = map[string]string{"marketplace:offer-id": "offer-1"}
+	}}, changes...)...)
+}
+
+func addProductPlan(w *world) {
+	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "other", ProductCode: "other"})
+	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "market", ProductCode: "prod"})
+}
+
+func TestPlanOfAProductIsFoundByItsCode(t *testing.T) {
+	run(t, []scenario{{
+		name:    "and needs no further check",
+		given:   addProductPlan,
+		request: signUp("n"), want: "created", plans: []string{"market"},
+		calls: "GetUsagePlans CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue", leaves: "1 key, finished",
+	}, {
+		name:    "even beside a default",
+		given:   func(w *world) { addProductPlan(w); addPlans(w); w.p.DefaultPlan = "plan1" },
+		request: signUp("n"), want: "created", plans: []string{"market"},
+		calls: "GetUsagePlans CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue", leaves: "1 key, finished",
+	}, {
+		name: "on whatever page it is",
+		given: func(w *world) {
+			for i := range 501 {
+				w.aws.AddUsagePlan(awslocal.UsagePlan{ID: fmt.Sprint("p", i)})
+			}
+			addProductPlan(w)
+		},
+		request: signUp("n"), want: "created", plans: []string{"market"},
+		calls: "GetUsagePlans GetUsagePlans CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue", leaves: "1 key, finished",
+	}, {
+		name:    "else the default serves",
+		given:   func(w *world) { addPlans(w); w.p.DefaultPlan = "plan1" },
+		request: signUp("n"), want: "created", plans: []string{"plan1"},
+		calls: "GetUsagePlans GetUsagePlan CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue", leaves: "1 key, finished",
+	}, {
+		name:    "which has to exist",
+		given:   func(w *world) { w.p.DefaultPlan = "plan1" },
+		request: signUp("n"), want: "retried: GetUsagePlan: the deployment's default usage plan plan1 does not exist",
+		calls: "GetUsagePlans GetUsagePlan GetSecretValue", leaves: "no key, no secret",
+	}, {
+		name:    "and where there is none either, the key is in no plan",
+		given:   func(*world) {},
+		request: signUp("n"), want: "created",
+		calls: "GetUsagePlans CreateSecret CreateApiKey PutSecretValue", leaves: "1 key, finished",
+	}, {
+		name:    "a plan that the request names comes first",
+		given:   func(w *world) { addProductPlan(w); addPlans(w) },
+		request: signUp("n", withPlans("plan1")), want: "created", plans: []string{"plan1"},
+		calls: "GetUsagePlan CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue", leaves: "1 key, finished",
+	}, {
+		name: "two plans of one code are the deployment's fault",
+		given: func(w *world) {
+			addProductPlan(w)
+			w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "too", ProductCode: "prod"})
+		},
+		request: signUp("n"), want: `retried: GetUsagePlans: usage plans market, too have the same product code "prod"`,
+		calls: "GetUsagePlans GetSecretValue", leaves: "no key, no secret",
+	}, {
+		name:    "a list that is refused makes nothing",
+		given:   func(w *world) { w.fail(before, "GetUsagePlans", always, awslocal.AccessDenied) },
+		request: signUp("n"), want: "retried: GetUsagePlans: AccessDeniedException",
+		calls: "GetUsagePlans GetSecretValue", leaves: "no key, no secret",
+	}})
+}
+
+func TestFinishedSignUpIsExistingWhateverBecameOfItsPlan(t *testing.T) {
+	for name, fault := range map[string]func(w *world){
+		"gone":              func(w *world) { w.operatorDeletesPlan("market") },
+		"not to be listed":  func(w *world) { w.fail(before, "GetUsagePlans", always, awslocal.AccessDenied) },
+		"no longer the one": func(w *world) { w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "too", ProductCode: "prod"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				addProductPlan(w)
+				w.finished(signUp("n"))
+				w.newEnvironment()
+				fault(w)
+				w.wantOutcome(w.provision(signUp("n")), "existing")
+			})
+		})
+	}
+}
+
+// A sign-up is repeated whenever entitlements or the offer change, and may have
+// been requested without Marketplace.
+func TestWhatASignUpAddsIsNoDifference(t *testing.T) {
+	bare := request(func(r *apikey.Request) { r.Name = "n" })
+	renewed := signUp("n", func(r *apikey.Request) { r.AddedTags = map[string]string{"marketplace:offer-id": "offer-2"} })
+	for name, pair := range map[string][2]apikey.Request{
+		"another offer":       {signUp("n"), renewed},
+		"a bare repeat":       {signUp("n"), bare},
+		"a sign-up afterward": {bare, signUp("n")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.finished(pair[0])
+				was := w.all()
+				w.wantOutcome(w.provision(pair[1]), "existing")
+				if !reflect.DeepEqual(w.all(), was) {
+					w.Error("promise 4: a repeat changed something")
+				}
+			})
+		})
+	}
+	inWorld(t, func(w *world) {
+		w.finished(signUp("n"))
+		other := bare
+		other.Enabled = false
+		if got := w.provision(other); !strings.HasSuffix(got, "and differs in enabled") {
+			w.Errorf("outcome is %q: what the sign-up added is no difference", got)
+		}
+		other = bare
+		other.Tags = map[string]string{"marketplace:offer-id": "offer-2"}
+		if got := w.provision(other); !strings.HasSuffix(got, "and differs in tags") {
+			w.Errorf("outcome is %q: what the sender wrote is", got)
+		}
+	})
+}
+
+func TestProductCodesAreListedOnceAMinute(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addProductPlan(w)
+		w.finished(signUp("a"))
+		w.wantOutcome(w.provision(signUp("a")), "existing")
+		w.wantCalls("CreateSecret GetSecretValue GetApiKey")
+
+		// What is not there is remembered, too.
+		other := func(name string) apikey.Request {
+			return signUp(name, func(r *apikey.Request) { r.ProductCode = "later" })
+		}
+		w.finished(other("b"))
+		w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "late", ProductCode: "later"})
+		w.finished(other("c"))
+		w.wantComplete(other("c"))
+
+		wait(time.Minute)
+		w.wantOutcome(w.provision(other("d")), "created")
+		w.wantCalls("GetUsagePlans CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue")
+		w.wantComplete(other("d"), "late")
+	})
+}
+
+func TestConcurrentSignUpsShareOneList(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addProductPlan(w)
+		w.on(before, "GetUsagePlans", always, func() error { wait(time.Second); return nil })
+		var all sync.WaitGroup
+		for i := range 5 {
+			all.Go(func() { w.wantOutcome(w.provision(signUp(fmt.Sprint(i))), "created") })
+		}
+		all.Wait()
+		lists := 0
+		for _, c := range w.aws.Calls() {
+			if c.Operation == "GetUsagePlans" {
+				lists++
+			}
+		}
+		if lists != 1 {
+			w.Errorf("%d GetUsagePlans, want 1 for all", lists)
+		}
+	})
+}
