@@ -24,8 +24,16 @@ GREMLINS := $(BUILD)/bin/gremlins-$(GREMLINS_VERSION)
 GOLANGCI_LINT := $(BUILD)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK := $(BUILD)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
-MOTO_VERSION := 5.2.1
-MOTO := $(BUILD)/moto-$(MOTO_VERSION)
+# Python tools, each in a virtual environment of its own.
+MOTO := $(BUILD)/moto-5.2.1
+SAM := $(BUILD)/sam-1.170.0
+CHECKOV := $(BUILD)/checkov-3.3.30
+MINISTACK := $(BUILD)/ministack-1.5.33
+AWS_CLI := $(BUILD)/awscli-1.46.3
+
+# SAM's tests: with its own Python, and leaving nothing in the tree.
+SAMTEST := PYTHONDONTWRITEBYTECODE=1 SAM_CLI_TELEMETRY=0 $(abspath $(SAM))/bin/python
+PYTEST := $(SAMTEST) -m pytest -p no:cacheprovider -ra
 
 ##@ Try it
 
@@ -36,6 +44,14 @@ run: local-runner ## Play every sample in events/, or EVENT=file, in a local Lam
 .PHONY: serve
 serve: local-runner ## Keep both up for the AWS CLI until Ctrl-C (HOST=127.0.0.1)
 	@exec $(BUILD)/local/local serve -bootstrap $(BUILD)/local/bootstrap $(if $(HOST),-host "$(HOST)")
+
+.PHONY: local-stack
+local-stack: $(SAM)/installed $(MINISTACK)/installed $(AWS_CLI)/installed ## Deploy the whole application to a local AWS and keep it up (PORT=4566; Python)
+	@MINISTACK=$(abspath $(MINISTACK))/bin/ministack AWS_CLI=$(abspath $(AWS_CLI))/bin $(SAMTEST) internal/samtest/stack.py up
+
+.PHONY: local-stack-down
+local-stack-down: $(SAM)/installed ## End it
+	@$(SAMTEST) internal/samtest/stack.py down
 
 ##@ Test it
 
@@ -48,6 +64,15 @@ test: ## Every promise of the contract: needs only Go, about a minute
 .PHONY: test-emulators
 test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler against moto (installs it with Python under .build/)
 	internal/conformance/with-moto.sh $(MOTO) go test -count=1 -run '^TestMoto$$' -v ./internal/conformance ./functions/createkey
+
+.PHONY: test-template
+test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)
+	go test -count=1 -run '^TestExecutable$$' ./functions/createkey -executable.calls $(abspath $(BUILD))/calls.json
+	CREATEKEY_CALLS=$(abspath $(BUILD))/calls.json CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py
+
+.PHONY: test-stack
+test-stack: $(SAM)/installed $(MINISTACK)/installed ## Deploy the template with SAM to a local AWS that enforces IAM, and use it as its users do (Python)
+	MINISTACK=$(abspath $(MINISTACK))/bin/ministack $(PYTEST) internal/samtest/test_stack.py
 
 .PHONY: test-aws
 test-aws: ## The conformance suite on a real account; without CREATEKEY_TEST_AWS a dry run that says what it would do
@@ -129,7 +154,25 @@ $(GREMLINS):
 	GOBIN=$(abspath $(BUILD)/bin/tmp) go install github.com/go-gremlins/gremlins/cmd/gremlins@$(GREMLINS_VERSION)
 	mv $(BUILD)/bin/tmp/gremlins $@
 
+# install-python,VENV,PACKAGES
+define install-python
+	python3 -m venv $(1)
+	$(1)/bin/pip install --quiet --disable-pip-version-check $(2)
+	touch $(1)/installed
+endef
+
 $(MOTO)/installed:
-	python3 -m venv $(MOTO)
-	$(MOTO)/bin/pip install --quiet --disable-pip-version-check 'moto[server]==$(MOTO_VERSION)'
-	touch $@
+	$(call install-python,$(MOTO),'moto[server]==$(MOTO:$(BUILD)/moto-%=%)')
+
+$(SAM)/installed: internal/samtest/requirements.txt
+	$(call install-python,$(SAM),'aws-sam-cli==$(SAM:$(BUILD)/sam-%=%)' -r internal/samtest/requirements.txt)
+
+$(CHECKOV)/installed:
+	$(call install-python,$(CHECKOV),'checkov==$(CHECKOV:$(BUILD)/checkov-%=%)')
+
+# The transform of the version that the SAM CLI has, too.
+$(MINISTACK)/installed:
+	$(call install-python,$(MINISTACK),'ministack==$(MINISTACK:$(BUILD)/ministack-%=%)' aws-sam-translator==1.115.0)
+
+$(AWS_CLI)/installed:
+	$(call install-python,$(AWS_CLI),'awscli==$(AWS_CLI:$(BUILD)/awscli-%=%)')

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +21,10 @@ import (
 	"createkey/internal/sandbox"
 )
 
-var execSeed = flag.Uint64("executable.seed", 0, "seed of the crowd of TestExecutable; 0: a new one each time")
+var (
+	execSeed  = flag.Uint64("executable.seed", 0, "seed of the crowd of TestExecutable; 0: a new one each time")
+	execCalls = flag.String("executable.calls", "", "file to write a call of each kind to that TestExecutable made of AWS, as JSON")
+)
 
 // TestExecutable holds the executable that ships to the contract's promises: in
 // a local Lambda, over real sockets, against a local AWS that fails in every way
@@ -29,6 +34,9 @@ func TestExecutable(t *testing.T) {
 	executable, err := sandbox.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if *execCalls != "" {
+		t.Cleanup(func() { execWriteCalls(t, *execCalls) })
 	}
 	for _, promise := range []struct {
 		name string
@@ -130,6 +138,35 @@ func execCallsMade(t *testing.T, executable string) {
 			}
 			w.wantSettled(m.request)
 		})
+	}
+}
+
+// execKind is a kind of call, as far as permissions are concerned.
+type execKind struct {
+	Service   string `json:"service"`
+	Operation string `json:"operation"`
+	Method    string `json:"method"`
+	Tagged    bool   `json:"tagged"`
+}
+
+// execSeen holds a path of each kind of call that was made.
+var execSeen sync.Map
+
+// execWriteCalls writes them for the tests of the template, which hold the
+// function's role against them.
+func execWriteCalls(t *testing.T, file string) {
+	type call struct {
+		execKind
+		Path string `json:"path"`
+	}
+	var calls []call
+	execSeen.Range(func(kind, path any) bool {
+		calls = append(calls, call{kind.(execKind), path.(string)})
+		return true
+	})
+	slices.SortFunc(calls, func(a, b call) int { return cmp.Compare(a.Service+a.Operation, b.Service+b.Operation) })
+	if err := os.WriteFile(file, execJSON(calls), 0o600); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,0 +1,157 @@
+"""template.yaml as CloudFormation sees it: transformed as SAM transforms it, with
+its conditions decided and its references replaced by what they would stand for.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+ROOT = Path(__file__).parents[2]
+REGION, ACCOUNT, STACK = "us-east-1", "123456789012", "createkey"
+STACK_GUID = "51af3dc0-da77-11e4-872e-1234567db123"
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/{STACK_GUID}",
+    "AWS::StackName": STACK,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+NO_VALUE = object()
+
+# What GetAtt Arn gives, by type; {} stands for the resource's name.
+ARNS = {
+    "AWS::Events::Rule": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{{}}",
+    "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT}:role/{{}}",
+    "AWS::Lambda::Function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{{}}",
+    "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{}}",
+}
+
+
+class _NoManagedPolicies:
+    """SAM looks managed policies up in IAM; the template names none."""
+
+    def load(self):
+        return {}
+
+
+def source():
+    """template.yaml as it is written."""
+    return yaml_parse((ROOT / "template.yaml").read_text())
+
+
+def transformed():
+    """The CloudFormation template that SAM makes of template.yaml."""
+    os.environ["AWS_DEFAULT_REGION"] = REGION  # SAM wants to know
+    template = source()
+    # `sam package` replaces the path by where it uploaded the executable.
+    template["Resources"]["CreateKeyFunction"]["Properties"]["CodeUri"] = "s3://bucket/key"
+    return transform(template, {}, _NoManagedPolicies())
+
+
+class Stack:
+    """The template with parameters: a dict of the resources that would exist,
+    with every value that CloudFormation would pass on."""
+
+    def __init__(self, **parameters):
+        self.template = transformed()
+        defaults = {name: p["Default"] for name, p in self.template["Parameters"].items()}
+        assert set(parameters) <= set(defaults), "no such parameter"
+        self.parameters = {name: str(value) for name, value in (defaults | parameters).items()}
+        self.resources = {
+            name: self._resolve(resource)
+            for name, resource in self.template["Resources"].items()
+            if self._holds(resource.get("Condition"))
+        }
+        self.outputs = self._resolve(self.template["Outputs"])
+
+    def of_type(self, kind):
+        return {name: r["Properties"] for name, r in self.resources.items() if r["Type"] == kind}
+
+    def properties(self, name):
+        return self.resources[name]["Properties"]
+
+    def name(self, logical_id):
+        """The physical name of a resource, or one that could be."""
+        resource = self.template["Resources"][logical_id]
+        for member in ("QueueName", "Name", "DashboardName"):
+            if member in resource.get("Properties", {}):
+                return self._resolve(resource["Properties"][member])
+        return f"{STACK}-{logical_id}-AAAAAAAAAAAA"
+
+    def arn(self, logical_id):
+        return ARNS[self.template["Resources"][logical_id]["Type"]].format(self.name(logical_id))
+
+    def _holds(self, condition):
+        return condition is None or self._resolve(self.template["Conditions"][condition])
+
+    def _resolve(self, node):
+        if isinstance(node, list):
+            return [value for value in map(self._resolve, node) if value is not NO_VALUE]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            (function, argument), = node.items()
+            if function == "Ref":
+                return self._ref(argument)
+            if function == "Condition" and isinstance(argument, str):
+                return self._holds(argument)
+            if function.startswith("Fn::"):
+                return getattr(self, "_" + function[4:].lower())(argument)
+        values = {key: self._resolve(value) for key, value in node.items()}
+        return {key: value for key, value in values.items() if value is not NO_VALUE}
+
+    def _ref(self, name):
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        return (PSEUDO_PARAMETERS | self.parameters).get(name) or self._ref_of_resource(name)
+
+    def _ref_of_resource(self, name):
+        if name in self.parameters:
+            return ""
+        if self.template["Resources"][name]["Type"] == "AWS::IAM::ManagedPolicy":
+            return f"arn:aws:iam::{ACCOUNT}:policy/{self.name(name)}"
+        return self.name(name)
+
+    def _getatt(self, argument):
+        name, attribute = argument if isinstance(argument, list) else argument.split(".")
+        return {"Arn": self.arn, "QueueName": self.name}[attribute](name)
+
+    def _sub(self, argument):
+        text, variables = argument if isinstance(argument, list) else (argument, {})
+        values = self._resolve(variables)
+
+        def value(match):
+            name = match[1]
+            if name in values:
+                return values[name]
+            return self._getatt(name) if "." in name else self._ref(name)
+
+        return re.sub(r"\$\{([A-Za-z0-9:.]+)\}", value, text)
+
+    def _if(self, argument):
+        condition, then, otherwise = argument
+        return self._resolve(then if self._holds(condition) else otherwise)
+
+    def _equals(self, argument):
+        return self._resolve(argument[0]) == self._resolve(argument[1])
+
+    def _not(self, argument):
+        return not self._resolve(argument[0])
+
+    def _or(self, argument):
+        return any(map(self._resolve, argument))
+
+    def _select(self, argument):
+        return self._resolve(argument[1])[int(argument[0])]
+
+    def _split(self, argument):
+        return self._resolve(argument[1]).split(argument[0])
+
+    def _findinmap(self, argument):
+        mapping, first, second = argument
+        return self.template["Mappings"][mapping][self._resolve(first)][second]

@@ -1,0 +1,214 @@
+"""The application on MiniStack, a third-party local AWS that enforces IAM.
+
+    python stack.py up     deploys the stack and keeps it running
+    python stack.py down   ends it
+
+MiniStack is served over TLS, as AWS is: the queues' policies refuse anything else.
+Where it departs from AWS, docs/design.md says how.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import trustme
+import urllib3
+from botocore.config import Config
+from samcli.yamlhelper import yaml_dump, yaml_parse
+
+ROOT = Path(__file__).parents[2]
+REGION, ACCOUNT = "us-east-1", "000000000000"
+BUCKET, OUTCOME_BUS, EVENT_BUS = "createkey-deployments", "outcomes", "signups"
+SAM = shutil.which("sam", path=str(Path(sys.executable).parent))
+
+
+class MiniStack:
+    """A MiniStack on a loopback port. Its folder holds its certificate, its log
+    and the build; its environment is that of clients who are the account's root."""
+
+    def __init__(self, folder, port=None):
+        self.folder = Path(folder)
+        self.port = port or free_port()
+        self.endpoint = f"https://127.0.0.1:{self.port}"
+        self.environment = {
+            "AWS_ENDPOINT_URL": self.endpoint, "AWS_CA_BUNDLE": str(self.folder / "ca.pem"),
+            "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def start(self):
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        ca = trustme.CA()
+        certificate = ca.issue_cert("127.0.0.1")
+        ca.cert_pem.write_to_path(self.folder / "ca.pem")
+        certificate.private_key_pem.write_to_path(self.folder / "key.pem")
+        for i, blob in enumerate(certificate.cert_chain_pems):
+            blob.write_to_path(self.folder / "cert.pem", append=i > 0)
+        environment = os.environ | self.environment | {
+            "AUTH": "true", "LAMBDA_EXECUTOR": "local", "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port), "TMPDIR": str(self.folder / "tmp"), "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0",
+            "USE_SSL": "1", "MINISTACK_SSL_CERT": str(self.folder / "cert.pem"), "MINISTACK_SSL_KEY": str(self.folder / "key.pem"),
+            "SSL_CERT_FILE": str(self.folder / "ca.pem"),  # the function inherits it: Go's root certificates
+        }
+        with open(self.folder / "ministack.log", "wb") as log:
+            self.process = subprocess.Popen([os.environ["MINISTACK"]], env=environment, stdout=log, stderr=log, start_new_session=True)
+        http = urllib3.PoolManager(ca_certs=str(self.folder / "ca.pem"), retries=False)
+        wait_for(lambda: self.process.poll() is not None or answers(http, self.endpoint + "/_ministack/health"), "MiniStack to start", seconds=60)
+        if self.process.poll() is not None:
+            raise AssertionError("MiniStack did not start:\n" + (self.folder / "ministack.log").read_text())
+
+    def stop(self):
+        stop(self.process.pid)
+        self.process.wait()
+
+    def client(self, service, **options):
+        """A boto3 client; of the account's root unless credentials are given."""
+        return boto3.client(
+            service, region_name=REGION, endpoint_url=self.endpoint, verify=str(self.folder / "ca.pem"),
+            **{"aws_access_key_id": "test", "aws_secret_access_key": "test", "config": Config(retries={"max_attempts": 1})} | options)
+
+    def run(self, *command, check=True):
+        """Runs a command of the user's against MiniStack, and returns all that it prints."""
+        environment = os.environ | self.environment | {"SAM_CLI_TELEMETRY": "0", "NO_COLOR": "1"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(command)} failed:\n{done.stdout}")
+        return done.stdout
+
+    def build(self):
+        """`sam build` for this machine, and what MiniStack does not know taken out of the built template."""
+        goarch = subprocess.check_output(["go", "env", "GOHOSTARCH"], cwd=ROOT, text=True).strip()
+        os.environ["GOARCH"] = goarch  # SAM does not tell make
+        self.architecture = {"amd64": "x86_64"}.get(goarch, goarch)
+        self.run(SAM, "build", "--build-dir", str(self.folder / "build"), "--parameter-overrides", f"Architecture={self.architecture}")
+        built = yaml_parse((self.folder / "build" / "template.yaml").read_text())
+        (self.folder / "build" / "template.yaml").write_text(yaml_dump(without_what_ministack_does_not_know(built)))
+
+    def deploy(self, stack, check=True, **parameters):
+        """Plain `sam deploy`."""
+        overrides = [f"{name}={value}" for name, value in ({"Architecture": self.architecture} | parameters).items()]
+        return self.run(
+            SAM, "deploy", "--template-file", str(self.folder / "build" / "template.yaml"), "--stack-name", stack,
+            "--s3-bucket", BUCKET, "--s3-prefix", stack, "--capabilities", "CAPABILITY_IAM", "--no-progressbar",
+            "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--parameter-overrides", *overrides, check=check)
+
+    def outputs(self, stack):
+        (description,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        return {o["OutputKey"]: o["OutputValue"] for o in description["Outputs"]}
+
+
+def without_what_ministack_does_not_know(template):
+    """Less two things, and only these: saved log queries, a type that it refuses the
+    whole template for, and the condition keys of PutEvents, which it takes as
+    absent. test_template.py looks at both."""
+    template["Resources"] = {n: r for n, r in template["Resources"].items() if r["Type"] != "AWS::Logs::QueryDefinition"}
+    for resource in template["Resources"].values():
+        if resource["Type"] not in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
+            continue
+        properties = resource["Properties"]
+        for policy in properties.get("Policies", [properties]):
+            for statement in policy.get("PolicyDocument", {}).get("Statement", []):
+                statement = statement["Fn::If"][1] if "Fn::If" in statement else statement
+                if statement["Action"] == "events:PutEvents":
+                    del statement["Condition"]
+    return template
+
+
+def wait_for(condition, what, seconds=30):
+    """Returns what the condition returns as soon as that is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.1)
+    return value
+
+
+def answers(http, url):
+    try:
+        return http.request("GET", url).status == 200
+    except urllib3.exceptions.HTTPError:
+        return False
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def stop(pid):
+    """Ends a MiniStack and the environments of the functions that it runs. Not
+    gently: it would wait half a minute for clients to say good-bye."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+LOCAL = ROOT / ".build" / "local-stack"
+
+
+def up():
+    if (LOCAL / "pid").exists():
+        sys.exit("The local stack is up already: `make local-stack-down` ends it.")
+    ministack = MiniStack(LOCAL, port=int(os.environ.get("PORT", "4566")))
+    ministack.start()
+    (LOCAL / "pid").write_text(str(ministack.process.pid))
+    print("MiniStack listens on", ministack.endpoint, "- building and deploying the stack createkey.", flush=True)
+    ministack.client("s3").create_bucket(Bucket=BUCKET)
+    ministack.client("events").create_event_bus(Name=OUTCOME_BUS)
+    ministack.build()
+    ministack.deploy("createkey")
+    outputs = ministack.outputs("createkey")
+    # An AWS CLI that is older than AWS_ENDPOINT_URL would go to AWS itself.
+    path = f"{os.environ['AWS_CLI']}:{Path(sys.executable).parent}:$PATH"
+    exports = ministack.environment | outputs | {"SAM_CLI_TELEMETRY": "0", "PATH": path}
+    (LOCAL / "env").write_text("".join(f'export {name}="{value}"\n' for name, value in exports.items()))
+    print(TRY.format(env=(LOCAL / "env").relative_to(ROOT)))
+
+
+TRY = """
+The stack is up. In this folder:
+
+  . {env}   # endpoint, credentials, the stack's outputs, an AWS and a SAM CLI
+
+  # send a request (version 1 of the AWS CLI wants the endpoint spelt out for SQS)
+  aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" --queue-url "$QueueUrl" \\
+      --message-body '{{"customerId": "cust-1", "name": "Gold", "enabled": true}}'
+
+  # or as an event
+  aws events put-events --entries 'Source=signup,DetailType=API Key Requested,Detail="{{\\"customerId\\":\\"cust-2\\",\\"name\\":\\"Gold\\"}}"'
+
+  # watch the log: a line for each message
+  sam logs --stack-name createkey --name CreateKeyFunction --tail
+
+  # read the secret of cust-1's key "Gold"
+  aws secretsmanager get-secret-value --secret-id createkey/cust-1/Gold --query SecretString --output text
+
+  # list the keys, without their values
+  aws apigateway get-api-keys
+
+  # invoke the function without the queue
+  sam remote invoke --stack-name createkey CreateKeyFunction --event-file events/direct.json
+
+`make local-stack-down` ends it, and all that it holds is gone."""
+
+
+def down():
+    try:
+        pid = int((LOCAL / "pid").read_text())
+    except FileNotFoundError:
+        sys.exit("No local stack is up.")
+    stop(pid)
+    shutil.rmtree(LOCAL)
+    print("The local stack is gone.")
+
+
+if __name__ == "__main__":
+    {"up": up, "down": down}[sys.argv[1]]()
