@@ -23,12 +23,22 @@ const (
 	answering = time.Second
 )
 
+// leaving returns a context that ends so much earlier, or by a fifth of the time
+// that is left where that is less.
+func leaving(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(d, time.Until(deadline)/5)))
+}
+
 // handleAll handles the messages of a batch, side by side, and returns their
-// outcomes in the batch's order before the invocation's time is up.
+// outcomes in the batch's order while there is time left to tell of them.
 func (h *handler) handleAll(ctx context.Context, batch event.Batch) []outcome {
-	if deadline, ok := ctx.Deadline(); ok {
+	if h.events != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(answering, time.Until(deadline)/5)))
+		ctx, cancel = leaving(ctx, announcing)
 		defer cancel()
 	}
 	outcomes := make([]outcome, len(batch.Messages))
@@ -58,6 +68,21 @@ func (h *handler) handleAll(ctx context.Context, batch event.Batch) []outcome {
 	}
 	_ = group.Wait() // no lane returns an error
 	return outcomes
+}
+
+// keepOrder fails what comes after a failure in its message group of a FIFO
+// queue. The messages were worked on in that order already; but events are sent
+// after that, and some may not have been taken.
+func keepOrder(messages []event.Message, outcomes []outcome) {
+	failed := map[string]bool{}
+	for i, m := range messages {
+		if o := &outcomes[i]; m.Ordered {
+			if failed[m.Group] && o.err == nil {
+				o.err = failure.Retry("not done: an earlier message of its group failed")
+			}
+			failed[m.Group] = failed[m.Group] || o.err != nil
+		}
+	}
 }
 
 // lanes sorts the messages of a batch into lanes, in the order of their first

@@ -17,6 +17,7 @@ type settings struct {
 	SecretPrefix  string  // SECRET_PREFIX: begins the name of every secret
 	KMSKeyID      string  // KMS_KEY_ID: encrypts the secrets; empty: aws/secretsmanager
 	UsagePlanID   string  // USAGE_PLAN_ID: for requests that name no plan; empty: none
+	OutcomeBus    string  // OUTCOME_BUS: the event bus that outcomes are told to; empty: none
 	CreateKeyRate float64 // CREATE_KEY_RATE: keys a second for one environment
 	Debug         bool    // LOG_LEVEL is DEBUG: log lines list the AWS calls made
 }
@@ -50,6 +51,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 			"must be the id, the ARN or the alias of a KMS key"),
 		UsagePlanID: text("USAGE_PLAN_ID", "", alphanumeric+"_-", 128,
 			"must be the id of a usage plan: letters, digits, - and _"),
+		OutcomeBus: text("OUTCOME_BUS", "", alphanumeric+"._/-", 256,
+			"must be the name, not the ARN, of an event bus: at most 256 characters of A-Z a-z 0-9 . _ / -"),
 	}
 	rate, err := strconv.ParseFloat(cmp.Or(getenv("CREATE_KEY_RATE"), defaultCreateKeyRate), 64)
 	if err != nil || !(rate >= slowestRate) || math.IsInf(rate, 0) {
@@ -62,9 +65,6 @@ func readSettings(getenv func(string) string) (settings, error) {
 		s.Debug = true
 	default:
 		fault("LOG_LEVEL", "must be DEBUG or INFO: a higher level would lose the lines that metrics count")
-	}
-	if getenv("OUTCOME_BUS") != "" {
-		fault("OUTCOME_BUS", "must be empty: this version sends no outcome events")
 	}
 	if faults != nil {
 		return settings{}, errors.New(strings.Join(faults, "; "))

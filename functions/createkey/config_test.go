@@ -30,6 +30,7 @@ func TestSettings(t *testing.T) {
 		{"key ARN", map[string]string{"KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/mrk-1234"}, with(func(s *settings) { s.KMSKeyID = "arn:aws:kms:us-east-1:123456789012:key/mrk-1234" })},
 		{"key alias", map[string]string{"KMS_KEY_ID": "alias/customers"}, with(func(s *settings) { s.KMSKeyID = "alias/customers" })},
 		{"plan", map[string]string{"USAGE_PLAN_ID": "a1b2c3"}, with(func(s *settings) { s.UsagePlanID = "a1b2c3" })},
+		{"bus", map[string]string{"OUTCOME_BUS": "aws.partner/Example_1-2"}, with(func(s *settings) { s.OutcomeBus = "aws.partner/Example_1-2" })},
 		{"rate", map[string]string{"CREATE_KEY_RATE": "2.5"}, with(func(s *settings) { s.CreateKeyRate = 2.5 })},
 		{"slowest rate", map[string]string{"CREATE_KEY_RATE": "0.01"}, with(func(s *settings) { s.CreateKeyRate = 0.01 })},
 		{"DEBUG", map[string]string{"LOG_LEVEL": "DEBUG"}, with(func(s *settings) { s.Debug = true })},
@@ -53,7 +54,7 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 		"USAGE_PLAN_ID":   {marker + "/", marker + " ", "../" + marker, marker + strings.Repeat("x", 128)},
 		"CREATE_KEY_RATE": {marker, "0", "-1", "0.009", "NaN", "Inf", "-Inf", "1e999", "2 ", "2\n" + marker},
 		"LOG_LEVEL":       {"WARN" + marker, "WARN", "ERROR", "debug", "INFO "},
-		"OUTCOME_BUS":     {marker},
+		"OUTCOME_BUS":     {marker + " ", "arn:aws:events:us-east-1:123456789012:event-bus/" + marker, marker + strings.Repeat("x", 256)},
 	}
 	for name, values := range tests {
 		for _, value := range values {

@@ -39,6 +39,7 @@ type environment struct {
 	handler  *handler      // made at the first invocation
 	timeout  time.Duration // the function's
 	output   bytes.Buffer  // what the function wrote since the last look at it
+	seen     int           // events of the bus
 }
 
 func inEnvironment(t *testing.T, test func(e *environment)) {

@@ -53,7 +53,7 @@ func (w *execWorld) broken() (broken []string) {
 	for _, c := range w.aws.Calls() {
 		switch c.Operation {
 		case "GetUsagePlan", "GetUsagePlans", "CreateSecret", "GetSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey",
-			"CreateUsagePlanKey", "GetUsagePlanKey", "PutSecretValue":
+			"CreateUsagePlanKey", "GetUsagePlanKey", "PutSecretValue", "PutEvents":
 		default:
 			breach("%s %s was called, which could change or delete something", c.Service, c.Operation)
 		}
@@ -126,6 +126,17 @@ func (w *execWorld) wantDone(r execRequest) {
 	}
 }
 
+// wantTold checks that the bus, if there is one, has taken the event of a message
+// that is said to be done.
+func (w *execWorld) wantTold(messageID string) {
+	w.t.Helper()
+	if w.bus && !slices.ContainsFunc(w.aws.Events(), func(e awslocal.Event) bool {
+		return e.Bus == "outcomes" && e.DetailType == eventReady && strings.Contains(e.Detail, `"messageId":"`+messageID+`"`)
+	}) {
+		w.t.Errorf("%s is done, and no event says so", messageID)
+	}
+}
+
 // wantSettled checks all promises on the state, once every request is done, and
 // that nothing else exists.
 func (w *execWorld) wantSettled(requests ...execRequest) {
@@ -166,6 +177,9 @@ func (w *execWorld) checkOutput() {
 		w.wantNoValue(fmt.Sprintf("the output of environment %d", i), output)
 	}
 	w.wantNoValue("an answer", w.answered.Bytes())
+	for _, event := range w.aws.Events() {
+		w.wantNoValue("an event", []byte(event.Detail))
+	}
 }
 
 // wantNoValue looks for the first half of each value: nobody should quote a part

@@ -83,7 +83,7 @@ var execOperations = []execOperation{
 		name:    "creation",
 		form:    execSQS,
 		prepare: func(*execWorld, execMessage) {},
-		calls:   []string{"GetUsagePlan", "CreateSecret", "CreateApiKey", "CreateUsagePlanKey", "PutSecretValue"},
+		calls:   []string{"GetUsagePlan", "CreateSecret", "CreateApiKey", "CreateUsagePlanKey", "PutSecretValue", "PutEvents"},
 	},
 	{
 		name: "repeat",
@@ -92,7 +92,7 @@ var execOperations = []execOperation{
 			w.deliver(0, execDirect, m)
 			w.boxes[0].Function.Kill()
 		},
-		calls: []string{"GetUsagePlan", "CreateSecret", "GetSecretValue", "GetApiKey"},
+		calls: []string{"GetUsagePlan", "CreateSecret", "GetSecretValue", "GetApiKey", "PutEvents"},
 	},
 	{
 		name: "recovery",
@@ -104,7 +104,7 @@ var execOperations = []execOperation{
 			w.strikeNoMore()
 		},
 		calls: []string{"GetUsagePlan", "CreateSecret", "GetSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey",
-			"CreateUsagePlanKey", "GetUsagePlanKey", "PutSecretValue"},
+			"CreateUsagePlanKey", "GetUsagePlanKey", "PutSecretValue", "PutEvents"},
 	},
 }
 
@@ -128,7 +128,7 @@ var execFaults = []execFault{
 func execCallsMade(t *testing.T, executable string) {
 	for _, op := range execOperations {
 		t.Run(op.name, func(t *testing.T) {
-			w := execStart(t, executable, 1)
+			w := execStart(t, executable, 1, execBus)
 			m := execMessage{"message-1", execRequests[0]}
 			op.prepare(w, m)
 			w.takeCalled() // of the preparation
@@ -227,7 +227,7 @@ func (c execCase) name() string {
 }
 
 func (c execCase) test(t *testing.T, executable string) {
-	w := execStart(t, executable, 1)
+	w := execStart(t, executable, 1, execBus)
 	if c.fault.hang {
 		w.boxes[0].Function.Timeout = execShortTimeout
 	}
@@ -272,7 +272,7 @@ func execCrowd(t *testing.T, executable string) {
 	}
 	t.Logf("the seed: go test -run TestExecutable -executable.seed=%d (the scheduling is the machine's own)", seed)
 
-	w := execStart(t, executable, environments, "LOG_LEVEL=DEBUG")
+	w := execStart(t, executable, environments, "LOG_LEVEL=DEBUG", execBus)
 	var messages []execMessage
 	for i, r := range execRequests {
 		messages = append(messages, execMessage{fmt.Sprintf("message-%d", i), r}, execMessage{fmt.Sprintf("message-%d-again", i), r})
@@ -328,7 +328,7 @@ func execCrowd(t *testing.T, executable string) {
 
 // execHangingBatch sends a whole batch to an AWS that answers nothing at all.
 func execHangingBatch(t *testing.T, executable string) {
-	w := execStart(t, executable, 1)
+	w := execStart(t, executable, 1, execBus)
 	w.boxes[0].Function.Timeout = execShortTimeout
 	w.choose = func(awslocal.Call, bool) *execFault { return &execFault{hang: true} }
 	var messages []execMessage

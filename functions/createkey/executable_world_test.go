@@ -89,10 +89,10 @@ func (f execFault) befalls(operation string) bool {
 // execAnswer answers with each service's own error.
 func execAnswer(apiGateway, secretsManager error) func(*execWorld, awslocal.Call) error {
 	return func(_ *execWorld, c awslocal.Call) error {
-		if c.Service == "secretsmanager" {
-			return secretsManager
+		if c.Service == "apigateway" {
+			return apiGateway
 		}
-		return apiGateway
+		return secretsManager // EventBridge's are like these
 	}
 }
 
@@ -107,6 +107,7 @@ type execWorld struct {
 	t     *testing.T
 	aws   awslocal.Server
 	boxes []*sandbox.Sandbox
+	bus   bool // outcomes are told to one
 
 	// mu is held while a process is killed and the state is checked, so that
 	// nobody who waits for the process goes on before that is done.
@@ -119,6 +120,9 @@ type execWorld struct {
 	answered bytes.Buffer // every answer of the functions
 	read     []int        // of each box, how much of its output was looked at
 }
+
+// execBus tells the outcomes to a bus.
+const execBus = "OUTCOME_BUS=outcomes"
 
 // execStart starts functions over one AWS, where nothing exists but the usage
 // plan. When the test ends, all that they have written and answered is checked.
@@ -142,6 +146,7 @@ func execStart(t *testing.T, executable string, functions int, env ...string) *e
 		"AWS_MAX_ATTEMPTS=2",        // a retry of the SDK's own there is, and soon over
 		"AWS_NEW_RETRIES_2026=true", // its back-off starts at 50 ms
 	}, env...)
+	w.bus = slices.Contains(env, execBus)
 	for range functions {
 		box, err := sandbox.Start("127.0.0.1", executable, &w.aws, env...)
 		if err != nil {
@@ -259,6 +264,7 @@ func (w *execWorld) deliver(box int, form execForm, messages ...execMessage) []s
 		outcomes[i] = execOutcome(lines, id)
 		if execDone(outcomes[i]) {
 			w.wantDone(m.request)
+			w.wantTold(id)
 		} else {
 			again = append(again, m.id)
 		}

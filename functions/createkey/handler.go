@@ -14,6 +14,7 @@ import (
 
 	"createkey/internal/apikey"
 	"createkey/internal/event"
+	"createkey/internal/eventbridge"
 	"createkey/internal/failure"
 	"createkey/internal/pace"
 	"createkey/internal/provision"
@@ -24,6 +25,7 @@ type handler struct {
 	settings    settings
 	pacer       *pace.Pacer
 	provisioner *provision.Provisioner
+	events      eventsAPI // nil: nobody is told
 	log         *slog.Logger
 }
 
@@ -37,33 +39,45 @@ func newHandler(cfg aws.Config, s settings, output io.Writer) *handler {
 	})
 	provisioner := provision.New(keys, secrets)
 	provisioner.DefaultPlan, provisioner.KMSKeyID = s.UsagePlanID, s.KMSKeyID
-	return &handler{s, pacer, provisioner, newLogger(output)}
+	h := &handler{settings: s, pacer: pacer, provisioner: provisioner, log: newLogger(output)}
+	if s.OutcomeBus != "" {
+		h.events = eventbridge.New(cfg, traceCalls)
+	}
+	return h
 }
 
 // Invoke handles one invocation: it decodes the payload into messages, handles
-// each of them, and answers in the form that the payload's sender wants.
+// each of them, tells their outcomes to the bus and the log, and answers in the
+// form that the payload's sender wants.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	requestID := "" // of the invocation; there is none outside of Lambda
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		requestID = lc.AwsRequestID
 	}
+	ctx, cancel := leaving(ctx, answering)
+	defer cancel()
 	batch, err := event.Decode(payload, requestID)
-	if err != nil {
-		h.report(ctx, outcome{messageID: requestID, err: err})
-		return nil, err
+	outcomes := []outcome{{messageID: requestID, err: err}}
+	if err == nil {
+		outcomes = h.handleAll(ctx, batch)
 	}
-	return answer(batch, h.handleAll(ctx, batch))
+	h.announce(ctx, outcomes)
+	keepOrder(batch.Messages, outcomes)
+	h.report(ctx, outcomes)
+	return answer(batch, outcomes)
 }
 
-// handle takes one message from its document to its log line.
+// handle takes one message from its document to its outcome.
 func (h *handler) handle(ctx context.Context, m event.Message) (o outcome) {
 	ctx = withTrace(ctx, h.settings.Debug)
-	o = outcome{messageID: m.ID, start: time.Now()}
+	start := time.Now()
+	o.messageID, o.customerID, o.name = m.ID, m.SignUp.CustomerID, m.SignUp.Name
 	defer func() {
 		if p := recover(); p != nil {
 			o.err = failure.Retry("internal error: panic in %s", panicSite())
 		}
-		h.report(ctx, o)
+		o.err = failure.Bound(o.err)
+		o.duration, o.calls = time.Since(start), tracedCalls(ctx)
 	}()
 
 	if o.err = m.Err; o.err != nil {
@@ -71,7 +85,7 @@ func (h *handler) handle(ctx context.Context, m event.Message) (o outcome) {
 	}
 	var request apikey.Request
 	request, o.secretName, o.err = apikey.Parse(m.Request, h.settings.SecretPrefix, m.DeliveryID)
-	o.customerID = request.CustomerID
+	o.customerID, o.name = request.CustomerID, request.Name
 	if o.err != nil {
 		return o
 	}
@@ -92,11 +106,13 @@ func (h *handler) handle(ctx context.Context, m event.Message) (o outcome) {
 type outcome struct {
 	messageID  string
 	customerID string
+	name       string // that the request gives its key
 	secretName string
 	result     provision.Result
 	err        error  // nil, *failure.RejectedError or *failure.RetryableError
 	note       string // what an operator should know of a message that is done
-	start      time.Time
+	duration   time.Duration
+	calls      []tracedCall // for LOG_LEVEL=DEBUG
 }
 
 // String names the outcome as the log, the metrics and the events do.

@@ -35,37 +35,35 @@ func newLogger(output io.Writer) *slog.Logger {
 	}))
 }
 
-// report writes the one log line of a message. Its members are the program's
+// report writes the one log line of each message. Its members are the program's
 // interface to metric filters and saved queries.
-func (h *handler) report(ctx context.Context, o outcome) {
-	level, reason, code := slog.LevelInfo, o.note, ""
-	if o.err != nil {
-		level, reason = slog.LevelWarn, o.err.Error()
+func (h *handler) report(ctx context.Context, outcomes []outcome) {
+	for _, o := range outcomes {
+		level, reason, code := slog.LevelInfo, o.note, ""
+		if o.err != nil {
+			level, reason = slog.LevelWarn, o.err.Error()
+		}
+		var again *failure.RetryableError
+		if errors.As(o.err, &again) {
+			code = again.Code
+		}
+		attrs := []slog.Attr{
+			slog.String("messageId", o.messageID),
+			slog.String("outcome", o.String()),
+			slog.String("customerId", o.customerID),
+			slog.String("keyId", o.result.Key.ID),
+			slog.String("secretName", o.secretName),
+			slog.Int64("durationMs", o.duration.Milliseconds()),
+			slog.String("reason", reason),
+		}
+		if code != "" {
+			attrs = append(attrs, slog.String("code", code))
+		}
+		if o.calls != nil {
+			attrs = append(attrs, slog.Any("calls", o.calls))
+		}
+		h.log.LogAttrs(ctx, level, "", attrs...)
 	}
-	var again *failure.RetryableError
-	if errors.As(o.err, &again) {
-		code = again.Code
-	}
-	milliseconds := int64(0)
-	if !o.start.IsZero() {
-		milliseconds = time.Since(o.start).Milliseconds()
-	}
-	attrs := []slog.Attr{
-		slog.String("messageId", o.messageID),
-		slog.String("outcome", o.String()),
-		slog.String("customerId", o.customerID),
-		slog.String("keyId", o.result.Key.ID),
-		slog.String("secretName", o.secretName),
-		slog.Int64("durationMs", milliseconds),
-		slog.String("reason", reason),
-	}
-	if code != "" {
-		attrs = append(attrs, slog.String("code", code))
-	}
-	if calls := tracedCalls(ctx); calls != nil {
-		attrs = append(attrs, slog.Any("calls", calls))
-	}
-	h.log.LogAttrs(ctx, level, "", attrs...)
 }
 
 // planNote tells of a customer of AWS Marketplace whose key has no usage plan,
@@ -85,6 +83,10 @@ type ready struct {
 	SecretName string           `json:"secretName"`
 	SecretARN  string           `json:"secretArn"`
 	Status     provision.Status `json:"status"`
+}
+
+func (o outcome) ready() ready {
+	return ready{o.result.Key, o.secretName, o.result.SecretARN, o.result.Status}
 }
 
 // batchResponse is what an SQS event source wants to hear
@@ -114,7 +116,7 @@ func answer(batch event.Batch, outcomes []outcome) ([]byte, error) {
 	documents := make([]ready, len(outcomes))
 	var failed []error
 	for i, o := range outcomes {
-		documents[i] = ready{o.result.Key, o.secretName, o.result.SecretARN, o.result.Status}
+		documents[i] = o.ready()
 		if o.err != nil {
 			failed = append(failed, o.err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // Value is an API key's value: the secret that the customer sends as x-api-key.
@@ -72,6 +73,18 @@ func (v Value) IsZero() bool { return v.text == nil }
 // Equal compares two values in constant time.
 func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
+}
+
+// QuotedIn tells whether a text holds eight characters of the value in a row.
+func (v Value) QuotedIn(text string) bool {
+	const telling = 8
+	value := v.Reveal()
+	for i := 0; i+telling <= len(value); i++ {
+		if strings.Contains(text, value[i:i+telling]) {
+			return true
+		}
+	}
+	return false
 }
 
 func (Value) String() string   { return redacted }

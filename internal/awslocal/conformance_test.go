@@ -3,16 +3,20 @@ package awslocal_test
 import (
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
 	"createkey/internal/awslocal"
 	"createkey/internal/conformance"
 )
 
 func TestConformance(t *testing.T) {
-	s := &awslocal.Server{Stages: map[string]bool{"api/prod": true}}
-	gw, sm := clients(s.Config())
+	s := &awslocal.Server{Stages: map[string]bool{"api/prod": true}, Buses: map[string]bool{}}
+	cfg := s.Config()
+	gw, sm := clients(cfg)
 	conformance.Run(t, conformance.Target{
 		Gateway: gw,
 		Secrets: sm,
+		Events:  eventbridge.NewFromConfig(cfg),
 		Prefix:  "conformance/",
 		RunID:   "run",
 		Stage:   "api/prod",

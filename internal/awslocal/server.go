@@ -1,7 +1,7 @@
 // Package awslocal is an embedded local AWS for tests and the local runner: an
-// http.Handler that answers API Gateway's API keys and usage plans (REST-JSON 1)
-// and Secrets Manager (JSON 1.1), so that the unmodified Go SDK clients, boto3
-// and the AWS CLI talk to it.
+// http.Handler that answers API Gateway's API keys and usage plans (REST-JSON 1),
+// Secrets Manager and EventBridge's PutEvents (JSON 1.1), so that the unmodified
+// Go SDK clients, boto3 and the AWS CLI talk to it.
 //
 // What it guarantees:
 //
@@ -39,8 +39,9 @@ const (
 	AccountID = "123456789012"
 
 	// maxBody bounds a request body. API Gateway's largest member, a description,
-	// has 125,000 characters; a secret 65,536 bytes, each up to six in JSON.
-	maxBody = 1 << 20
+	// has 125,000 characters; a secret 65,536 bytes, each up to six in JSON; the
+	// events of a call a megabyte, most of it JSON in JSON.
+	maxBody = 4 << 20
 )
 
 // A Server is a local AWS. Its zero value is an empty account without faults.
@@ -68,6 +69,12 @@ type Server struct {
 	// Stages are the known API stages, spelled "restApiId/stage". Nil: every stage
 	// is known.
 	Stages map[string]bool
+	// Buses are the known event buses, by name; "default" always is. An event for
+	// any other is answered as taken, and lost. Nil: every bus is known.
+	Buses map[string]bool
+	// RefuseEvent is asked, under a lock, before a bus takes an event. An error is
+	// that entry's ErrorCode and ErrorMessage, and the others go on.
+	RefuseEvent func(e Event) *Error
 	// Now is the clock. It is asked under a lock. Nil: time.Now.
 	Now func() time.Time
 	// Rand is the source of ids, ARN suffixes and generated values. It is read
@@ -82,6 +89,7 @@ type Server struct {
 	plans        table[UsagePlan]
 	planKeys     table[planKey]
 	secrets      table[Secret]
+	events       []Event
 	createKeys   *rate.Limiter
 	controlPlane *rate.Limiter
 }
@@ -90,12 +98,12 @@ type Server struct {
 type Call struct {
 	Seq       int // 1, 2, 3 … in order of arrival
 	At        time.Time
-	Service   string // "apigateway" or "secretsmanager"; "" when nobody's
+	Service   string // "apigateway", "secretsmanager" or "events"; "" when nobody's
 	Operation string // such as "CreateApiKey"; "" when unknown
 	Method    string
 	Path      string // escaped
 	Query     string // raw, without position: a position of GetApiKeys holds a key's value
-	Resource  string // Secrets Manager: the secret's name or ARN as sent
+	Resource  string // Secrets Manager: the secret's name or ARN as sent; EventBridge: the first entry's bus
 	// Tagged says that the request creates something with tags, for which IAM
 	// wants a permission of its own.
 	Tagged bool
@@ -121,7 +129,7 @@ type service struct {
 }
 
 // services, in the order in which they are asked. A further one is one more file.
-var services = []service{secretsManager, apiGateway}
+var services = []service{secretsManager, eventBridge, apiGateway}
 
 // An operation is one AWS operation, found by its request.
 type operation struct {
@@ -282,7 +290,7 @@ func (s *Server) effect(call *Call, r *request) (any, error) {
 	r.now = s.now()
 	r.asOf = r.now.Add(-lag)
 	if len(r.body) > maxBody {
-		return nil, &Error{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "Request body is over 1 MiB"}
+		return nil, &Error{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "Request body is over 4 MiB"}
 	}
 	if call.Service == apiGateway.name && !s.admit(call.Operation, r.now) {
 		call.Throttled = true

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
@@ -19,7 +20,7 @@ const confirmation = "yes-create-and-delete-in-"
 
 // TestAWS runs the suite on a real account, in the Region and with the credentials
 // that the SDK finds. It makes some 40 keys, 15 usage plans and 30 secrets, and
-// deletes them.
+// deletes them; and it sends some ten events to the default bus.
 //
 // Without CREATEKEY_TEST_AWS it touches nothing and says what it would do (go test
 // -v -run TestAWS). To run it, set
@@ -69,5 +70,6 @@ func TestAWS(t *testing.T) {
 	t.Logf("account %s, Region %s, names begin with %s%s", account, cfg.Region, target.Prefix, target.RunID)
 	target.Gateway = apigateway.NewFromConfig(cfg)
 	target.Secrets = secretsmanager.NewFromConfig(cfg)
+	target.Events = eventbridge.NewFromConfig(cfg)
 	Run(t, target)
 }

@@ -4,7 +4,7 @@
 //
 // What it guarantees: a case uses public API calls only, makes nothing but keys,
 // usage plans and secrets whose names begin with the target's prefix and run id,
-// and deletes what it made; keys that it makes are disabled unless a case is about
+// and deletes what it made; sends no event that a rule could match by accident; keys that it makes are disabled unless a case is about
 // enabling them. No failure message holds a key's value or a secret.
 //
 // Each case names its source:
@@ -29,6 +29,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 )
@@ -37,6 +38,7 @@ import (
 type Target struct {
 	Gateway *apigateway.Client
 	Secrets *secretsmanager.Client
+	Events  *eventbridge.Client
 	// Prefix and RunID begin every name; together they are new for every run.
 	Prefix, RunID string
 	// Stage is an API stage that exists, spelled "restApiId/stage". Empty: the
@@ -61,7 +63,7 @@ type Case struct {
 
 // Cases returns all cases in the order in which they run.
 func Cases() []Case {
-	return slices.Concat(keyCases, planCases, secretCases, stageCases)
+	return slices.Concat(keyCases, planCases, secretCases, stageCases, eventCases)
 }
 
 // List writes what Run would do, without doing it.

@@ -11,7 +11,9 @@
 package failure
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,6 +57,46 @@ func Retry(format string, args ...any) *RetryableError {
 }
 
 func (e *RetryableError) Error() string { return e.Reason }
+
+// maxText is how long the reasons of a failure may be together, in bytes. A
+// document of 64 KiB can have ten thousand faults, and a log line and an event
+// have to hold what is told of it.
+const maxText = 16 << 10
+
+// Bound shortens what a failure says to what a log line and an event can hold,
+// and then tells how many reasons it leaves out.
+func Bound(err error) error {
+	var rejected *RejectedError
+	var again *RetryableError
+	switch {
+	case errors.As(err, &rejected):
+		return &RejectedError{Reasons: bound(rejected.Reasons)}
+	case errors.As(err, &again):
+		return &RetryableError{Reason: bound([]string{again.Reason})[0], Code: again.Code}
+	}
+	return err
+}
+
+func bound(reasons []string) []string {
+	left := maxText
+	for i, reason := range reasons {
+		if left -= len(reason); left >= 0 {
+			continue
+		}
+		if i == 0 { // one text alone is too long
+			return append([]string{strings.ToValidUTF8(reason[:maxText], "") + "…"}, more(len(reasons)-1)...)
+		}
+		return append(slices.Clone(reasons[:i]), more(len(reasons)-i)...)
+	}
+	return reasons
+}
+
+func more(n int) []string {
+	if n == 0 {
+		return nil
+	}
+	return []string{"and " + strconv.Itoa(n) + " more: they are left out here"}
+}
 
 // Quote shows the beginning of a string of an envelope's, which holds no
 // request. Half a character at its end is shown as an escape.

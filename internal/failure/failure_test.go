@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestRejectedError(t *testing.T) {
@@ -51,5 +53,41 @@ func TestClassesAreToldApart(t *testing.T) {
 	}
 	if err := fmt.Errorf("message: %w", Retry("x")); !errors.As(err, &again) || errors.Unwrap(again) != nil {
 		t.Error("a RetryableError, wrapped, is not told, or wraps another")
+	}
+}
+
+func TestBound(t *testing.T) {
+	long := strings.Repeat("é", maxText)
+	many := slices.Repeat([]string{"a: must be b"}, maxText)
+	for name, test := range map[string]struct {
+		err  error
+		want func(text string) bool
+	}{
+		"nothing":      {nil, nil},
+		"short":        {Reject("a: b"), func(s string) bool { return s == "a: b" }},
+		"short, coded": {&RetryableError{Code: CodeQuota, Reason: "a"}, func(s string) bool { return s == "a" }},
+		"many reasons": {&RejectedError{Reasons: many}, func(s string) bool {
+			return strings.HasSuffix(s, " more: they are left out here") && strings.HasPrefix(s, many[0]+"; "+many[1])
+		}},
+		"a long reason": {&RejectedError{Reasons: []string{long, "a: b"}}, func(s string) bool { return strings.HasSuffix(s, "…; and 1 more: they are left out here") }},
+		"a long text":   {Retry("%s", long), func(s string) bool { return strings.HasSuffix(s, "é…") }},
+	} {
+		got := Bound(test.err)
+		if reflect.TypeOf(got) != reflect.TypeOf(test.err) {
+			t.Errorf("%s: is a %T, was a %T", name, got, test.err)
+		}
+		if got == nil {
+			continue
+		}
+		if text := got.Error(); len(text) > maxText+maxText/4 || !utf8.ValidString(text) || !test.want(text) {
+			t.Errorf("%s: %d bytes: %.60s", name, len(text), text)
+		}
+	}
+	var again *RetryableError
+	if errors.As(Bound(&RetryableError{Code: CodeQuota, Reason: long}), &again); again.Code != CodeQuota {
+		t.Error("the code is lost")
+	}
+	if rejected := (&RejectedError{Reasons: many}); len(Bound(rejected).(*RejectedError).Reasons) >= len(many) || len(rejected.Reasons) != len(many) || rejected.Reasons[len(many)-1] != many[0] {
+		t.Error("the error itself was changed")
 	}
 }

@@ -51,18 +51,20 @@ func IsNotification(doc document.Node) bool {
 }
 
 // FromNotification reads a notification of a product's SNS topic. Its error is a
-// *failure.RejectedError that names every fault.
+// *failure.RejectedError that names every fault; of the sign-up there is then
+// what is known of the customer.
 func FromNotification(doc document.Node) (SignUp, error) {
 	r := reader{}
 	r.noRepeats("", doc)
 	action := r.required("", doc, "action")
-	if action != "" && action != "subscribe-success" {
-		return SignUp{}, failure.Reject("action: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(action), adviceOnAction(action))
-	}
 	customer := r.required("", doc, "customer-identifier")
 	product := r.required("", doc, "product-code")
 	offer := r.optional("", doc, "offer-identifier")
-	return SignUp{customer, product, product, tags(TagProduct, product, TagOffer, offer)}, r.err()
+	signUp := SignUp{customer, product, product, tags(TagProduct, product, TagOffer, offer)}
+	if action != "" && action != "subscribe-success" {
+		return signUp, failure.Reject("action: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(action), adviceOnAction(action))
+	}
+	return signUp, r.err()
 }
 
 func adviceOnAction(action string) string {
@@ -79,28 +81,27 @@ func adviceOnAction(action string) string {
 
 const disable = "it ends a subscription and makes no key: disable the customer's, see docs/operations.md"
 
-// FromEvent reads an event of source Source. Its error is a
-// *failure.RejectedError that names every fault.
+// FromEvent reads an event of source Source, and fails as FromNotification does.
 func FromEvent(event document.Node) (SignUp, error) {
 	const signUp = "License Updated - Manufacturer"
+	r := reader{}
+	detail := r.object("", event, "detail")
+	account := r.required("detail.acceptor.", r.object("detail.", detail, "acceptor"), "accountId")
 	if detailType := event.GetText("detail-type"); detailType != signUp {
 		advice := "only " + signUp + " makes a key: narrow the rule to it"
 		if strings.HasPrefix(detailType, "License Deprovisioned") || strings.HasPrefix(detailType, "Purchase Agreement Ended") {
 			advice = disable
 		}
-		return SignUp{}, failure.Reject("detail-type: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(detailType), advice)
+		return SignUp{CustomerID: account}, failure.Reject("detail-type: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(detailType), advice)
 	}
-	r := reader{}
-	detail := r.object("", event, "detail")
-	account := r.required("detail.acceptor.", r.object("detail.", detail, "acceptor"), "accountId")
 	product := r.required("detail.product.", r.object("detail.", detail, "product"), "code")
 	agreement := r.required("detail.agreement.", r.object("detail.", detail, "agreement"), "id")
-	offer := ""
-	if detail.Has("offer") {
-		offer = r.optional("detail.offer.", r.object("detail.", detail, "offer"), "id")
+	offer := r.optional("detail.offer.", r.object("detail.", detail, "offer"), "id")
+	if err := r.err(); err != nil {
+		return SignUp{CustomerID: account}, err
 	}
 	// One buyer may hold several agreements for one product.
-	return SignUp{account, product + "/" + agreement, product, tags(TagAgreement, agreement, TagOffer, offer)}, r.err()
+	return SignUp{account, product + "/" + agreement, product, tags(TagAgreement, agreement, TagOffer, offer)}, nil
 }
 
 // tags makes a map of names and values, less the empty values.
@@ -129,8 +130,8 @@ func (r *reader) err() error {
 // object returns a member that is an object, and what can be made out of it all
 // the same where it has a fault.
 func (r *reader) object(path string, of document.Node, name string) document.Node {
-	member, given := of.Get(name)
-	if given && member.Kind != document.Object {
+	member, _ := of.Get(name) // absent is a null
+	if member.Kind != document.Object && member.Kind != document.Null {
 		r.fault(path+name, "must be an object")
 	}
 	r.noRepeats(path+name+".", member)

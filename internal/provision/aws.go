@@ -1,11 +1,7 @@
 package provision
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
-	"net"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
@@ -13,8 +9,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"createkey/internal/apikey"
+	"createkey/internal/awserror"
 	"createkey/internal/failure"
-	"createkey/internal/pace"
 )
 
 // The error codes that mean something to the algorithm. Everything else, a
@@ -46,52 +42,7 @@ func errorCode(err error) string {
 }
 
 func retryable(call string, err error, values ...apikey.Value) *failure.RetryableError {
-	return failure.Retry("%s: %s", call, describe(err, values...))
-}
-
-// describe says of an SDK error what is safe to print. Only text of known
-// origin goes through: an answer that cannot be read, or a connection that
-// breaks in the middle, is quoted by the errors of the SDK and of net/http, and
-// every list of keys has values in it. AWS's own message is kept unless it
-// holds a part of one of the values.
-func describe(err error, values ...apikey.Value) string {
-	var api smithy.APIError
-	var dial *net.OpError
-	var lookup *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &api):
-		message := api.ErrorMessage()
-		for _, v := range values {
-			if quotes(message, v) {
-				message = "(withheld: it quotes the value)"
-			}
-		}
-		return strings.TrimSuffix(api.ErrorCode()+": "+message, ": ")
-	case errors.Is(err, pace.ErrNoTime):
-		return pace.ErrNoTime.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return "no answer in time"
-	case errors.As(err, &lookup):
-		return lookup.Error()
-	case errors.As(err, &dial):
-		return dial.Error()
-	case errors.As(err, &certificate):
-		return certificate.Error()
-	}
-	return "the call failed, or its answer could not be read"
-}
-
-// quotes tells whether a text holds eight characters of a value in a row.
-func quotes(text string, v apikey.Value) bool {
-	const telling = 8
-	value := v.Reveal()
-	for i := 0; i+telling <= len(value); i++ {
-		if strings.Contains(text, value[i:i+telling]) {
-			return true
-		}
-	}
-	return false
+	return failure.Retry("%s: %s", call, awserror.Describe(err, values...))
 }
 
 // keyFrom takes all that API Gateway says of a key, but its value. Its list of

@@ -31,6 +31,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/apikey"
+	"createkey/internal/awserror"
 	"createkey/internal/failure"
 )
 
@@ -302,7 +303,7 @@ func (j *job) makeKey(ctx context.Context) error {
 		return j.findKey(ctx)
 	case code == codeBadRequest, code == codeNotFound && len(r.StageKeys) > 0:
 		// Nothing but the stages can be missing: the call names nothing else.
-		reason := "request: API Gateway refused it: " + describe(err, j.record.Value)
+		reason := "request: API Gateway refused it: " + awserror.Describe(err, j.record.Value)
 		if !j.drawn {
 			reason += "; where it is the value that was refused, delete secret " + j.secretName +
 				" without a recovery window before sending another"
@@ -310,7 +311,7 @@ func (j *job) makeKey(ctx context.Context) error {
 		return failure.Reject("%s", reason)
 	case code == codeLimitExceeded:
 		// The type alone cannot tell the quota of 10,000 keys from a rate limit.
-		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + describe(err, j.record.Value)}
+		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserror.Describe(err, j.record.Value)}
 	default:
 		return retryable("CreateApiKey", err, j.record.Value)
 	}
