@@ -308,10 +308,10 @@ def test_outcome_events(app):
     # With no more than the event and the reader's policy, the value can be read.
     assert app.secrets.get_secret_value(SecretId=detail["secretArn"])["Name"] == detail["secretName"]
 
-    bad = app.send({"customerId": customer, "name": "Gold", "enabled": True})
+    bad = app.send({"customerId": customer, "name": "Gold", "description": "Another one"})
     rejected = hear(app, bad)
     assert rejected["detail-type"] == "API Key Rejected"
-    assert rejected["detail"]["reasons"] == [f"request: key {record['id']} exists already for this customerId and name, and differs in enabled"]
+    assert rejected["detail"]["reasons"] == [f"request: key {record['id']} exists already for this customerId and name, and differs in description"]
     drop(app, bad)
 
 
