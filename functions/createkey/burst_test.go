@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,7 +22,7 @@ import (
 // The stack that a burst meets, as the template sets it.
 const (
 	burstEnvironments = 2 // MaximumConcurrency of the event source
-	burstBatch        = 10
+	burstBatch        = 5
 	burstTimeout      = 30 * time.Second
 	burstVisibility   = 6 * burstTimeout
 	burstMaxReceives  = 5
@@ -247,6 +248,43 @@ func TestPace_NoSignUpIsLostWhenOtherToolsEatHalfTheQuotaUnforeseen(t *testing.T
 		t.Logf("%.2f keys a second, at most %d receives", float64(*signUps)/took.Seconds(), q.most)
 		if q.dead > 0 {
 			t.Errorf("%d messages reached the dead-letter queue", q.dead)
+		}
+	})
+}
+
+// At the lowest rate that the template takes, a batch of such keys takes twice
+// the function's time: some are not started, and none is worked on in vain.
+func TestPace_KeysOfManyUsagePlansGetDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newQuotaServer()
+		var plans []string
+		for i := range 10 {
+			stage := awslocal.APIStage{APIID: fmt.Sprintf("api%d", i), Stage: "prod"}
+			plans = append(plans, server.AddUsagePlan(awslocal.UsagePlan{APIStages: []awslocal.APIStage{stage}}))
+		}
+		ids, err := json.Marshal(plans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const messages = 2 * burstEnvironments * burstBatch
+		q := newQueue(messages)
+		for _, m := range q.messages {
+			m.body = strings.Replace(m.body, "}", `, "usagePlanIds": `+string(ids)+"}", 1)
+		}
+		took := q.drain(t, server, 0.5)
+		t.Logf("%d keys of %d plans each in %s, at most %d receives", messages, len(plans), took, q.most)
+		if q.dead > 0 {
+			t.Errorf("%d messages reached the dead-letter queue", q.dead)
+		}
+		for _, key := range server.Keys() {
+			if got := len(server.UsagePlanKeys(key.ID)); got != len(plans) {
+				t.Errorf("a key is in %d plans", got)
+			}
+		}
+		for _, call := range server.Calls() {
+			if call.Operation == "GetApiKeys" {
+				t.Fatal("a key was begun in one delivery and had to be found again in the next")
+			}
 		}
 	})
 }

@@ -90,7 +90,7 @@ func (h *handler) handle(ctx context.Context, m event.Message) (o outcome) {
 		return o
 	}
 	request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
-	done, ok := h.pacer.Admit(ctx)
+	done, ok := h.pacer.Admit(ctx, h.provisioner.Calls(request))
 	if !ok {
 		o.err = failure.Retry("not started: too little time is left")
 		return o

@@ -36,7 +36,8 @@ const finishing = time.Second
 type Pacer struct {
 	create       *rate.Limiter
 	controlPlane *rate.Limiter
-	admitted     atomic.Int64
+	admitted     atomic.Int64 // messages in flight
+	calls        atomic.Int64 // that they make altogether
 }
 
 // New returns a pacer for so many keys a second.
@@ -47,16 +48,24 @@ func New(keysPerSecond float64) *Pacer {
 	}
 }
 
-// Admit tells whether a message can be started: whether its CreateApiKey, behind
-// those of the messages in flight, would still leave a second before the
-// context's deadline. The caller calls done when an admitted message has ended.
-func (p *Pacer) Admit(ctx context.Context) (done func(), ok bool) {
-	ahead := float64(p.admitted.Add(1) - 1)
-	done = func() { p.admitted.Add(-1) }
-	deadline, limited := ctx.Deadline()
-	ahead += 1 - max(0, p.create.Tokens()) // what has ended may have been sent just now
-	turn := ahead/float64(p.create.Limit()) + finishing.Seconds()
-	if limited && turn > time.Until(deadline).Seconds() {
+// Admit tells whether a message can be started that makes so many API Gateway
+// calls, a CreateApiKey among them: whether that one, behind those of the
+// messages in flight, would still leave a second before the context's deadline,
+// and whether all their calls together would. Where nothing is in flight the
+// second does not count: a message of many calls would never be started. The
+// caller calls done when an admitted message has ended.
+func (p *Pacer) Admit(ctx context.Context, calls int) (done func(), ok bool) {
+	inFlight, allCalls := p.admitted.Add(1)-1, p.calls.Add(int64(calls))
+	done = func() {
+		p.admitted.Add(-1)
+		p.calls.Add(-int64(calls))
+	}
+	ahead := float64(inFlight) + 1 - max(0, p.create.Tokens()) // what has ended may have been sent just now
+	turn := ahead / float64(p.create.Limit())
+	if inFlight > 0 {
+		turn = max(turn, float64(allCalls)/float64(p.controlPlane.Limit()))
+	}
+	if deadline, limited := ctx.Deadline(); limited && turn+finishing.Seconds() > time.Until(deadline).Seconds() {
 		done()
 		return nil, false
 	}

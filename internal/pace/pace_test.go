@@ -234,21 +234,25 @@ func TestAdmit(t *testing.T) {
 	tests := map[string]struct {
 		left  time.Duration // 0: no deadline
 		ahead int
+		calls int // of each message
 		want  bool
 	}{
-		"no deadline":                    {0, 100, true},
-		"one second left":                {time.Second, 0, true},
-		"less than a second left":        {time.Second - time.Millisecond, 0, false},
-		"none left":                      {-time.Second, 0, false},
-		"three ahead, and time for them": {2500 * time.Millisecond, 3, true},
-		"three ahead, and no time":       {2499 * time.Millisecond, 3, false},
+		"no deadline":                      {0, 100, 1, true},
+		"one second left":                  {time.Second, 0, 1, true},
+		"less than a second left":          {time.Second - time.Millisecond, 0, 1, false},
+		"none left":                        {-time.Second, 0, 1, false},
+		"three ahead, and time for them":   {2500 * time.Millisecond, 3, 1, true},
+		"three ahead, and no time":         {2499 * time.Millisecond, 3, 1, false},
+		"many calls, and time for them":    {6 * time.Second, 1, 10, true},
+		"many calls, and no time":          {6*time.Second - time.Millisecond, 1, 10, false},
+		"many calls, but nothing is ahead": {time.Second, 0, 100, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pacer := pace.New(rate)
 				for range test.ahead {
-					if _, ok := pacer.Admit(t.Context()); !ok {
+					if _, ok := pacer.Admit(t.Context(), test.calls); !ok {
 						t.Fatal("a message without a deadline was not admitted")
 					}
 				}
@@ -258,7 +262,7 @@ func TestAdmit(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, test.left)
 					defer cancel()
 				}
-				if _, ok := pacer.Admit(ctx); ok != test.want {
+				if _, ok := pacer.Admit(ctx, test.calls); ok != test.want {
 					t.Errorf("admitted: %v, want %v", ok, test.want)
 				}
 			})
@@ -273,11 +277,11 @@ func TestAdmitCountsTheMessagesInFlight(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		for range 5 {
-			done, ok := pacer.Admit(ctx)
+			done, ok := pacer.Admit(ctx, 1000)
 			if !ok {
 				t.Fatal("not admitted, though nothing is in flight")
 			}
-			if _, second := pacer.Admit(ctx); second {
+			if _, second := pacer.Admit(ctx, 1); second {
 				t.Fatal("a second one was admitted, though its turn would come too late")
 			}
 			done()

@@ -23,15 +23,25 @@ func TestPlansCostOneCallEachAndOneCheckInAnEnvironmentsLife(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
 		first := request(withPlans("plan2", "plan1"))
+		w.wantExpected(first, 5)
 		w.wantOutcome(w.provision(first), "created")
 		w.wantCalls("GetUsagePlan GetUsagePlan CreateSecret CreateApiKey CreateUsagePlanKey CreateUsagePlanKey PutSecretValue")
 
 		w.forgetCalls()
 		second := request(withPlans("plan1"), func(r *apikey.Request) { r.Name = "second" })
+		w.wantExpected(second, 2)
 		w.wantOutcome(w.provision(second), "created")
 		w.wantCalls("CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue")
 		w.wantComplete(second, "plan1")
 	})
+}
+
+// wantExpected checks how many API Gateway calls a new key is expected to take.
+func (w *world) wantExpected(r apikey.Request, calls int) {
+	w.Helper()
+	if got := w.p.Calls(r); got != calls {
+		w.Errorf("%d API Gateway calls are expected, want %d", got, calls)
+	}
 }
 
 func TestDefaultPlanIsForRequestsThatNameNone(t *testing.T) {

@@ -127,6 +127,22 @@ func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretNam
 	return j.result, err
 }
 
+// Calls is how many API Gateway calls a new key takes: CreateApiKey, one for
+// each usage plan, and one for each plan that this environment has not seen yet.
+func (p *Provisioner) Calls(r apikey.Request) int {
+	if r.ProductCode != "" {
+		return 3 // with the list of plans, and the plan of the product
+	}
+	calls := 1
+	for _, id := range p.namedPlans(r) {
+		calls++
+		if _, seen := p.plans.covered.Load(id); !seen {
+			calls++
+		}
+	}
+	return calls
+}
+
 // job is the provisioning of one request in one delivery.
 type job struct {
 	*Provisioner
