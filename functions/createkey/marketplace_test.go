@@ -9,9 +9,9 @@ import (
 )
 
 // notification is what Marketplace publishes, with the blanks of AWS's samples.
-func notification(action, customer, product, offer string) string {
+func notification(action, offer string) string {
 	return asJSON(map[string]string{
-		"action": action, "customer-identifier": " " + customer, "product-code": product, "offer-identifier": offer, "isFreeTrialTermPresent": "true",
+		"action": action, "customer-identifier": " cust", "product-code": "prod", "offer-identifier": offer, "isFreeTrialTermPresent": "true",
 	})
 }
 
@@ -33,7 +33,7 @@ func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.aws.AddUsagePlan(awslocal.UsagePlan{ID: "market", ProductCode: "prod"})
 		e.invoke(sqs(
-			viaTopic(notification("subscribe-success", "cust", "prod", "offer-1")),
+			viaTopic(notification("subscribe-success", "offer-1")),
 			licence("e1", "444455556666", "prod", "agmt-1"),
 			licence("e2", "444455556666", "prod", "agmt-2"),
 		))
@@ -57,7 +57,7 @@ func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
 		}
 
 		// Entitlements change, the offer is renewed, and somebody asks without Marketplace.
-		e.invoke(sqs(notification("subscribe-success", "cust", "prod", "offer-2"), licence("e9", "444455556666", "prod", "agmt-1"),
+		e.invoke(sqs(notification("subscribe-success", "offer-2"), licence("e9", "444455556666", "prod", "agmt-1"),
 			`{"customerId":"cust","name":"prod","enabled":true}`))
 		e.wantLog("m0 existing", "m1 existing", "m2 existing")
 	})
@@ -66,7 +66,7 @@ func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
 func TestSignUpWithoutAPlanSaysSo(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		for _, status := range []string{"created", "existing"} {
-			answer, _, _ := e.invoke(notification("subscribe-success", "cust", "prod", ""))
+			answer, _, _ := e.invoke(notification("subscribe-success", ""))
 			var got ready
 			if err := json.Unmarshal([]byte(answer), &got); err != nil || got.UsagePlanIDs == nil || len(got.UsagePlanIDs) > 0 {
 				e.Errorf("answered %s", answer)
@@ -78,7 +78,7 @@ func TestSignUpWithoutAPlanSaysSo(t *testing.T) {
 
 func TestWhatIsNoSignUpIsRejectedAndMakesNothing(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
-		answer, _, _ := e.invoke(sqs(viaTopic(notification("unsubscribe-success", "cust", "prod", "")), licence("e1", "", " ", "a")))
+		answer, _, _ := e.invoke(sqs(viaTopic(notification("unsubscribe-success", "")), licence("e1", "", " ", "a")))
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m1"}]}` {
 			e.Errorf("answered %s", answer)
 		}

@@ -21,7 +21,7 @@ var (
 // simulated is the handler as it ships, but for where its values are drawn from.
 func simulated(cfg aws.Config, s simulation.Settings, random io.Reader, output io.Writer) simulation.Environment {
 	h := newHandler(cfg, settings{
-		SecretPrefix: s.SecretPrefix, UsagePlanID: s.UsagePlanID, CreateKeyRate: s.CreateKeyRate, Debug: s.Debug,
+		SecretPrefix: s.SecretPrefix, UsagePlanID: s.UsagePlanID, OutcomeBus: s.OutcomeBus, CreateKeyRate: s.CreateKeyRate, Debug: s.Debug,
 	}, output)
 	h.provisioner.Random = random
 	return h

@@ -112,7 +112,7 @@ func (c *Client) PutEvents(ctx context.Context, entries []Entry) ([]Result, erro
 	if err != nil {
 		return nil, err
 	}
-	out, _, err := middleware.DecorateHandler(smithyhttp.NewClientHandler(c.sdk.HTTPClient), stack).Handle(ctx, nil)
+	out, _, err := middleware.DecorateHandler(smithyhttp.NewClientHandlerWithOptions(c.sdk.HTTPClient), stack).Handle(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -228,7 +228,7 @@ func TestAnswerThatLeavesAnEventInDoubtIsAnError(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := (&awslocal.Server{}).Config()
 			cfg.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(answer))}, nil
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(answer))}, nil
 			})}
 			if results, err := New(cfg).PutEvents(t.Context(), entries); err == nil {
 				t.Errorf("%s: taken for %+v", answer, results)

@@ -87,7 +87,8 @@ func TestBound(t *testing.T) {
 	if errors.As(Bound(&RetryableError{Code: CodeQuota, Reason: long}), &again); again.Code != CodeQuota {
 		t.Error("the code is lost")
 	}
-	if rejected := (&RejectedError{Reasons: many}); len(Bound(rejected).(*RejectedError).Reasons) >= len(many) || len(rejected.Reasons) != len(many) || rejected.Reasons[len(many)-1] != many[0] {
+	rejected := &RejectedError{Reasons: many}
+	if _ = Bound(rejected); len(rejected.Reasons) != len(many) || slices.Contains(rejected.Reasons, "and") {
 		t.Error("the error itself was changed")
 	}
 }

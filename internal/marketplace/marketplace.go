@@ -13,6 +13,7 @@ package marketplace
 
 import (
 	"cmp"
+	"maps"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -60,7 +61,7 @@ func FromNotification(doc document.Node) (SignUp, error) {
 	customer := r.required("", doc, "customer-identifier")
 	product := r.required("", doc, "product-code")
 	offer := r.optional("", doc, "offer-identifier")
-	signUp := SignUp{customer, product, product, tags(TagProduct, product, TagOffer, offer)}
+	signUp := SignUp{customer, product, product, given(map[string]string{TagProduct: product, TagOffer: offer})}
 	if action != "" && action != "subscribe-success" {
 		return signUp, failure.Reject("action: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(action), adviceOnAction(action))
 	}
@@ -101,18 +102,13 @@ func FromEvent(event document.Node) (SignUp, error) {
 		return SignUp{CustomerID: account}, err
 	}
 	// One buyer may hold several agreements for one product.
-	return SignUp{account, product + "/" + agreement, product, tags(TagAgreement, agreement, TagOffer, offer)}, nil
+	return SignUp{account, product + "/" + agreement, product, given(map[string]string{TagAgreement: agreement, TagOffer: offer})}, nil
 }
 
-// tags makes a map of names and values, less the empty values.
-func tags(namesAndValues ...string) map[string]string {
-	m := map[string]string{}
-	for i := 0; i < len(namesAndValues); i += 2 {
-		if value := namesAndValues[i+1]; value != "" {
-			m[namesAndValues[i]] = value
-		}
-	}
-	return m
+// given returns tags without those that have no value.
+func given(tags map[string]string) map[string]string {
+	maps.DeleteFunc(tags, func(_, value string) bool { return value == "" })
+	return tags
 }
 
 // reader gathers the faults of a document, so that all are told at once.

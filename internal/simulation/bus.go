@@ -43,6 +43,7 @@ type verdict struct {
 	after  error         // answers, or cuts the connection, in spite of the effect
 	hold   bool          // the call takes effect now, and its answer waits
 	lag    time.Duration // how stale a read is
+	refuse bool          // the bus refuses the first of the events
 }
 
 type environmentKey struct{}
@@ -126,6 +127,8 @@ func stagger(stack *middleware.Stack) error {
 		switch in := in.Parameters.(type) { // the calls with which messages begin
 		case *apigateway.GetUsagePlanInput:
 			linger(ctx, *in.UsagePlanId)
+		case *apigateway.GetUsagePlansInput:
+			linger(ctx, "all plans")
 		case *secretsmanager.CreateSecretInput:
 			linger(ctx, *in.Name)
 		}

@@ -115,6 +115,7 @@ const (
 	complete   = "promise 3 (one key, completely described)"
 	untouched  = "promise 4 (a finished record and its key are left alone)"
 	honest     = "answers agree with the state"
+	told       = "an outcome is final when the bus was told of it"
 	silent     = "no value is printed"
 )
 
@@ -297,7 +298,7 @@ type line struct{ MessageID, Outcome, KeyID, SecretName, Reason, Code string }
 func (l line) done() bool { return l.Outcome == "created" || l.Outcome == "existing" }
 
 // checkAnswer judges what an invocation answered and logged.
-func (h *history) checkAnswer(inv *invocation) map[*message]line {
+func (h *history) checkAnswer(e *environment, inv *invocation) map[*message]line {
 	if inv.ended.After(inv.deadline) {
 		h.violate(honest, "the invocation was answered after its time was up")
 	}
@@ -318,6 +319,9 @@ func (h *history) checkAnswer(inv *invocation) map[*message]line {
 		}
 		outcomes[m] = l
 		h.checkOutcome(m, l)
+		if e.bus != "" {
+			h.checkEvent(m, l)
+		}
 		if !l.done() {
 			failed = append(failed, m.id)
 		}
@@ -340,6 +344,24 @@ func (h *history) checkOutcome(m *message, l line) {
 		h.violate(honest, "%s has outcome %q", m.id, l.Outcome)
 	case strings.Contains(l.Reason, "panic"):
 		h.violate(honest, "%s: %s", m.id, l.Reason)
+	}
+}
+
+// checkEvent judges whether the bus has taken what a final outcome is told by.
+func (h *history) checkEvent(m *message, l line) {
+	wanted := "API Key Ready"
+	switch {
+	case l.Outcome == "retried", strings.Contains(l.Reason, "event: was not sent"):
+		return
+	case l.Outcome == "rejected":
+		wanted = "API Key Rejected"
+	}
+	if !slices.ContainsFunc(h.server.Events(), func(e awslocal.Event) bool {
+		var detail struct{ MessageID, ID, SecretName string }
+		return e.Bus == outcomes && e.Source == "createkey" && e.DetailType == wanted && json.Unmarshal([]byte(e.Detail), &detail) == nil &&
+			detail.MessageID == m.logID() && (!l.done() || detail.ID == l.KeyID && detail.SecretName == l.SecretName)
+	}) {
+		h.violate(told, "%s is %s, and the bus has no %s of it", m.id, l.Outcome, wanted)
 	}
 }
 
@@ -414,10 +436,13 @@ func (h *history) checkSilence() {
 			}
 		}
 	}
+	for _, event := range h.server.Events() {
+		h.printed = append(h.printed, event.Detail...)
+	}
 	for _, v := range values {
 		const telling = 12 // characters of either end are as good as all of them
 		if bytes.Contains(h.printed, []byte(v[:telling])) || bytes.Contains(h.printed, []byte(v[len(v)-telling:])) {
-			h.violate(silent, "an answer, an error or a log line holds a value")
+			h.violate(silent, "an answer, an error, an event or a log line holds a value")
 		}
 	}
 }

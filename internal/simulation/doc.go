@@ -23,8 +23,9 @@
 // round has to settle every message, and the second must change nothing.
 //
 // The promises are judged by what AWS holds, from the outside (check.go); what
-// the function answers and logs is then held against that. The program has no
-// hooks for it, and no switches.
+// the function answers and logs is then held against that: where it has a bus, a
+// final outcome has its event among those that the bus has taken. The program has
+// no hooks for it, and no switches.
 //
 // # Reading a failure
 //
@@ -59,5 +60,6 @@
 // its message is not settled before somebody takes the key out of the first.
 // Where the new default is of another stage, the key ends up in both, and its
 // record names the default of the delivery that finished it; the checks allow
-// for just that.
+// for just that. For the same reason nobody asks with a bare request for the very
+// key that an AWS Marketplace sign-up asks for, whose plan is another.
 package simulation

@@ -26,9 +26,10 @@ const (
 
 // The calls that the program may make, by service.
 var (
-	gatewayCalls = []string{"GetUsagePlan", "CreateApiKey", "GetApiKeys", "GetApiKey", "CreateUsagePlanKey", "GetUsagePlanKey"}
+	gatewayCalls = []string{"GetUsagePlan", "GetUsagePlans", "CreateApiKey", "GetApiKeys", "GetApiKey", "CreateUsagePlanKey", "GetUsagePlanKey"}
 	secretCalls  = []string{"CreateSecret", "GetSecretValue", "PutSecretValue"}
-	allCalls     = slices.Concat(gatewayCalls, secretCalls)
+	busCalls     = []string{"PutEvents"}
+	allCalls     = slices.Concat(gatewayCalls, secretCalls, busCalls)
 	// The reads whose answer matters and changes.
 	lagging = []string{"GetApiKeys", "GetApiKey", "GetUsagePlanKey", "GetSecretValue"}
 )
@@ -46,8 +47,11 @@ var faults = []fault{
 	{name: "answer delayed", calls: allCalls, verdict: verdict{hold: true}},
 	{name: "throttled", calls: gatewayCalls, verdict: verdict{before: awslocal.TooManyRequests}},
 	{name: "throttled", calls: secretCalls, verdict: verdict{before: awslocal.Throttling}},
+	{name: "throttled", calls: busCalls, verdict: verdict{before: awslocal.Throttling}},
 	{name: "5xx, no effect", calls: gatewayCalls, verdict: verdict{before: awslocal.ServiceUnavailable}},
 	{name: "5xx, no effect", calls: secretCalls, verdict: verdict{before: awslocal.InternalServiceError}},
+	{name: "5xx, no effect", calls: busCalls, verdict: verdict{before: awslocal.InternalFailure}},
+	{name: "one event refused", calls: busCalls, verdict: verdict{refuse: true}},
 	{name: "5xx after the effect", calls: allCalls, verdict: verdict{after: awslocal.InternalFailure}},
 	{name: "denied", calls: allCalls, verdict: verdict{before: awslocal.AccessDenied}},
 	{name: "KMS denied", calls: secretCalls, verdict: verdict{before: awslocal.DecryptionFailure}},
@@ -86,7 +90,7 @@ func (h *history) chooseFaults() {
 // draw decides what happens to a call, and names it.
 func (h *history) draw(c *call) (what string, v verdict) {
 	percent := h.faultPercent
-	if c.Operation == "GetUsagePlan" {
+	if strings.HasPrefix(c.Operation, "GetUsagePlan") && c.Operation != "GetUsagePlanKey" {
 		percent /= 4 // else few messages would come any further
 	}
 	var possible []fault
@@ -142,12 +146,16 @@ func (h *history) release(c *call, what string, v verdict) {
 	if !slices.Contains(allCalls, c.Operation) {
 		h.violate(untouched, "the program called %s", c.Operation)
 	}
+	if c.Operation == "PutEvents" && c.from.bus == "" {
+		h.violate(honest, "an event was sent, and there is no bus")
+	}
 	var before snapshot
 	reads := strings.HasPrefix(c.Operation, "Get")
 	if !reads {
 		before = h.snapshot()
 	}
 	answerOnly := c.done
+	h.refusing = v.refuse
 	c.turn <- v
 	synctest.Wait()
 	if !answerOnly && v.before == nil {

@@ -28,6 +28,7 @@ type Environment interface {
 type Settings struct {
 	SecretPrefix  string
 	UsagePlanID   string // the default plan
+	OutcomeBus    string
 	CreateKeyRate float64
 	Debug         bool
 }
@@ -65,6 +66,7 @@ type history struct {
 	faultPercent int
 	stalePercent int
 	backoff      time.Duration
+	refusing     bool // the next event that comes to the bus is refused
 	weights      struct{ serve, deliver, pause, kill, operate, redeploy int }
 
 	defaults map[string]bool // plans that were a default
@@ -79,6 +81,7 @@ type history struct {
 type environment struct {
 	Environment
 	number   int
+	bus      string
 	outdated bool // replaced once it has answered
 	busy     *invocation
 	alive    context.Context
@@ -130,6 +133,13 @@ func play(newEnvironment Factory, seed uint64, part cut) *history {
 	h.server = &awslocal.Server{
 		Before: h.bus.before, After: h.bus.after, Lag: h.bus.lag,
 		Rand: newSource(seed, 0), NameRelease: releaseWithin,
+		RefuseEvent: func(awslocal.Event) (refusal *awslocal.Error) {
+			if h.refusing {
+				refusal = awslocal.Throttling
+			}
+			h.refusing = false
+			return refusal
+		},
 	}
 	h.operator = newOperator(h.server)
 	h.begin(0)
@@ -173,6 +183,7 @@ func (h *history) setUp() int {
 	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planOne, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "one"}}})
 	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planTwo, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "two"}}})
 	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planOneToo, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "one"}}})
+	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planProduct, ProductCode: product, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "three"}}})
 	h.chooseFaults()
 	h.weights.serve, h.weights.deliver, h.weights.pause = 60, pick(h, 8, 20), pick(h, 1, 4)
 	h.weights.kill, h.weights.operate, h.weights.redeploy = pick(h, 0, 2, 6), pick(h, 0, 0, 3, 12), pick(h, 0, 0, 1, 4)
@@ -192,7 +203,7 @@ func (h *history) setUp() int {
 // replace starts a new environment in the place of an old one.
 func (h *history) replace(n int) {
 	h.born++
-	e := &environment{number: h.born}
+	e := &environment{number: h.born, bus: h.settings.OutcomeBus}
 	h.defaults[h.settings.UsagePlanID] = true
 	e.alive, e.kill = context.WithCancel(context.WithValue(context.Background(), environmentKey{}, e))
 	cfg := h.server.Config()
@@ -295,6 +306,11 @@ func (h *history) deliver(e *environment, batch []*message) {
 		ids += " " + m.id
 	}
 	h.reach("delivered", batch[0].carrier, "")
+	for _, m := range batch {
+		if m.signUp {
+			h.reach("delivered", marketplace, "")
+		}
+	}
 	h.tell(e.String(), "is delivered%s by %s", ids, batch[0].carrier)
 	ctx, cancel := context.WithDeadline(e.alive, inv.deadline)
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: batch[0].eventID()})
@@ -342,7 +358,7 @@ func (h *history) answered(e *environment) {
 	if inv.err != nil {
 		h.printed = append(h.printed, inv.err.Error()...)
 	}
-	outcomes := h.checkAnswer(inv)
+	outcomes := h.checkAnswer(e, inv)
 	for _, m := range inv.messages {
 		l := outcomes[m]
 		m.last, m.done = l, m.done || l.done()
@@ -360,7 +376,7 @@ func (h *history) settle() {
 		h.bury(e)
 	}
 	h.environments = h.environments[:1]
-	h.settings = Settings{SecretPrefix: prefix, UsagePlanID: planOne, CreateKeyRate: 100}
+	h.settings = Settings{SecretPrefix: prefix, UsagePlanID: planOne, CreateKeyRate: 100, OutcomeBus: pick(h, "", outcomes)}
 	if h.oneIn(2) {
 		for _, i := range h.identities {
 			if secret, exists := h.snapshot().secrets[i.secret]; exists && h.restore(secret) {

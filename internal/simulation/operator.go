@@ -187,8 +187,8 @@ func (h *history) plantForeign() {
 func (h *history) redeploy() {
 	h.settings = h.drawSettings()
 	h.reach("operator", redeploys, "")
-	h.tell("operator", "redeploys: default plan %q, debug %t, %g keys a second",
-		h.settings.UsagePlanID, h.settings.Debug, h.settings.CreateKeyRate)
+	h.tell("operator", "redeploys: default plan %q, bus %q, debug %t, %g keys a second",
+		h.settings.UsagePlanID, h.settings.OutcomeBus, h.settings.Debug, h.settings.CreateKeyRate)
 	for n, e := range h.environments {
 		e.outdated = true
 		if e.busy == nil {
@@ -205,6 +205,7 @@ func (h *history) drawSettings() Settings {
 		UsagePlanID:   pick(h, "", planOne, planOne, planTwo),
 		Debug:         h.oneIn(4),
 		CreateKeyRate: pick(h, 2.0, 2, 100),
+		OutcomeBus:    pick(h, "", outcomes, outcomes),
 	}
 	if h.oneIn(10) {
 		s.UsagePlanID = "mistyped"

@@ -27,8 +27,10 @@ func (t tally) add(other tally) {
 // branches are the ways in which a message can end, told by the reason in its
 // log line. Together with the answers to its calls they show which way it took.
 var branches = []struct{ outcome, reason string }{
+	{"created", "the key is in no usage plan"},
 	{"created", ""},
 	{"existing", ""},
+	{"rejected", "event: was not sent"},
 	{"rejected", "must be a boolean"},
 	{"rejected", "no such usage plan"},
 	{"rejected", "covers API stage"},
@@ -38,6 +40,8 @@ var branches = []struct{ outcome, reason string }{
 	{"rejected", "which this request did not make"},
 	{"rejected", "exists already for this customerId and name, and differs in"},
 	{"rejected", "was revoked"},
+	{"retried", "PutEvents: "},
+	{"retried", "not done: an earlier message of its group failed"},
 	{"retried", "default usage plan mistyped does not exist"},
 	{"retried", "no key with this value can be seen yet"},
 	{"retried", "just made, cannot be seen yet"},
@@ -76,6 +80,8 @@ func (h *history) reachOutcome(l line) {
 // together they are the branches that the algorithm has after each call.
 var answers = map[string][]string{
 	"GetUsagePlan":       {"ok", "NotFoundException"},
+	"GetUsagePlans":      {"ok"},
+	"PutEvents":          {"ok"},
 	"CreateSecret":       {"ok", "ResourceExistsException", "InvalidRequestException"},
 	"GetSecretValue":     {"ok", "ResourceNotFoundException", "InvalidRequestException"},
 	"CreateApiKey":       {"ok", "ConflictException"},
@@ -114,7 +120,7 @@ func required() (all []reached) {
 	for _, name := range []string{redeploys, foreignSecret, foreignKey} {
 		all = append(all, reached{"operator", name, ""})
 	}
-	for _, carrier := range []string{standardQueue, fifoQueue, pipe, topic, eventBus, direct} {
+	for _, carrier := range []string{standardQueue, fifoQueue, pipe, topic, eventBus, direct, marketplace} {
 		all = append(all, reached{"delivered", carrier, ""})
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 type identity struct {
 	customer, name string
 	event          string // of what carries it, for one that has neither
+	signsUp        bool   // through AWS Marketplace
 	secret         string
 }
 
@@ -24,6 +25,8 @@ var identities = []identity{
 	{customer: "c2", secret: prefix + "c2/_"},
 	{name: "Dev_1", secret: prefix + "_/Dev=5F1"},
 	{event: "event-1", secret: prefix + "_/_/event-1"},
+	{customer: "c1", name: product, signsUp: true, secret: prefix + "c1/prod"},
+	{customer: "444455556666", name: "other/agmt-1", signsUp: true, secret: prefix + "444455556666/other=2Fagmt-1"},
 }
 
 // A content is all that a request says beside identity and value. The letter
@@ -34,6 +37,7 @@ type content struct {
 	enabled     bool
 	plans       []string
 	malformed   bool
+	signUp      bool // in a message of AWS Marketplace, which has no letter
 }
 
 var contents = map[byte]content{
@@ -50,6 +54,13 @@ var contents = map[byte]content{
 // API stage.
 const planOne, planTwo, planOneToo = "plan1", "plan2", "plan1too"
 
+// What AWS Marketplace sells: a product that has a plan, and another. Whoever
+// signed up for them asks for an enabled key and says nothing else.
+const product, planProduct = "prod", "market"
+
+// outcomes is the bus that outcomes are told to, if any.
+const outcomes = "outcomes"
+
 // The carriers of messages, as the contract's section 2 lists them.
 const (
 	standardQueue = "SQS"
@@ -59,6 +70,9 @@ const (
 	eventBus      = "EventBridge"
 	direct        = "direct"
 )
+
+// marketplace is what is delivered by any of them to a product's seller.
+const marketplace = "AWS Marketplace"
 
 // A message is one request that somebody sent. It is delivered until it is
 // answered as done, and sometimes afterwards.
@@ -114,7 +128,7 @@ func (h *history) sendMessages() {
 		i := pick(h, h.identities...)
 		m := &message{
 			id: fmt.Sprintf("m%d", n+1), identity: i, content: contents[likely[h.rng.IntN(len(likely))]], padded: h.oneIn(4),
-			carrier: pick(h, standardQueue, standardQueue, standardQueue, fifoQueue, pipe, topic, eventBus, direct),
+			carrier: pick(h, standardQueue, standardQueue, standardQueue, fifoQueue, fifoQueue, pipe, topic, eventBus, direct),
 			group:   i.secret,
 		}
 		if oneGroup {
@@ -127,12 +141,44 @@ func (h *history) sendMessages() {
 		case m.carrier != wrapped:
 			m.wrapped = wrapped
 		}
-		if h.oneIn(explicit) {
+		if i.signsUp {
+			m.signUpFor()
+		} else if h.oneIn(explicit) {
 			m.value = i.value(pick[byte](h, 'x', 'x', 'y', 'z'))
 		}
 		h.messages = append(h.messages, m)
 		h.tell("sender", "%s", m)
 	}
+}
+
+// signUpFor makes a message one of AWS Marketplace. Its offer is another each time.
+func (m *message) signUpFor() {
+	m.content = content{signUp: true, enabled: true}
+	if m.wrapped == eventBus {
+		m.wrapped = "" // an agreement's event is one already, and a notification lies in none
+	}
+	alone := m.carrier == direct || m.carrier == eventBus
+	switch isNotification := m.identity.name == product; {
+	case isNotification:
+		m.plans = []string{planProduct}
+		if alone {
+			m.carrier = direct
+		}
+	case alone:
+		m.carrier = eventBus
+	}
+}
+
+// marketplaceDocument is the document of a sign-up: a notification of the product's
+// topic, or the event of an agreement.
+func (m *message) marketplaceDocument() object {
+	if m.identity.name == product {
+		return object{"action": "subscribe-success", "customer-identifier": " " + m.identity.customer, "product-code": product, "offer-identifier": m.id}
+	}
+	code, agreement, _ := strings.Cut(m.identity.name, "/")
+	return object{"id": m.eventID(), "source": "aws.agreement-marketplace", "detail-type": "License Updated - Manufacturer", "detail": object{
+		"acceptor": object{"accountId": m.identity.customer}, "product": object{"code": code}, "agreement": object{"id": agreement}, "offer": object{"id": m.id},
+	}}
 }
 
 // eventID is stable for a request without identity, and otherwise the message's.
@@ -162,6 +208,9 @@ func text(document any) string {
 }
 
 func (m *message) document() object {
+	if m.signUp {
+		return m.marketplaceDocument()
+	}
 	doc := object{"tags": object{"content": m.letter}}
 	add := func(member, value string) {
 		if value != "" || m.padded {
@@ -185,6 +234,9 @@ func (m *message) document() object {
 }
 
 func (m *message) event() object {
+	if m.signUp {
+		return m.marketplaceDocument()
+	}
 	return object{"id": m.eventID(), "source": "crm", "detail-type": "API Key Requested", "detail": m.document()}
 }
 

@@ -91,10 +91,10 @@ func run(args []string) error {
 	return playSamples(ctx, box)
 }
 
-// settings are the function's own variables that are set here, with a rate that
-// one environment alone may have of the account's 5 keys a second.
+// settings are the function's own variables that are set here; with a rate that
+// one environment alone may have of the account's 5 keys a second, and a bus.
 func settings() []string {
-	env := []string{"CREATE_KEY_RATE=4"}
+	env := []string{"CREATE_KEY_RATE=4", "OUTCOME_BUS=outcomes"}
 	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "OUTCOME_BUS", "CREATE_KEY_RATE", "LOG_LEVEL"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)

@@ -14,6 +14,7 @@ import (
 
 	"createkey/events"
 	"createkey/internal/apikey"
+	"createkey/internal/marketplace"
 	"createkey/internal/sandbox"
 )
 
@@ -22,16 +23,20 @@ import (
 func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 	fmt.Printf("Playing events/ to %s, in a local Lambda against a local AWS.\n\n", "CreateKeyFunction")
 	t := newTable(os.Stdout)
+	tells := !slices.Contains(settings(), "OUTCOME_BUS=")
 	var wrong []string
 	for _, sample := range append(events.Samples, again(events.Samples[0])) {
-		lines, err := play(ctx, box, sample.Payload())
+		messages, err := play(ctx, box, sample.Payload())
 		if err != nil {
 			return fmt.Errorf("%s: %w", sample.File, err)
 		}
-		outcomes := make([]string, len(lines))
-		for i, line := range lines {
-			outcomes[i] = line.Outcome
-			t.row(sample.File, line)
+		outcomes := make([]string, len(messages))
+		for i, m := range messages {
+			outcomes[i] = m.Outcome
+			t.row(sample.File, m)
+			if tells && m.event != eventOf[m.Outcome] {
+				wrong = append(wrong, fmt.Sprintf("%s should have sent the event %q", sample.File, eventOf[m.Outcome]))
+			}
 		}
 		slices.Sort(outcomes) // messages of a batch end in any order
 		if want := slices.Sorted(slices.Values(sample.Outcomes)); !slices.Equal(outcomes, want) {
@@ -43,8 +48,17 @@ func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 	if keys != recorded {
 		wrong = append(wrong, "every key should have a finished record")
 	}
+	for _, key := range box.AWS.Keys() {
+		fromMarketplace := strings.Contains(key.Tags[marketplace.TagProduct]+key.Tags[marketplace.TagAgreement], "EXAMPLE")
+		if fromMarketplace != slices.Equal(box.AWS.UsagePlanKeys(key.ID), []string{events.MarketplacePlanID}) {
+			wrong = append(wrong, "the keys of AWS Marketplace sign-ups, and no others, should be in plan "+events.MarketplacePlanID)
+		}
+	}
 	if wrong != nil {
 		return errors.New(strings.Join(wrong, "; "))
+	}
+	if tells {
+		fmt.Println("EVENT is what the bus has taken: API Key Ready or API Key Rejected.")
 	}
 	fmt.Printf("%s was played twice: a repeat makes nothing. Rejected and retried messages stay on the queue.\n", events.Samples[0].File)
 	return nil
@@ -72,26 +86,37 @@ func playFile(ctx context.Context, box *sandbox.Sandbox, path string) error {
 	case !json.Valid(payload):
 		return usageError(path + ": is not a payload: it must be JSON, or YAML in a file named .yaml or .yml")
 	}
-	lines, err := play(ctx, box, payload)
+	messages, err := play(ctx, box, payload)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	t := newTable(os.Stdout)
 	failed := 0
-	for _, line := range lines {
-		t.row(filepath.Base(path), line)
-		if line.Outcome != "created" && line.Outcome != "existing" {
+	for _, m := range messages {
+		t.row(filepath.Base(path), m)
+		if m.Outcome != "created" && m.Outcome != "existing" {
 			failed++
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d messages were not done", failed, len(lines))
+		return fmt.Errorf("%d of %d messages were not done", failed, len(messages))
 	}
 	return nil
 }
 
-// play invokes the function and returns the log line of each message.
-func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]sandbox.Line, error) {
+// eventOf is the event that an outcome is told by: its detail-type's last word.
+var eventOf = map[string]string{"created": "Ready", "existing": "Ready", "rejected": "Rejected"}
+
+// message is what became of a message.
+type message struct {
+	sandbox.Line
+	event string   // as in eventOf
+	plans []string // of its key
+}
+
+// play invokes the function and returns what became of each message.
+func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]message, error) {
+	before := len(box.AWS.Events())
 	answer, err := box.Function.Invoke(ctx, payload)
 	if err != nil {
 		return nil, err
@@ -104,7 +129,19 @@ func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]sandbox.
 		// It did not get as far as a message: the answer or the one line says why.
 		return nil, fmt.Errorf("the function failed: %s %s", bytes.TrimSpace(answer.Log), answer.Payload)
 	}
-	return lines, nil
+	sent := map[string]string{} // by message id
+	for _, event := range box.AWS.Events()[before:] {
+		var detail struct{ MessageID string }
+		if err := json.Unmarshal([]byte(event.Detail), &detail); err != nil {
+			return nil, fmt.Errorf("an event's detail: %w", err)
+		}
+		sent[detail.MessageID] = strings.TrimPrefix(event.DetailType, "API Key ")
+	}
+	messages := make([]message, len(lines))
+	for i, line := range lines {
+		messages[i] = message{line, sent[line.MessageID], box.AWS.UsagePlanKeys(line.KeyID)}
+	}
+	return messages, nil
 }
 
 // countKeys counts the keys that exist, and those whose value and id a finished

@@ -6,8 +6,6 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
-
-	"createkey/internal/sandbox"
 )
 
 // table prints rows as they come, so that one sees the function at work.
@@ -19,7 +17,7 @@ type table struct {
 var columns = []struct {
 	title string
 	width int
-}{{"SAMPLE", 31}, {"MESSAGE", 9}, {"OUTCOME", 9}, {"KEY ID", 11}, {"SECRET NAME / REASON", 0}}
+}{{"SAMPLE", 35}, {"MESSAGE", 9}, {"OUTCOME", 8}, {"EVENT", 8}, {"KEY ID", 10}, {"PLAN", 6}, {"SECRET NAME / REASON", 0}}
 
 // colours of the outcomes, as terminals number them.
 var colours = map[string]int{"created": 32, "existing": 36, "rejected": 31, "retried": 33}
@@ -37,8 +35,11 @@ func newTable(out *os.File) *table {
 	return t
 }
 
-func (t *table) row(sample string, line sandbox.Line) {
-	t.print([]string{sample, abbreviate(line.MessageID), line.Outcome, orDash(line.KeyID), orDash(line.SecretName)}, line.Outcome)
+func (t *table) row(sample string, m message) {
+	line := m.Line
+	t.print([]string{
+		sample, abbreviate(line.MessageID), line.Outcome, orDash(m.event), orDash(line.KeyID), orDash(strings.Join(m.plans, ",")), orDash(line.SecretName),
+	}, line.Outcome)
 	if line.Reason != "" {
 		for reason := range strings.SplitSeq(line.Reason, "; ") {
 			_, _ = fmt.Fprintf(t.out, "%s  %s\n", strings.Repeat(" ", columns[0].width+columns[1].width+1), reason)
