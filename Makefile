@@ -71,11 +71,15 @@ mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the valida
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME=1m each, beyond the seeds that `make test` runs
-	@for target in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal functions | sed 's/func //' | sort -u); do \
-		package=$$(dirname "$$(grep -rlE --include='*_test.go' "^func $$target\(" internal functions)"); \
+	@for target in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal functions events | sed 's/func //' | sort -u); do \
+		package=$$(dirname "$$(grep -rlE --include='*_test.go' "^func $$target\(" internal functions events)"); \
 		echo "== ./$$package $$target"; \
 		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),1m); \
 	done
+
+.PHONY: schemas
+schemas: ## Write events/schema/registry/ anew from the JSON Schemas beside it
+	go test -count=1 -run '^TestRegistryIsUpToDate$$' ./events/schema -update
 
 .PHONY: check
 check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck, go mod tidy; rewrites nothing
