@@ -37,6 +37,21 @@ run: local-runner ## Play every sample in events/, or EVENT=file, in a local Lam
 serve: local-runner ## Keep both up for the AWS CLI until Ctrl-C (HOST=127.0.0.1)
 	@exec $(BUILD)/local/local serve -bootstrap $(BUILD)/local/bootstrap $(if $(HOST),-host "$(HOST)")
 
+##@ Send requests
+
+.PHONY: skeleton
+skeleton: local-tool ## Print a request to fill in: the CLI's skeleton and usagePlanIds, in JSON or with FORMAT=yaml
+	@$(BUILD)/local/local skeleton $(if $(FORMAT),-format "$(FORMAT)")
+
+.PHONY: validate
+validate: local-tool ## Tell what the function will make of FILE, a request or a payload or many (.csv, .jsonl); sends nothing
+	@$(BUILD)/local/local validate -file "$(FILE)"
+
+.PHONY: send
+send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (EVENT_SOURCE=onboarding); CONFIRM=yes sends
+	@$(BUILD)/local/local send -file "$(FILE)" -queue-url "$(QUEUE_URL)" -event-bus "$(EVENT_BUS)" \
+		$(if $(EVENT_SOURCE),-source "$(EVENT_SOURCE)") $(if $(filter yes,$(CONFIRM)),-confirm)
+
 ##@ Test it
 
 .PHONY: test
@@ -109,7 +124,10 @@ local-bootstrap:
 		GOOS=$$(go env GOHOSTOS) GOARCH=$$(go env GOHOSTARCH)
 
 .PHONY: local-runner
-local-runner: local-bootstrap
+local-runner: local-bootstrap local-tool
+
+.PHONY: local-tool
+local-tool:
 	@go build -o $(BUILD)/local/local ./internal/cmd/local
 
 .PHONY: clean

@@ -97,9 +97,8 @@ func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretNam
 		plans = []string{p.DefaultPlan}
 	}
 	j := job{Provisioner: p, request: r, plans: plans, secretName: secretName}
-	if size := r.RecordSize(secretName, plans); size > apikey.MaxRecordSize {
-		return Result{}, failure.Reject("request: its record would take up to %d bytes, and a secret holds %d: "+
-			"shorten description or tags", size, apikey.MaxRecordSize)
+	if err := r.CheckRecordSize(secretName, plans); err != nil {
+		return Result{}, err
 	}
 	if err := p.checkPlans(ctx, r, plans); err != nil {
 		return j.unlessFinished(ctx, err)
