@@ -114,7 +114,7 @@ func agree(compiled *jsonschema.Schema, text []byte, deliveryID string) error {
 	case rejected == nil && refused != nil:
 		return fmt.Errorf("the validator accepts what the schema refuses at %s", places(refused))
 	case rejected != nil && refused == nil:
-		return fmt.Errorf("the schema accepts what the validator rejects: %s", rejected)
+		return fmt.Errorf("the schema accepts what the validator rejects: %w", rejected)
 	}
 	return nil
 }

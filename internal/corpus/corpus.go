@@ -167,7 +167,7 @@ func (g generator) spoilMember(object map[string]any) map[string]any {
 	if g.IntN(2) == 0 {
 		object[name] = g.anything()
 	} else {
-		object[oneOf(g, strings.ToUpper(name), name+" ", "", "nmae", "apiKeyId")] = object[name]
+		object[oneOf(g, strings.ToUpper(name), name+" ", "", "Name", "apiKeyId")] = object[name]
 	}
 	return object
 }
