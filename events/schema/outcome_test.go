@@ -164,8 +164,11 @@ func TestRegistryAndSchemaAgree(t *testing.T) {
 	tags := document.(map[string]any)["properties"].(map[string]any)["tags"].(map[string]any)
 	delete(tags, "propertyNames")
 	compiled := compile(t, document, "")
-	for _, r := range readCorpus(t) {
-		inSchema, inRegistry := compiled.Validate(r.instance) == nil, registry.Validate(envelope(requested, r.instance)) == nil
+	for _, v := range judged() {
+		if !v.sayable {
+			continue
+		}
+		inSchema, inRegistry := compiled.Validate(v.instance) == nil, registry.Validate(envelope(requested, v.instance)) == nil
 		if inSchema != inRegistry {
 			t.Fatalf("the schema accepts a request: %t; the registry's form: %t", inSchema, inRegistry)
 		}

@@ -55,14 +55,20 @@ type generator struct{ *rand.Rand }
 // oneOf picks one of some choices.
 func oneOf[T any](g generator, choices ...T) T { return choices[g.IntN(len(choices))] }
 
-// text has one of the given lengths, in characters of one to four bytes.
+var letters = []rune(`abcXYZ019 -_./:=+@"\<&é€😀` + "\t\x00\u2028\ufffd")
+
+// text has one of the given lengths, in characters of one to four bytes. A long
+// one repeats itself.
 func (g generator) text(lengths ...int) string {
-	letters := []rune(`abcXYZ019 -_./:=+@"\<&é€😀` + "\t\x00\u2028\ufffd")
-	var b strings.Builder
-	for range oneOf(g, lengths...) {
-		b.WriteRune(oneOf(g, letters...))
+	runes := make([]rune, oneOf(g, lengths...))
+	for i := range runes {
+		if i < 20 {
+			runes[i] = letters[g.IntN(len(letters))]
+		} else {
+			runes[i] = runes[i-20]
+		}
 	}
-	return b.String()
+	return string(runes)
 }
 
 // request is good: each member is there or not, and often at one of its limits.
@@ -74,8 +80,8 @@ func (g generator) request() map[string]any {
 		"generateDistinctId": func() any { return oneOf(g, true, false) },
 		"value":              func() any { return g.text(0, 20, 40, 128) },
 		"stageKeys":          func() any { return g.list(g.stageKey, 0, 1, 3) },
-		"customerId":         func() any { return g.text(0, 1, 12, 300) },
-		"tags":               func() any { return g.tags(0, 1, 5, 48) },
+		"customerId":         func() any { return g.text(0, 1, 12, 30) },
+		"tags":               func() any { return g.tags(0, 1, 2, 5, 48) },
 		"usagePlanIds":       func() any { return g.plans(0, 1, 2, 10) },
 	}
 	request := map[string]any{}
@@ -108,7 +114,7 @@ func (g generator) stageKey() any {
 func (g generator) tags(lengths ...int) map[string]any {
 	tags := map[string]any{}
 	for i := range oneOf(g, lengths...) {
-		tags[fmt.Sprintf("%d%s", i, g.text(0, 1, 10, 126))] = g.text(0, 1, 256)
+		tags[fmt.Sprintf("%d%s", i, g.text(0, 1, 2, 10, 126))] = g.text(0, 1, 2, 10, 256)
 	}
 	return tags
 }
@@ -137,12 +143,17 @@ func (g generator) spoil(document any) any {
 		tags[oneOf(g, "aws:", "createkey:", "aws", "AWS:", "", " aws:")+g.text(0, 1, 123, 124, 125)] = g.text(256, 257)
 		request["tags"] = tags
 	case 3:
-		plans := append(g.plans(9, 10, 11), g.text(0, 1))
-		request["usagePlanIds"] = append(plans[:g.IntN(len(plans))], plans[g.IntN(len(plans))])
+		plans := g.plans(1, 9, 10)
+		request["usagePlanIds"] = append(plans, oneOf(g, any("one more"), "", plans[0]))
 	case 4:
 		stage := map[string]any{"restApiId": g.text(0, 5), "stageName": g.text(0, 5)}
-		delete(stage, oneOf(g, "restApiId", "stageName", "none"))
-		request["stageKeys"] = []any{g.stageKey(), g.spoilMember(stage)}
+		switch name := oneOf(g, "restApiId", "stageName", "stage"); g.IntN(3) {
+		case 0:
+			delete(stage, name)
+		case 1:
+			stage[name] = g.anything()
+		}
+		request["stageKeys"] = []any{g.stageKey(), stage}
 	case 5:
 		if inner, ok := request[oneOf(g, "tags", "stageKeys", "usagePlanIds")]; ok {
 			switch inner := inner.(type) {
@@ -161,7 +172,7 @@ func (g generator) spoil(document any) any {
 }
 
 // spoilMember gives one member another type, or another name.
-func (g generator) spoilMember(object map[string]any) map[string]any {
+func (g generator) spoilMember(object map[string]any) {
 	names := append(slices.Sorted(maps.Keys(object)), "enabled", "restApiId", "stageName")
 	name := oneOf(g, names...)
 	if g.IntN(2) == 0 {
@@ -169,7 +180,6 @@ func (g generator) spoilMember(object map[string]any) map[string]any {
 	} else {
 		object[oneOf(g, strings.ToUpper(name), name+" ", "", "Name", "apiKeyId")] = object[name]
 	}
-	return object
 }
 
 func (g generator) anything() any {
