@@ -53,6 +53,21 @@ local-stack: $(SAM)/installed $(MINISTACK)/installed $(AWS_CLI)/installed ## Dep
 local-stack-down: $(SAM)/installed ## End it
 	@$(SAMTEST) internal/samtest/stack.py down
 
+##@ Send requests
+
+.PHONY: skeleton
+skeleton: local-tool ## Print a request to fill in: the CLI's skeleton and usagePlanIds, in JSON or with FORMAT=yaml
+	@$(BUILD)/local/local skeleton $(if $(FORMAT),-format "$(FORMAT)")
+
+.PHONY: validate
+validate: local-tool ## Tell what the function will make of FILE, a request or a payload or many (.csv, .jsonl); sends nothing
+	@$(BUILD)/local/local validate -file "$(FILE)"
+
+.PHONY: send
+send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (EVENT_SOURCE=onboarding); CONFIRM=yes sends
+	@$(BUILD)/local/local send -file "$(FILE)" -queue-url "$(QUEUE_URL)" -event-bus "$(EVENT_BUS)" \
+		$(if $(EVENT_SOURCE),-source "$(EVENT_SOURCE)") $(if $(filter yes,$(CONFIRM)),-confirm)
+
 ##@ Test it
 
 .PHONY: test
@@ -96,11 +111,15 @@ mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the valida
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME=1m each, beyond the seeds that `make test` runs
-	@for target in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal functions | sed 's/func //' | sort -u); do \
-		package=$$(dirname "$$(grep -rlE --include='*_test.go' "^func $$target\(" internal functions)"); \
+	@for target in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal functions events | sed 's/func //' | sort -u); do \
+		package=$$(dirname "$$(grep -rlE --include='*_test.go' "^func $$target\(" internal functions events)"); \
 		echo "== ./$$package $$target"; \
 		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),1m); \
 	done
+
+.PHONY: schemas
+schemas: ## Write events/schema/registry/ anew from the JSON Schemas beside it
+	go test -count=1 -run '^TestRegistryIsUpToDate$$' ./events/schema -update
 
 .PHONY: check
 check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck, go mod tidy; rewrites nothing
@@ -130,7 +149,10 @@ local-bootstrap:
 		GOOS=$$(go env GOHOSTOS) GOARCH=$$(go env GOHOSTARCH)
 
 .PHONY: local-runner
-local-runner: local-bootstrap
+local-runner: local-bootstrap local-tool
+
+.PHONY: local-tool
+local-tool:
 	@go build -o $(BUILD)/local/local ./internal/cmd/local
 
 .PHONY: clean

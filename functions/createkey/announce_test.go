@@ -1,15 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"createkey/events/schema"
 	"createkey/internal/awslocal"
 )
 
@@ -40,11 +45,31 @@ func (e *environment) events() string {
 		if err := json.Unmarshal([]byte(event.Detail), &detail); err != nil {
 			e.Fatal(err)
 		}
+		if err := promised()[event.DetailType].Validate(detail); err != nil {
+			e.Errorf("an event %q is not as events/schema says: %v", event.DetailType, err)
+		}
 		told = append(told, fmt.Sprint(event.DetailType, " ", detail["messageId"]))
 	}
 	e.seen = len(taken)
 	return strings.Join(told, ", ")
 }
+
+// promised are the schemas of the outcome events, by their detail-types.
+var promised = sync.OnceValue(func() map[string]*jsonschema.Schema {
+	schemas := map[string]*jsonschema.Schema{}
+	compiler := jsonschema.NewCompiler()
+	for _, s := range schema.Schemas {
+		text, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.JSON()))
+		if err == nil {
+			err = compiler.AddResource(s.File, text)
+		}
+		if err != nil {
+			panic(err) // what is embedded is at fault
+		}
+		schemas[s.DetailType] = compiler.MustCompile(s.File)
+	}
+	return schemas
+})
 
 func (e *environment) wantEvents(want string) {
 	e.Helper()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"createkey/internal/failure"
 )
 
 // MaxRecordSize is what a secret's SecretString holds, in bytes
@@ -130,6 +132,16 @@ func (r Request) RecordSize(secretName string, plans []string) int {
 		record.Value = r.Value
 	}
 	return len(record.Encode().Reveal())
+}
+
+// CheckRecordSize returns a *failure.RejectedError for a request whose record a
+// secret cannot hold.
+func (r Request) CheckRecordSize(secretName string, plans []string) error {
+	if size := r.RecordSize(secretName, plans); size > MaxRecordSize {
+		return failure.Reject("request: its record would take up to %d bytes, and a secret holds %d: "+
+			"shorten description or tags", size, MaxRecordSize)
+	}
+	return nil
 }
 
 // stages returns the stage keys in the form in which API Gateway answers them.

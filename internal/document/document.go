@@ -88,6 +88,32 @@ func (n Node) GetText(name string) string {
 	return ""
 }
 
+// Plain returns the node as encoding/json would decode it. A Node does not keep
+// numbers, which no request holds: each is json.Number("0").
+func (n Node) Plain() any {
+	switch n.Kind {
+	case Bool:
+		return n.Bool
+	case Number:
+		return json.Number("0")
+	case String:
+		return n.Text
+	case List:
+		items := make([]any, len(n.Items))
+		for i, item := range n.Items {
+			items[i] = item.Plain()
+		}
+		return items
+	case Object:
+		members := make(map[string]any, len(n.Members))
+		for _, m := range n.Members {
+			members[m.Name] = m.Value.Plain()
+		}
+		return members
+	}
+	return nil
+}
+
 // Parse reads a document whose first character that is not blank is {, [ or "
 // as JSON, and any other as YAML.
 //

@@ -101,9 +101,8 @@ type Result struct {
 // *failure.RetryableError, and may be called again after either.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
 	j := job{Provisioner: p, request: r, plans: p.namedPlans(r), secretName: secretName}
-	if size := r.RecordSize(secretName, j.plans); size > apikey.MaxRecordSize {
-		return Result{}, failure.Reject("request: its record would take up to %d bytes, and a secret holds %d: "+
-			"shorten description or tags", size, apikey.MaxRecordSize)
+	if err := r.CheckRecordSize(secretName, j.plans); err != nil {
+		return Result{}, err
 	}
 	plans, err := p.choosePlans(ctx, r)
 	if err != nil {

@@ -1,13 +1,18 @@
 // Command local runs the function's executable on this machine, in a local
-// Lambda and against a local AWS: nothing leaves the machine.
+// Lambda and against a local AWS, and helps those who send it requests. Nothing
+// but a confirmed send leaves the machine.
 //
 // Usage:
 //
-//	local run   -bootstrap PATH [-event FILE]
-//	local serve -bootstrap PATH [-host ADDRESS]
+//	local run      -bootstrap PATH [-event FILE]
+//	local serve    -bootstrap PATH [-host ADDRESS]
+//	local skeleton [-format json|yaml]
+//	local validate -file FILE
+//	local send     -file FILE (-queue-url URL | -event-bus NAME [-source SOURCE]) [-confirm]
 //
 // The function gets the program's own variables (SECRET_PREFIX, USAGE_PLAN_ID,
-// CREATE_KEY_RATE, LOG_LEVEL …) where they are set here.
+// CREATE_KEY_RATE, LOG_LEVEL …) where they are set here; validate and send take
+// the first two as the function does.
 package main
 
 import (
@@ -53,8 +58,25 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(args) == 0 {
-		return usageError("want a command: run or serve")
+		return usageError("want a command: " + commands)
 	}
+	switch args[0] {
+	case "run", "serve":
+		return runSandbox(ctx, args)
+	case "skeleton":
+		return skeletonCommand(os.Stdout, args[1:])
+	case "validate":
+		return validateCommand(os.Stdout, args[1:])
+	case "send":
+		return sendCommand(ctx, args[1:])
+	}
+	return usageError("unknown command " + args[0] + ": want " + commands)
+}
+
+const commands = "run, serve, skeleton, validate or send"
+
+// runSandbox is run and serve: what needs the function's executable.
+func runSandbox(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
 	bootstrap := flags.String("bootstrap", "", "the function's executable, as `make build-CreateKeyFunction` writes it")
 	host := flags.String("host", "127.0.0.1", "the address to listen on")
@@ -63,12 +85,6 @@ func run(args []string) error {
 	if *bootstrap == "" {
 		return usageError("-bootstrap must name the function's executable")
 	}
-	switch args[0] {
-	case "run", "serve":
-	default:
-		return usageError("unknown command " + args[0] + ": want run or serve")
-	}
-
 	aws := &awslocal.Server{Quotas: awslocal.AWSQuotas}
 	aws.AddUsagePlan(awslocal.UsagePlan{
 		ID: events.UsagePlanID, Name: "Gold", APIStages: []awslocal.APIStage{{APIID: "a1b2c3d4e5", Stage: "prod"}},

@@ -107,15 +107,15 @@ func playFile(ctx context.Context, box *sandbox.Sandbox, path string) error {
 // eventOf is the event that an outcome is told by: its detail-type's last word.
 var eventOf = map[string]string{"created": "Ready", "existing": "Ready", "rejected": "Rejected"}
 
-// message is what became of a message.
-type message struct {
+// played is what became of a message.
+type played struct {
 	sandbox.Line
 	event string   // as in eventOf
 	plans []string // of its key
 }
 
 // play invokes the function and returns what became of each message.
-func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]message, error) {
+func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]played, error) {
 	before := len(box.AWS.Events())
 	answer, err := box.Function.Invoke(ctx, payload)
 	if err != nil {
@@ -137,9 +137,9 @@ func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]message,
 		}
 		sent[detail.MessageID] = strings.TrimPrefix(event.DetailType, "API Key ")
 	}
-	messages := make([]message, len(lines))
+	messages := make([]played, len(lines))
 	for i, line := range lines {
-		messages[i] = message{line, sent[line.MessageID], box.AWS.UsagePlanKeys(line.KeyID)}
+		messages[i] = played{line, sent[line.MessageID], box.AWS.UsagePlanKeys(line.KeyID)}
 	}
 	return messages, nil
 }

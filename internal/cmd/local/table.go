@@ -35,7 +35,7 @@ func newTable(out *os.File) *table {
 	return t
 }
 
-func (t *table) row(sample string, m message) {
+func (t *table) row(sample string, m played) {
 	line := m.Line
 	t.print([]string{
 		sample, abbreviate(line.MessageID), line.Outcome, orDash(m.event), orDash(line.KeyID), orDash(strings.Join(m.plans, ",")), orDash(line.SecretName),

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"createkey/events"
+	"createkey/internal/apikey"
+	"createkey/internal/document"
+	"createkey/internal/failure"
+)
+
+// Limits of one call to either service. SendMessageBatch and PutEvents both take
+// ten entries; the bytes are what both took before 2026, and emulators still do
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html,
+// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html).
+const (
+	maxEntries    = 10
+	maxBatchBytes = 256 << 10
+)
+
+// message is what goes to a destination.
+type message struct {
+	line       int
+	text       string // the body, or the detail
+	secretName string
+	hasValue   bool // text holds a key's value
+}
+
+func (m message) digest() string { return hexSHA256(m.text) }
+
+func hexSHA256(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// answer is what became of one message: the id that AWS gave it, or a code.
+type answer struct {
+	id    string
+	code  string
+	again bool // sending it again can help
+}
+
+// destination is where messages go.
+type destination interface {
+	// String names it, in the journal too: the same file may go to several.
+	String() string
+	// connect makes it ready to put; a dry run does without.
+	connect(cfg aws.Config)
+	// prepare returns the text to send for a document, and the payload that the
+	// function will be invoked with for it.
+	prepare(doc []byte) (text string, payload []byte, err error)
+	// put sends at most maxEntries messages, and answers each in their order. Its
+	// error is of the call as a whole: nobody knows what was taken.
+	put(ctx context.Context, messages []message) ([]answer, error)
+}
+
+// queue is an SQS queue.
+type queue struct {
+	url    string
+	client *sqs.Client // nil until connected
+}
+
+func newQueue(address string) (destination, error) {
+	if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, usageError("QUEUE_URL must be the URL of a queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+	}
+	return &queue{url: address}, nil
+}
+
+func (q *queue) String() string { return q.url }
+
+func (q *queue) connect(cfg aws.Config) { q.client = sqs.NewFromConfig(cfg) }
+
+func (q *queue) prepare(doc []byte) (string, []byte, error) {
+	return string(doc), events.QueueMessage(invocation, doc), nil
+}
+
+func (q *queue) put(ctx context.Context, messages []message) ([]answer, error) {
+	in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
+	for i, m := range messages {
+		entry := sqstypes.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(m.text)}
+		if strings.HasSuffix(q.url, ".fifo") { // what is said of one key stays in order
+			entry.MessageGroupId, entry.MessageDeduplicationId = aws.String(hexSHA256(m.secretName)), aws.String(m.digest())
+		}
+		in.Entries = append(in.Entries, entry)
+	}
+	out, err := q.client.SendMessageBatch(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	answers := slices.Repeat([]answer{{code: "no answer", again: true}}, len(messages))
+	set := func(id *string, a answer) {
+		if i, err := strconv.Atoi(aws.ToString(id)); err == nil && i >= 0 && i < len(answers) {
+			answers[i] = a
+		}
+	}
+	for _, done := range out.Successful {
+		set(done.Id, answer{id: aws.ToString(done.MessageId)})
+	}
+	for _, failed := range out.Failed {
+		set(failed.Id, answer{code: aws.ToString(failed.Code), again: !failed.SenderFault})
+	}
+	return answers, nil
+}
+
+// bus is an EventBridge event bus.
+type bus struct {
+	name, source string
+	client       *eventbridge.Client // nil until connected
+}
+
+// detailType is what the template's rule matches.
+const detailType = "API Key Requested"
+
+// newDestination returns the one of the two that is named.
+func newDestination(queueURL, eventBus, source string) (destination, error) {
+	switch {
+	case (queueURL == "") == (eventBus == ""):
+		return nil, usageError("one of QUEUE_URL and EVENT_BUS must be set")
+	case queueURL != "":
+		return newQueue(queueURL)
+	}
+	return newBus(eventBus, source)
+}
+
+// newBus refuses a source that the function would refuse.
+func newBus(name, source string) (destination, error) {
+	b := &bus{name: name, source: source}
+	verdicts, err := judge(b.payload([]byte("{}")))
+	if err == nil {
+		err = verdicts[0].err
+	}
+	if err != nil {
+		return nil, usageError("EVENT_SOURCE: " + err.Error())
+	}
+	return b, nil
+}
+
+func (b *bus) String() string { return fmt.Sprintf("event bus %s as %s", b.name, b.source) }
+
+func (b *bus) connect(cfg aws.Config) { b.client = eventbridge.NewFromConfig(cfg) }
+
+// payload is the event as EventBridge hands it on, with this detail.
+func (b *bus) payload(detail []byte) []byte {
+	source, err := json.Marshal(b.source)
+	if err != nil {
+		panic(err) // strings can always be marshalled
+	}
+	return fmt.Appendf(nil, `{"version":"0","id":%q,"detail-type":%q,"source":%s,"detail":%s}`, invocation, detailType, source, detail)
+}
+
+// prepare makes JSON of YAML: a detail has to be JSON.
+func (b *bus) prepare(doc []byte) (string, []byte, error) {
+	node, err := document.Parse(doc)
+	if err != nil {
+		return "", nil, failure.Reject("request: %s", err)
+	}
+	if !json.Valid(doc) {
+		// Judged as it is: what YAML has and JSON has not would be lost.
+		if _, _, err := apikey.Parse(node, "", invocation); err != nil {
+			return "", nil, err
+		}
+		if doc, err = json.Marshal(node.Plain()); err != nil {
+			return "", nil, err
+		}
+	}
+	return string(doc), b.payload(doc), nil
+}
+
+func (b *bus) put(ctx context.Context, messages []message) ([]answer, error) {
+	in := &eventbridge.PutEventsInput{}
+	for _, m := range messages {
+		in.Entries = append(in.Entries, eventtypes.PutEventsRequestEntry{
+			EventBusName: &b.name, Source: &b.source, DetailType: aws.String(detailType), Detail: aws.String(m.text),
+		})
+	}
+	out, err := b.client.PutEvents(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	answers := slices.Repeat([]answer{{code: "no answer", again: true}}, len(messages))
+	for i, entry := range out.Entries[:min(len(out.Entries), len(answers))] {
+		code := aws.ToString(entry.ErrorCode)
+		// The two codes that AWS documents as worth another try
+		// (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html).
+		answers[i] = answer{id: aws.ToString(entry.EventId), code: code, again: code == "InternalFailure" || code == "ThrottlingException"}
+	}
+	return answers, nil
+}

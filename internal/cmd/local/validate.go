@@ -1,0 +1,128 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"createkey/events"
+	"createkey/internal/apikey"
+	"createkey/internal/event"
+	"createkey/internal/failure"
+)
+
+// invocation stands for the id of the Lambda request that will carry a request,
+// which nobody knows before.
+const invocation = "REQUEST-ID"
+
+// verdict is what the function will make of one message, as far as can be told
+// without asking AWS.
+type verdict struct {
+	messageID  string
+	secretName string
+	hasValue   bool  // the request gives a value
+	err        error // nil, or a *failure.RejectedError
+}
+
+// judge is the function's own way from a payload to its requests: event.Decode,
+// apikey.Parse, and the size of the record. Its error is of the payload as a whole.
+func judge(payload []byte) ([]verdict, error) {
+	batch, err := event.Decode(payload, invocation)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]verdict, len(batch.Messages))
+	for i, m := range batch.Messages {
+		v := &verdicts[i]
+		v.messageID, v.err = m.ID, m.Err
+		if v.err != nil {
+			continue
+		}
+		var request apikey.Request
+		request, v.secretName, v.err = apikey.Parse(m.Request, secretPrefix(), m.DeliveryID)
+		request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
+		if v.err == nil {
+			v.err = request.CheckRecordSize(v.secretName, plans(request))
+		}
+		v.hasValue = !request.Value.IsZero()
+	}
+	return verdicts, nil
+}
+
+// plans are those that the key will be attached to.
+func plans(r apikey.Request) []string {
+	if id := os.Getenv("USAGE_PLAN_ID"); id != "" && len(r.UsagePlanIDs) == 0 {
+		return []string{id}
+	}
+	return r.UsagePlanIDs
+}
+
+// reasons are the faults that an error tells.
+func reasons(err error) []string {
+	var rejected *failure.RejectedError
+	if errors.As(err, &rejected) {
+		return rejected.Reasons
+	}
+	return []string{err.Error()}
+}
+
+// validateCommand tells what the function will make of a file, and sends nothing.
+// It returns an error where anything is rejected.
+func validateCommand(out io.Writer, args []string) error {
+	flags := flag.NewFlagSet("validate", flag.ExitOnError)
+	file := flags.String("file", "", "a request in JSON or YAML, a whole payload, or requests as CSV or JSON lines")
+	_ = flags.Parse(args) // exits on an error
+	rows, err := readRows(*file)
+	if err != nil {
+		return err
+	}
+	good, bad := 0, 0
+	for _, r := range rows {
+		verdicts := []verdict{{err: r.err}}
+		if r.err == nil {
+			payload := r.document
+			if r.line > 0 { // one of many, which go to a queue or to a bus
+				payload = events.QueueMessage(invocation, r.document)
+			}
+			if verdicts, err = judge(payload); err != nil {
+				verdicts = []verdict{{err: err}}
+			}
+		}
+		for _, v := range verdicts {
+			printVerdict(out, r, v)
+			if v.err == nil {
+				good++
+			} else {
+				bad++
+			}
+		}
+	}
+	_, _ = fmt.Fprintf(out, "%d accepted, %d rejected. Nothing was sent.\n", good, bad)
+	if bad > 0 {
+		return fmt.Errorf("%s: %d of %d would be rejected", *file, bad, good+bad)
+	}
+	return nil
+}
+
+func printVerdict(out io.Writer, r row, v verdict) {
+	what := cmp.Or(strings.TrimSuffix(v.messageID, invocation), "request")
+	if r.line > 0 {
+		what = "line " + strconv.Itoa(r.line)
+	}
+	if v.err == nil {
+		_, _ = fmt.Fprintf(out, "accepted  %s  %s\n", what, v.secretName)
+		if strings.HasSuffix(v.secretName, "/_/_/"+invocation) {
+			_, _ = fmt.Fprintln(out, "          It has neither customerId nor name: the id of what carries it will identify it, and it is rejected from a queue.")
+		}
+		return
+	}
+	_, _ = fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("rejected  %s  %s", what, v.secretName), " "))
+	for _, reason := range reasons(v.err) {
+		_, _ = fmt.Fprintf(out, "          %s\n", reason)
+	}
+}

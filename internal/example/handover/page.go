@@ -1,0 +1,94 @@
+package handover
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"net/http"
+)
+
+// Customer is what AWS Marketplace's ResolveCustomer makes of the token with
+// which a buyer is sent to the registration page.
+type Customer struct {
+	ID           string // CustomerIdentifier; empty for products listed since June 2026
+	AWSAccountID string // CustomerAWSAccountId
+	ProductCode  string
+}
+
+// Page is the registration page. It must be served over HTTPS only, and by
+// nothing that logs what it answers.
+type Page struct {
+	Secrets secretsAPI
+	Prefix  string // the deployment's SecretPrefix
+	// Resolve asks ResolveCustomer.
+	Resolve func(ctx context.Context, token string) (Customer, error)
+	// Find returns the ARNs of the secrets of an account's keys for a product: its
+	// agreements for it may be several, and ResolveCustomer does not tell their ids.
+	// A Consumer has kept them, by customerId and the part of name before the slash.
+	Find func(ctx context.Context, accountID, productCode string) ([]string, error)
+	// FirstTime tells whether a secret's value was never shown, and notes that it
+	// is now: one conditional write, such as DynamoDB's attribute_not_exists.
+	FirstTime func(ctx context.Context, secretID string) (bool, error)
+}
+
+// ServeHTTP answers the POST with which AWS Marketplace sends a buyer.
+func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	customer, err := p.Resolve(r.Context(), r.PostFormValue("x-amzn-marketplace-token"))
+	if err != nil {
+		http.Error(w, "Please come from AWS Marketplace again: the link has expired.", http.StatusForbidden)
+		return
+	}
+	values, err := p.values(r.Context(), customer)
+	switch {
+	case errors.Is(err, errNotReady):
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "Your key is being made. Please reload this page in a minute.", http.StatusServiceUnavailable)
+		return
+	case err != nil:
+		http.Error(w, "Your key cannot be shown now. Please try again later.", http.StatusBadGateway)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_ = shown.Execute(w, values) // the buyer may be gone
+}
+
+// values returns the values of a customer's keys that were never shown before.
+func (p Page) values(ctx context.Context, customer Customer) ([]string, error) {
+	secrets := []string{SecretName(p.Prefix, customer.ID, customer.ProductCode)}
+	if customer.ID == "" {
+		var err error
+		if secrets, err = p.Find(ctx, customer.AWSAccountID, customer.ProductCode); err != nil {
+			return nil, err
+		}
+		if len(secrets) == 0 {
+			return nil, errNotReady
+		}
+	}
+	all := make([]string, len(secrets))
+	for i, secret := range secrets {
+		var err error
+		if all[i], err = readValue(ctx, p.Secrets, secret); err != nil {
+			return nil, err
+		}
+	}
+	var values []string
+	for i, secret := range secrets {
+		// Noted before it is shown: the other way round two tabs would both show it.
+		first, err := p.FirstTime(ctx, secret)
+		if err != nil && len(values) == 0 {
+			return nil, err
+		}
+		if first { // one that could not be noted waits for the next visit
+			values = append(values, all[i])
+		}
+	}
+	return values, nil
+}
+
+var shown = template.Must(template.New("").Parse(`<!doctype html>
+<title>Your API key</title>
+{{range .}}<p>Send this as the header x-api-key. It is shown once, and works within a minute: <code>{{.}}</code></p>
+{{else}}<p>Your key was shown before. If you have lost it, ask us for a new one.</p>
+{{end}}`))

@@ -1,0 +1,86 @@
+// Package handover is an example to copy: what comes after `API Key Ready`.
+// Consumer is a Lambda function that hears of a key and takes its value on;
+// Page is the registration page of an AWS Marketplace product, which shows a
+// value once. docs/handover.md says the rest.
+//
+// It imports nothing else of this repository. A key's value goes from the
+// secret to the one who is to have it, and into no log, error or event.
+package handover
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go"
+)
+
+type secretsAPI interface {
+	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+}
+
+// errNotReady says that a key is not there yet: ask again.
+var errNotReady = errors.New("the key is not ready yet")
+
+// readValue returns the value of the key that a secret records. secretID is the
+// full ARN or the name, never an ARN without its last six characters.
+//
+// No error of the SDK's is passed on: one about an answer that it cannot read
+// could quote the answer.
+func readValue(ctx context.Context, secrets secretsAPI, secretID string) (string, error) {
+	out, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretID})
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &api) && api.ErrorCode() == "ResourceNotFoundException":
+		return "", errNotReady
+	case errors.As(err, &api):
+		return "", fmt.Errorf("reading %s: %s", secretID, api.ErrorCode())
+	case err != nil:
+		return "", fmt.Errorf("reading %s: no answer", secretID)
+	}
+	var record struct{ Format, ID, Value string }
+	if out.SecretString == nil || json.Unmarshal([]byte(*out.SecretString), &record) != nil || record.Format != "createkey/1" {
+		return "", fmt.Errorf("%s is not a record of createkey's", secretID)
+	}
+	if record.ID == "" { // it is written before the key is made
+		return "", errNotReady
+	}
+	return record.Value, nil
+}
+
+// SecretName returns the name of the secret of a customer's key, which is known
+// before the secret exists. prefix is the deployment's SecretPrefix.
+func SecretName(prefix, customerID, name string) string {
+	secret := prefix + level(customerID) + "/" + level(name)
+	if len(secret) > 512 {
+		sum := sha256.Sum256([]byte(secret))
+		return prefix + "_sha256/" + hex.EncodeToString(sum[:])
+	}
+	return secret
+}
+
+// level encodes a customer or a name: letters, digits, dots and hyphens are
+// themselves, a space is +, and every other byte of its UTF-8 is =XX.
+func level(text string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
+	if text == "" {
+		return "_"
+	}
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		switch {
+		case strings.IndexByte(plain, c) >= 0:
+			b.WriteByte(c)
+		case c == ' ':
+			b.WriteByte('+')
+		default:
+			fmt.Fprintf(&b, "=%02X", c)
+		}
+	}
+	return b.String()
+}
