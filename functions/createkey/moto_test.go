@@ -55,7 +55,7 @@ func TestMoto(t *testing.T) {
 	}
 	var output bytes.Buffer
 	prefix := "moto-" + rand.Text() + "/"
-	h := newHandler(cfg, settings{SecretPrefix: prefix, CreateKeyRate: 1e6}, &output)
+	h := newHandler(cfg, settings{SecretPrefix: prefix, CreateKeyRate: 1e6, OutcomeBus: "default"}, &output)
 
 	made := map[string]string{} // secret name -> key id
 	for _, sample := range events.Samples {

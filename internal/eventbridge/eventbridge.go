@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ type Client struct {
 
 // New returns a client. It makes no connection.
 func New(cfg aws.Config, options ...func(*middleware.Stack) error) *Client {
-	return &Client{cfg, secretsmanager.NewFromConfig(cfg).Options(), append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], options...)}
+	return &Client{cfg, secretsmanager.NewFromConfig(cfg).Options(), slices.Concat(cfg.APIOptions, options)}
 }
 
 // PutEvents sends up to MaxEntries events, and returns as many results in the

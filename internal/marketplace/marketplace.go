@@ -52,8 +52,8 @@ func IsNotification(doc document.Node) bool {
 }
 
 // FromNotification reads a notification of a product's SNS topic. Its error is a
-// *failure.RejectedError that names every fault; of the sign-up there is then
-// what is known of the customer.
+// *failure.RejectedError that names every fault. Of the sign-up there is then what
+// is known: the customer, and the name where nothing is wrong but the action.
 func FromNotification(doc document.Node) (SignUp, error) {
 	r := reader{}
 	r.noRepeats("", doc)
@@ -61,11 +61,14 @@ func FromNotification(doc document.Node) (SignUp, error) {
 	customer := r.required("", doc, "customer-identifier")
 	product := r.required("", doc, "product-code")
 	offer := r.optional("", doc, "offer-identifier")
-	signUp := SignUp{customer, product, product, given(map[string]string{TagProduct: product, TagOffer: offer})}
-	if action != "" && action != "subscribe-success" {
-		return signUp, failure.Reject("action: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(action), adviceOnAction(action))
+	signUp, err := SignUp{CustomerID: customer}, r.err()
+	if err == nil {
+		signUp = SignUp{customer, product, product, given(map[string]string{TagProduct: product, TagOffer: offer})}
 	}
-	return signUp, r.err()
+	if action != "" && action != "subscribe-success" {
+		err = failure.Reject("action: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(action), adviceOnAction(action))
+	}
+	return signUp, err
 }
 
 func adviceOnAction(action string) string {
