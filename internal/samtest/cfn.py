@@ -119,7 +119,7 @@ class Stack:
 
     def _getatt(self, argument):
         name, attribute = argument if isinstance(argument, list) else argument.split(".")
-        return {"Arn": self.arn, "QueueName": self.name}[attribute](name)
+        return {"Arn": self.arn, "QueueName": self.name, "RegistryName": self.name}[attribute](name)
 
     def _sub(self, argument):
         text, variables = argument if isinstance(argument, list) else (argument, {})

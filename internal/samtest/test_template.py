@@ -26,6 +26,7 @@ EVERYTHING = {
     "MarketplaceTopicArn": "arn:aws:sns:us-west-2:287250355862:aws-mp-subscription-notification-abc",
     "MarketplaceEvents": "true",
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call",
+    "EventSchemas": "true",
 }
 DEFAULT, FULL = Stack(), Stack(**EVERYTHING)
 BOTH = pytest.mark.parametrize("stack", [DEFAULT, FULL], ids=["defaults", "everything"])
@@ -80,7 +81,7 @@ def test_parameters_are_the_documented_ones_with_defaults_that_deploy():
     assert {name: p["Default"] for name, p in source()["Parameters"].items()} == {
         "SecretPrefix": "", "KmsKeyArn": "", "UsagePlanId": "", "EventBusName": "default", "EventSource": "", "OutcomeBusName": "",
         "MarketplaceTopicArn": "", "MarketplaceEvents": "false", "CreateKeyRate": 2, "AlarmTopicArn": "", "Architecture": "arm64",
-        "LogLevel": "INFO", "LogRetentionDays": 30,
+        "LogLevel": "INFO", "LogRetentionDays": 30, "EventSchemas": "false",
     }
 
 
@@ -117,6 +118,7 @@ def accepts(name, value):
     ("MarketplaceEvents", ["true", "false"], ["", "yes", "True"]),
     ("CreateKeyRate", ["0.5", "2", "2.5"], ["0", "-1", "2.6", "5"]),
     ("AlarmTopicArn", ["", EVERYTHING["AlarmTopicArn"]], ["on-call"]),
+    ("EventSchemas", ["true", "false"], ["", "yes"]),
     ("Architecture", ["arm64", "x86_64"], ["amd64"]),
     ("LogLevel", ["DEBUG", "INFO"], ["WARN", "info", ""]),
     ("LogRetentionDays", ["1", "30", "3653"], ["0", "31"]),
@@ -468,3 +470,15 @@ def test_saved_queries():
         for line in query["QueryString"].splitlines():
             if line.startswith("fields @timestamp, "):
                 assert set(line.removeprefix("fields @timestamp, ").split(", ")) <= members
+
+
+# ---- Schema registry ----------------------------------------------------------------
+
+
+def test_the_schema_registry_is_what_make_schemas_wrote():
+    kinds = ("AWS::EventSchemas::Registry", "AWS::EventSchemas::Schema")
+    assert not [r for r in DEFAULT.resources.values() if r["Type"] in kinds]
+    files = {f.stem: json.loads(f.read_text()) for f in (ROOT / "events" / "schema" / "registry").glob("*.json")}
+    schemas = FULL.of_type("AWS::EventSchemas::Schema").values()
+    assert {s["SchemaName"]: json.loads(s["Content"]) for s in schemas} == files
+    assert {(s["Type"], s["RegistryName"]) for s in schemas} == {("OpenApi3", FULL.name("SchemaRegistry"))}
