@@ -74,6 +74,12 @@ def test_checkov_reports_nothing_but_what_is_suppressed_with_a_reason(form, tmp_
     assert results["summary"]["skipped"] == len(suppressed), "a suppression that suppresses nothing"
 
 
+def test_the_template_is_short_enough_to_be_sent_in_a_request():
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+    assert len((ROOT / "template.yaml").read_bytes()) <= 51_200
+    assert len(json.dumps(transformed())) <= 51_200
+
+
 # ---- Parameters and outputs -----------------------------------------------------
 
 
