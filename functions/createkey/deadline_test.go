@@ -105,33 +105,48 @@ func TestBatchThatIsTooLongIsDoneInParts(t *testing.T) {
 	})
 }
 
-// The plans of these messages take more calls than there is time for: a call whose
+// The plans of this message take more calls than there is time for: a call whose
 // turn would come too late is not sent, and the batch is answered in time.
 func TestTurnThatWouldComeTooLateIsRefused(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 2
-		e.timeout = 6 * time.Second
-		var bodies []string
-		for i := range 8 {
-			var plans []string
-			for p := range 5 {
-				plans = append(plans, e.aws.AddUsagePlan(awslocal.UsagePlan{ID: fmt.Sprintf("plan%d-%d", i, p)}))
-			}
-			bodies = append(bodies, asJSON(map[string]any{"name": fmt.Sprint(i), "usagePlanIds": plans}))
+		e.timeout = 2 * time.Second
+		var plans []string
+		for range 10 {
+			plans = append(plans, e.aws.AddUsagePlan(awslocal.UsagePlan{}))
 		}
 		start := time.Now()
-		e.invoke(sqs(bodies...))
-		if took := time.Since(start); took > e.timeout-time.Second {
+		e.invoke(sqs(asJSON(map[string]any{"name": "Gold", "usagePlanIds": plans})))
+		if took := time.Since(start); took > e.timeout {
 			e.Errorf("answered after %v", took)
 		}
-		refused := 0
-		for _, l := range e.lines() {
-			if l.Reason == "GetUsagePlan: too little time is left to wait for a turn" {
-				refused++
-			}
+		if reason := e.lines()["m0"].Reason; reason != "GetUsagePlan: too little time is left to wait for a turn" {
+			e.Errorf("the reason is %q", reason)
 		}
-		if refused == 0 {
-			e.Error("no message says that its turn would come too late")
+	})
+}
+
+// Side by side these messages would each make a part of their calls, and none
+// all of them. The first is worked on to its end; the others are not started.
+func TestMessageIsNotStartedWithoutTimeForAllItsCalls(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		e.settings.CreateKeyRate = 2
+		e.timeout = 8 * time.Second
+		var plans []string
+		for range 10 {
+			plans = append(plans, e.aws.AddUsagePlan(awslocal.UsagePlan{}))
+		}
+		var bodies []string
+		for i := range 4 {
+			bodies = append(bodies, asJSON(map[string]any{"name": fmt.Sprint(i), "usagePlanIds": plans}))
+		}
+		e.invoke(sqs(bodies...))
+		outcomes := map[string]int{}
+		for _, l := range e.lines() {
+			outcomes[l.Outcome+l.Reason]++
+		}
+		if outcomes["created"] != 1 || outcomes["retriednot started: too little time is left"] != 3 {
+			e.Errorf("the outcomes are %v, want one created, and three not started", outcomes)
 		}
 	})
 }

@@ -81,9 +81,6 @@ func (h *handler) handle(ctx context.Context, m event.Message) (o outcome) {
 	}()
 
 	if o.err = m.Err; o.err != nil {
-		if o.name != "" { // an end of what once was a sign-up
-			o.secretName, _ = apikey.SecretName(h.settings.SecretPrefix, o.customerID, o.name, "")
-		}
 		return o
 	}
 	var request apikey.Request
