@@ -239,9 +239,11 @@ def test_marketplace_subscription(app):
     sns = app.cloud.client("sns")
     sns.publish(TopicArn=app.topic, Message=json.dumps(notification | {"action": "unsubscribe-pending"}))
     sns.publish(TopicArn=app.topic, Message=json.dumps(notification))
-    app.line(customerId=customer, outcome="created")
+    message = app.line(customerId=customer, outcome="created")["messageId"]
     record = app.want_key(customer, code, plans=[plan])
     assert record["enabled"]
+    ready = hear(app, message)["detail"]
+    assert (ready["id"], ready["usagePlanIds"], ready["status"]) == (record["id"], [plan], "created")
     assert len(app.lines(customerId=customer)) == 1, "the filter keeps other actions off the queue"
 
 
@@ -298,8 +300,8 @@ def hear(app, message):
 
 def test_outcome_events(app):
     customer = next(customers)
-    message = app.send({"customerId": customer, "name": "Gold"})
-    ready = hear(app, message)
+    request = {"customerId": customer, "name": "Gold", "enabled": True}
+    ready = hear(app, app.send(request))
     assert (ready["source"], ready["detail-type"]) == ("createkey", "API Key Ready")
     record = app.want_key(customer, "Gold")
     detail = ready["detail"]
@@ -308,7 +310,7 @@ def test_outcome_events(app):
     # With no more than the event and the reader's policy, the value can be read.
     assert app.secrets.get_secret_value(SecretId=detail["secretArn"])["Name"] == detail["secretName"]
 
-    bad = app.send({"customerId": customer, "name": "Gold", "description": "Another one"})
+    bad = app.send(request | {"description": "Another one"})
     rejected = hear(app, bad)
     assert rejected["detail-type"] == "API Key Rejected"
     assert rejected["detail"]["reasons"] == [f"request: key {record['id']} exists already for this customerId and name, and differs in description"]
