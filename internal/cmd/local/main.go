@@ -5,6 +5,9 @@
 //
 //	local run   -bootstrap PATH [-event FILE]
 //	local serve -bootstrap PATH [-host ADDRESS]
+//	local samples
+//
+// The last lists the samples of package events for other programs.
 //
 // The function gets the program's own variables (SECRET_PREFIX, USAGE_PLAN_ID,
 // CREATE_KEY_RATE, LOG_LEVEL …) where they are set here.
@@ -53,7 +56,10 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(args) == 0 {
-		return usageError("want a command: run or serve")
+		return usageError("want a command: run, serve or samples")
+	}
+	if args[0] == "samples" {
+		return listSamples(os.Stdout)
 	}
 	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
 	bootstrap := flags.String("bootstrap", "", "the function's executable, as `make build-CreateKeyFunction` writes it")
@@ -66,7 +72,7 @@ func run(args []string) error {
 	switch args[0] {
 	case "run", "serve":
 	default:
-		return usageError("unknown command " + args[0] + ": want run or serve")
+		return usageError("unknown command " + args[0] + ": want run, serve or samples")
 	}
 
 	aws := &awslocal.Server{Quotas: awslocal.AWSQuotas}
