@@ -85,6 +85,10 @@ test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-li
 	go test -count=1 -run '^TestExecutable$$' ./functions/createkey -executable.calls $(abspath $(BUILD))/calls.json
 	CREATEKEY_CALLS=$(abspath $(BUILD))/calls.json CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py
 
+.PHONY: test-sam
+test-sam: local-runner $(SAM)/installed $(AWS_CLI)/installed ## sam local invoke of every sample and start-lambda, in Docker (installs it as root) against the local AWS (Python)
+	AWS_CLI=$(abspath $(AWS_CLI))/bin $(PYTEST) -s -v internal/samtest/test_sam.py
+
 .PHONY: test-stack
 test-stack: $(SAM)/installed $(MINISTACK)/installed ## Deploy the template with SAM to a local AWS that enforces IAM, and use it as its users do (Python)
 	MINISTACK=$(abspath $(MINISTACK))/bin/ministack $(PYTEST) internal/samtest/test_stack.py

@@ -9,6 +9,9 @@
 //	local skeleton [-format json|yaml]
 //	local validate -file FILE
 //	local send     -file FILE (-queue-url URL | -event-bus NAME [-source SOURCE]) [-confirm]
+//	local samples
+//
+// The last lists the samples of package events for other programs.
 //
 // The function gets the program's own variables (SECRET_PREFIX, USAGE_PLAN_ID,
 // CREATE_KEY_RATE, LOG_LEVEL …) where they are set here; validate and send take
@@ -69,11 +72,13 @@ func run(args []string) error {
 		return validateCommand(os.Stdout, args[1:])
 	case "send":
 		return sendCommand(ctx, args[1:])
+	case "samples":
+		return listSamples(os.Stdout)
 	}
 	return usageError("unknown command " + args[0] + ": want " + commands)
 }
 
-const commands = "run, serve, skeleton, validate or send"
+const commands = "run, serve, skeleton, validate, send or samples"
 
 // runSandbox is run and serve: what needs the function's executable.
 func runSandbox(ctx context.Context, args []string) error {

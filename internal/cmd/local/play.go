@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,6 +18,23 @@ import (
 	"createkey/internal/marketplace"
 	"createkey/internal/sandbox"
 )
+
+// listSamples writes a line of JSON for each sample: its file, its payload as
+// text, and the outcomes of its messages in order.
+func listSamples(out io.Writer) error {
+	encoder := json.NewEncoder(out)
+	for _, sample := range events.Samples {
+		err := encoder.Encode(struct {
+			File     string   `json:"file"`
+			Payload  string   `json:"payload"`
+			Outcomes []string `json:"outcomes"`
+		}{sample.File, string(sample.Payload()), sample.Outcomes})
+		if err != nil {
+			return fmt.Errorf("listing the samples: %w", err)
+		}
+	}
+	return nil
+}
 
 // playSamples plays every sample, then the first one again, and checks what came
 // of them against what should.
