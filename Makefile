@@ -82,8 +82,8 @@ test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler
 
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)
-	go test -count=1 -run '^TestExecutable$$' ./functions/createkey -executable.calls $(abspath $(BUILD))/calls.json
-	CREATEKEY_CALLS=$(abspath $(BUILD))/calls.json CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py
+	go test -count=1 -run '^TestExecutable$$' ./functions/createkey -executable.record $(abspath $(BUILD))/executable
+	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py
 
 .PHONY: test-sam
 test-sam: local-runner $(SAM)/installed $(AWS_CLI)/installed ## sam local invoke of every sample and start-lambda, in Docker (installs it as root) against the local AWS (Python)

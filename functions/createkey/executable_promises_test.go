@@ -174,7 +174,11 @@ func (w *execWorld) checkOutput() {
 				w.t.Errorf("environment %d, line %d of its output: %s", i, number, fault)
 			}
 		}
-		w.wantNoValue(fmt.Sprintf("the output of environment %d", i), output)
+		if w.wantNoValue(fmt.Sprintf("the output of environment %d", i), output) {
+			execSeen.mu.Lock()
+			execSeen.output.Write(output)
+			execSeen.mu.Unlock()
+		}
 	}
 	w.wantNoValue("an answer", w.answered.Bytes())
 	for _, event := range w.aws.Events() {
@@ -182,14 +186,16 @@ func (w *execWorld) checkOutput() {
 	}
 }
 
-// wantNoValue looks for the first half of each value: nobody should quote a part
-// of one either.
-func (w *execWorld) wantNoValue(where string, text []byte) {
+// wantNoValue looks for the first half of each value, since nobody should quote a
+// part of one either, and tells whether there is none.
+func (w *execWorld) wantNoValue(where string, text []byte) bool {
 	for _, value := range w.values() {
 		if value != "" && bytes.Contains(text, []byte(value[:len(value)/2])) {
 			w.t.Errorf("%s holds the value of a key", where)
+			return false
 		}
 	}
+	return true
 }
 
 // execLineFault tells what keeps a line from being a message's log line with the

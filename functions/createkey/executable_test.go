@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,8 +25,8 @@ import (
 )
 
 var (
-	execSeed  = flag.Uint64("executable.seed", 0, "seed of the crowd of TestExecutable; 0: a new one each time")
-	execCalls = flag.String("executable.calls", "", "file to write a call of each kind to that TestExecutable made of AWS, as JSON")
+	execSeed   = flag.Uint64("executable.seed", 0, "seed of the crowd of TestExecutable; 0: a new one each time")
+	execRecord = flag.String("executable.record", "", "folder to record in what the tests of the template need of TestExecutable")
 )
 
 // TestExecutable holds the executable that ships to the contract's promises: in
@@ -35,8 +38,8 @@ func TestExecutable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *execCalls != "" {
-		t.Cleanup(func() { execWriteCalls(t, *execCalls) })
+	if *execRecord != "" {
+		t.Cleanup(func() { execWriteRecord(t, *execRecord) })
 	}
 	for _, promise := range []struct {
 		name string
@@ -119,6 +122,7 @@ var execFaults = []execFault{
 	{name: "429", answer: execAnswer(awslocal.TooManyRequests, awslocal.Throttling)},
 	{name: "500 before its effect", answer: execAnswer(awslocal.InternalFailure, awslocal.InternalServiceError)},
 	{name: "500 after its effect", answer: execAnswer(awslocal.InternalFailure, awslocal.InternalServiceError), after: true},
+	{name: "the quota of keys", answer: execAnswer(awslocal.LimitExceeded, nil), only: []string{"CreateApiKey"}},
 	{name: "503", answer: execAnswer(awslocal.ServiceUnavailable, awslocal.ServiceUnavailable)},
 	{name: "AccessDenied", answer: execAnswer(awslocal.AccessDenied, awslocal.AccessDenied), final: true},
 	{name: "500 that quotes the value", answer: (*execWorld).quotingError, after: true, only: []string{"CreateApiKey", "PutSecretValue"}},
@@ -149,23 +153,34 @@ type execKind struct {
 	Tagged    bool   `json:"tagged"`
 }
 
-// execSeen holds a path of each kind of call that was made.
-var execSeen sync.Map
+// execSeen is what TestExecutable has seen of the executable.
+var execSeen struct {
+	paths  sync.Map // of a call of each execKind
+	mu     sync.Mutex
+	output bytes.Buffer // guarded by mu
+}
 
-// execWriteCalls writes them for the tests of the template, which hold the
-// function's role against them.
-func execWriteCalls(t *testing.T, file string) {
+// execWriteRecord writes calls.json, a call of each kind that was made of AWS,
+// against which the function's role is held, and output.log, all that was
+// written, against which the metric filters are. The output was checked: it
+// holds no value.
+func execWriteRecord(t *testing.T, folder string) {
 	type call struct {
 		execKind
 		Path string `json:"path"`
 	}
 	var calls []call
-	execSeen.Range(func(kind, path any) bool {
+	execSeen.paths.Range(func(kind, path any) bool {
 		calls = append(calls, call{kind.(execKind), path.(string)})
 		return true
 	})
 	slices.SortFunc(calls, func(a, b call) int { return cmp.Compare(a.Service+a.Operation, b.Service+b.Operation) })
-	if err := os.WriteFile(file, execJSON(calls), 0o600); err != nil {
+	err := errors.Join(
+		os.MkdirAll(folder, 0o750),
+		os.WriteFile(filepath.Join(folder, "calls.json"), execJSON(calls), 0o600),
+		os.WriteFile(filepath.Join(folder, "output.log"), execSeen.output.Bytes(), 0o600),
+	)
+	if err != nil {
 		t.Error(err)
 	}
 }

@@ -194,7 +194,7 @@ func (w *execWorld) strike(ctx context.Context, c awslocal.Call, after bool) err
 	w.mu.Lock()
 	if !after {
 		w.called = append(w.called, c.Operation)
-		execSeen.LoadOrStore(execKind{c.Service, c.Operation, c.Method, c.Tagged}, c.Path)
+		execSeen.paths.LoadOrStore(execKind{c.Service, c.Operation, c.Method, c.Tagged}, c.Path)
 	}
 	var fault *execFault
 	if w.choose != nil {

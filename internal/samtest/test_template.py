@@ -285,9 +285,13 @@ NOT_THE_EXECUTABLES = {
 }
 
 
+# What TestExecutable recorded: the calls that the executable made, one of each
+# kind, and all that it wrote.
+EXECUTABLE = Path(os.environ["CREATEKEY_EXECUTABLE"])
+
+
 def recorded():
-    """The calls that the executable made, one of each kind, as TestExecutable recorded them."""
-    return json.loads(Path(os.environ["CREATEKEY_CALLS"]).read_text())
+    return json.loads((EXECUTABLE / "calls.json").read_text())
 
 
 def test_the_role_allows_each_call_that_the_executable_makes():
@@ -428,10 +432,25 @@ def filters():
     return {f["MetricTransformations"][0]["MetricName"]: f for f in DEFAULT.of_type("AWS::Logs::MetricFilter").values()}
 
 
-def test_metric_filters_tell_the_outcomes_apart():
-    def counted(**members):
-        return {name for name, f in filters().items() if logfilter.matches(f["FilterPattern"], json.dumps(members))}
+def counted(**members):
+    """The metrics that count a log line with these members."""
+    return {name for name, f in filters().items() if logfilter.matches(f["FilterPattern"], json.dumps(members))}
 
+
+def test_metric_filters_count_each_line_that_the_executable_writes():
+    seen = set()
+    for text in (EXECUTABLE / "output.log").read_text().splitlines():
+        line = json.loads(text)
+        if "outcome" in line:
+            code = {"quota": {"KeyQuotaRefused"}, "unfinished": {"Unfinished"}}.get(line.get("code"), set())
+            assert counted(**line) == {line["outcome"].capitalize()} | code
+            seen |= counted(**line)
+        else:  # it could not start
+            assert counted(**line) == set()
+    assert seen == set(filters()) - {"InitDuration"}, "TestExecutable brings about each outcome and each code"
+
+
+def test_metric_filters_tell_the_outcomes_apart():
     for outcome in ("created", "existing", "rejected", "retried"):
         assert counted(outcome=outcome, reason="") == {outcome.capitalize()}
     assert counted(outcome="retried", code="quota") == {"Retried", "KeyQuotaRefused"}
