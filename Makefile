@@ -90,8 +90,8 @@ test-sam: local-runner $(SAM)/installed $(AWS_CLI)/installed ## sam local invoke
 	AWS_CLI=$(abspath $(AWS_CLI))/bin $(PYTEST) -s -v internal/samtest/test_sam.py
 
 .PHONY: test-stack
-test-stack: $(SAM)/installed $(MINISTACK)/installed ## Deploy the template with SAM to a local AWS that enforces IAM, and use it as its users do (Python)
-	MINISTACK=$(abspath $(MINISTACK))/bin/ministack $(PYTEST) internal/samtest/test_stack.py
+test-stack: $(SAM)/installed $(MINISTACK)/installed $(AWS_CLI)/installed ## Deploy the template with SAM to a local AWS that enforces IAM, use it as its users do, and run the runbook (Python)
+	MINISTACK=$(abspath $(MINISTACK))/bin/ministack AWS_CLI=$(abspath $(AWS_CLI))/bin $(PYTEST) internal/samtest/test_operations.py internal/samtest/test_stack.py
 
 .PHONY: test-aws
 test-aws: ## The conformance suite on a real account; without CREATEKEY_TEST_AWS a dry run that says what it would do

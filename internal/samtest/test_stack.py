@@ -5,7 +5,6 @@ MiniStack enforces the role's policy on the function, and policies on users. Whe
 it notices nothing, test_template.py stands guard.
 """
 
-import itertools
 import json
 import time
 
@@ -13,112 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 import logfilter
-from stack import BUCKET, EVENT_BUS, OUTCOME_BUS, ROOT, SAM, MiniStack, wait_for
-
-STACK = "createkey"
-customers = (f"cust-{n}" for n in itertools.count(1))
-
-
-class Application:
-    """The deployed stack, and what its users see of it."""
-
-    def __init__(self, cloud, plan):
-        self.cloud, self.plan = cloud, plan
-        self.outputs = cloud.outputs(STACK)
-        self.sqs, self.logs, self.iam = cloud.client("sqs"), cloud.client("logs"), cloud.client("iam")
-        self.keys, self.secrets = cloud.client("apigateway"), cloud.client("secretsmanager")
-        self.queue, self.dead_letters = self.outputs["QueueUrl"], self.outputs["DeadLetterQueueUrl"]
-        self.hasten()
-
-    def hasten(self):
-        """Has a message that failed come again after a second instead of three minutes."""
-        self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"VisibilityTimeout": "1"})
-
-    def send(self, body):
-        body = body if isinstance(body, str) else json.dumps(body)
-        return self.sqs.send_message(QueueUrl=self.queue, MessageBody=body)["MessageId"]
-
-    def lines(self, **members):
-        """The function's log lines in which these members have these values."""
-        events = []
-        for page in self.logs.get_paginator("filter_log_events").paginate(logGroupName=self.outputs["LogGroupName"]):
-            events += [e["message"] for e in page["events"] if e["message"].startswith("{")]
-        lines = [line for line in map(json.loads, events) if "outcome" in line]
-        return [line for line in lines if members.items() <= line.items()]
-
-    def line(self, **members):
-        return wait_for(lambda: self.lines(**members), f"a log line with {members}")[-1]
-
-    def want_key(self, customer, name, plans=None):
-        """Checks that a customer has one key, recorded in a secret, and in which plans."""
-        keys = [k for k in self.all_keys() if (k["customerId"], k["name"]) == (customer, name)]
-        assert len(keys) == 1
-        secret = self.secrets.get_secret_value(SecretId=f"{STACK}/{customer}/{name}")
-        record = json.loads(secret["SecretString"])
-        # Values are compared, never shown.
-        same = record.pop("value") == self.keys.get_api_key(apiKey=keys[0]["id"], includeValue=True)["value"]
-        assert same, "the secret does not hold the key's value"
-        assert (record["format"], record["id"]) == ("createkey/1", keys[0]["id"])
-        plans = [self.plan] if plans is None else plans
-        assert record["usagePlanIds"] == plans
-        assert self.plans_of(keys[0]["id"]) == set(plans)
-        return record
-
-    def plans_of(self, key):
-        plans = [p["id"] for page in self.keys.get_paginator("get_usage_plans").paginate() for p in page["items"]]
-        return {p for p in plans if key in [k["id"] for k in self.keys.get_usage_plan_keys(usagePlanId=p)["items"]]}
-
-    def all_keys(self):
-        return [k for page in self.keys.get_paginator("get_api_keys").paginate() for k in page["items"]]
-
-    def policy(self):
-        role = self.iam.get_role_policy(RoleName=self.role(), PolicyName="createkey")
-        return role["PolicyDocument"]
-
-    def role(self):
-        return self.cloud.client("cloudformation").describe_stack_resource(
-            StackName=STACK, LogicalResourceId="CreateKeyRole")["StackResourceDetail"]["PhysicalResourceId"]
-
-    def allow(self, policy):
-        self.iam.put_role_policy(RoleName=self.role(), PolicyName="createkey", PolicyDocument=json.dumps(policy))
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory):
-    cloud = MiniStack(tmp_path_factory.mktemp("ministack"))
-    cloud.start()
-    try:
-        cloud.client("s3").create_bucket(Bucket=BUCKET)
-        for bus in (EVENT_BUS, OUTCOME_BUS):
-            cloud.client("events").create_event_bus(Name=bus)
-        cloud.build()
-        yield cloud
-    finally:
-        cloud.stop()
-
-
-@pytest.fixture(scope="module")
-def app(cloud):
-    plan = cloud.client("apigateway").create_usage_plan(name="Default")["id"]
-    topic = cloud.client("sns").create_topic(Name="aws-mp-subscription-notification-4f54example")["TopicArn"]
-    alarms = cloud.client("sns").create_topic(Name="on-call")["TopicArn"]
-    cloud.deploy(STACK, UsagePlanId=plan, EventBusName=EVENT_BUS, OutcomeBusName=OUTCOME_BUS, MarketplaceTopicArn=topic,
-                 MarketplaceEvents="true", AlarmTopicArn=alarms, CreateKeyRate="2.5")
-    app = Application(cloud, plan)
-    app.topic = topic
-    app.heard = listen(cloud)
-    return app
-
-
-def listen(cloud):
-    """A queue that hears every event of the outcome bus."""
-    url = cloud.client("sqs").create_queue(QueueName="heard")["QueueUrl"]
-    arn = cloud.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events = cloud.client("events")
-    events.put_rule(Name="all", EventBusName=OUTCOME_BUS, EventPattern='{"source": [{"exists": true}]}')
-    events.put_targets(Rule="all", EventBusName=OUTCOME_BUS, Targets=[{"Id": "heard", "Arn": arn}])
-    return url
-
+from application import STACK, customers
+from stack import EVENT_BUS, ROOT, SAM, wait_for
 
 # ---- Deployment -----------------------------------------------------------------------
 

@@ -1,0 +1,73 @@
+"""The deployed stack as its users see it: senders, readers, operators."""
+
+import itertools
+import json
+
+from stack import wait_for
+
+STACK = "createkey"
+customers = (f"cust-{n}" for n in itertools.count(1))
+
+
+class Application:
+    """The deployed stack, and what its users see of it."""
+
+    def __init__(self, cloud, plan):
+        self.cloud, self.plan = cloud, plan
+        self.outputs = cloud.outputs(STACK)
+        self.sqs, self.logs, self.iam = cloud.client("sqs"), cloud.client("logs"), cloud.client("iam")
+        self.keys, self.secrets = cloud.client("apigateway"), cloud.client("secretsmanager")
+        self.queue, self.dead_letters = self.outputs["QueueUrl"], self.outputs["DeadLetterQueueUrl"]
+        self.hasten()
+
+    def hasten(self):
+        """Has a message that failed come again after a second instead of three minutes."""
+        self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"VisibilityTimeout": "1"})
+
+    def send(self, body):
+        body = body if isinstance(body, str) else json.dumps(body)
+        return self.sqs.send_message(QueueUrl=self.queue, MessageBody=body)["MessageId"]
+
+    def lines(self, **members):
+        """The function's log lines in which these members have these values."""
+        events = []
+        for page in self.logs.get_paginator("filter_log_events").paginate(logGroupName=self.outputs["LogGroupName"]):
+            events += [e["message"] for e in page["events"] if e["message"].startswith("{")]
+        lines = [line for line in map(json.loads, events) if "outcome" in line]
+        return [line for line in lines if members.items() <= line.items()]
+
+    def line(self, **members):
+        return wait_for(lambda: self.lines(**members), f"a log line with {members}")[-1]
+
+    def want_key(self, customer, name, plans=None):
+        """Checks that a customer has one key, recorded in a secret, and in which plans."""
+        keys = [k for k in self.all_keys() if (k["customerId"], k["name"]) == (customer, name)]
+        assert len(keys) == 1
+        secret = self.secrets.get_secret_value(SecretId=f"{STACK}/{customer}/{name}")
+        record = json.loads(secret["SecretString"])
+        # Values are compared, never shown.
+        same = record.pop("value") == self.keys.get_api_key(apiKey=keys[0]["id"], includeValue=True)["value"]
+        assert same, "the secret does not hold the key's value"
+        assert (record["format"], record["id"]) == ("createkey/1", keys[0]["id"])
+        plans = [self.plan] if plans is None else plans
+        assert record["usagePlanIds"] == plans
+        assert self.plans_of(keys[0]["id"]) == set(plans)
+        return record
+
+    def plans_of(self, key):
+        plans = [p["id"] for page in self.keys.get_paginator("get_usage_plans").paginate() for p in page["items"]]
+        return {p for p in plans if key in [k["id"] for k in self.keys.get_usage_plan_keys(usagePlanId=p)["items"]]}
+
+    def all_keys(self):
+        return [k for page in self.keys.get_paginator("get_api_keys").paginate() for k in page["items"]]
+
+    def policy(self):
+        role = self.iam.get_role_policy(RoleName=self.role(), PolicyName="createkey")
+        return role["PolicyDocument"]
+
+    def role(self):
+        return self.cloud.client("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId="CreateKeyRole")["StackResourceDetail"]["PhysicalResourceId"]
+
+    def allow(self, policy):
+        self.iam.put_role_policy(RoleName=self.role(), PolicyName="createkey", PolicyDocument=json.dumps(policy))
