@@ -49,11 +49,11 @@ func New(keysPerSecond float64) *Pacer {
 }
 
 // Admit tells whether a message can be started that makes so many API Gateway
-// calls, a CreateApiKey among them: whether that one, behind those of the
-// messages in flight, would still leave a second before the context's deadline,
-// and whether all their calls together would. Where nothing is in flight the
-// second does not count: a message of many calls would never be started. The
-// caller calls done when an admitted message has ended.
+// calls, a CreateApiKey among them. That one, behind those of the messages in
+// flight, has to leave a second before the context's deadline, and so do all
+// their calls together; but where nothing is in flight, a message is started
+// however many calls it makes, or it never would be. The caller calls done when
+// an admitted message has ended.
 func (p *Pacer) Admit(ctx context.Context, calls int) (done func(), ok bool) {
 	inFlight, allCalls := p.admitted.Add(1)-1, p.calls.Add(int64(calls))
 	done = func() {

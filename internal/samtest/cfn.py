@@ -84,7 +84,10 @@ class Stack:
         return f"{STACK}-{logical_id}-AAAAAAAAAAAA"
 
     def arn(self, logical_id):
-        return ARNS[self.template["Resources"][logical_id]["Type"]].format(self.name(logical_id))
+        resource, name = self.template["Resources"][logical_id], self.name(logical_id)
+        if resource["Type"] == "AWS::Events::Rule" and (bus := self._resolve(resource["Properties"].get("EventBusName", "default"))) != "default":
+            name = f"{bus}/{name}"
+        return ARNS[resource["Type"]].format(name)
 
     def _holds(self, condition):
         return condition is None or self._resolve(self.template["Conditions"][condition])

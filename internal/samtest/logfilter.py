@@ -7,7 +7,7 @@ Nothing local evaluates them: MiniStack has no TestMetricFilter.
 import json
 import re
 
-_TERM = re.compile(r'\$\.(?P<path>[A-Za-z.]+) (?P<operator>=|>) (?:"(?P<text>[^"*]*)"|(?P<number>[0-9.]+))')
+_TERM = re.compile(r'\$\.(?P<path>[A-Za-z.]+) (?P<operator>=|!=|>) (?:"(?P<text>[^"*]*)"|(?P<number>[0-9.]+))')
 
 
 def matches(pattern, line):
@@ -34,8 +34,7 @@ def _holds(term, document):
     assert match, f"a form of term that is not known here: {term}"
     value = select("$." + match["path"], json.dumps(document))
     if match["text"] is not None:
-        assert match["operator"] == "="
-        return value == match["text"]
+        return {"=": value == match["text"], "!=": value not in (None, match["text"])}[match["operator"]]
     if not isinstance(value, (int, float)):
         return False
     return value > float(match["number"]) if match["operator"] == ">" else value == float(match["number"])

@@ -155,9 +155,13 @@ LOCAL = ROOT / ".build" / "local-stack"
 
 
 def up():
-    if (LOCAL / "pid").exists():
+    if local_pid():
         sys.exit("The local stack is up already: `make local-stack-down` ends it.")
     ministack = MiniStack(LOCAL, port=int(os.environ.get("PORT", "4566")))
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if s.connect_ex(("127.0.0.1", ministack.port)) == 0:
+            sys.exit(f"Port {ministack.port} is taken: PORT=4567 make local-stack")
     ministack.start()
     (LOCAL / "pid").write_text(str(ministack.process.pid))
     print("MiniStack listens on", ministack.endpoint, "- building and deploying the stack createkey.", flush=True)
@@ -168,8 +172,8 @@ def up():
     outputs = ministack.outputs("createkey")
     # An AWS CLI that is older than AWS_ENDPOINT_URL would go to AWS itself.
     path = f"{os.environ['AWS_CLI']}:{Path(sys.executable).parent}:$PATH"
-    exports = ministack.environment | outputs | {"SAM_CLI_TELEMETRY": "0", "PATH": path}
-    (LOCAL / "env").write_text("".join(f'export {name}="{value}"\n' for name, value in exports.items()))
+    exports = ministack.environment | outputs | {"SECRET_PREFIX": "createkey/", "SAM_CLI_TELEMETRY": "0", "PATH": path}
+    (LOCAL / "env").write_text("".join(f'export {name}="{value}"\n' for name, value in exports.items()) + AWS_FUNCTION)
     print(TRY.format(env=(LOCAL / "env").relative_to(ROOT)))
 
 
@@ -178,32 +182,48 @@ The stack is up. In this folder:
 
   . {env}   # endpoint, credentials, the stack's outputs, an AWS and a SAM CLI
 
-  # send a request (version 1 of the AWS CLI wants the endpoint spelt out for SQS)
-  aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" --queue-url "$QueueUrl" \\
+  # send a request
+  aws sqs send-message --queue-url "$QueueUrl" \\
       --message-body '{{"customerId": "cust-1", "name": "Gold", "enabled": true}}'
 
   # or as an event
   aws events put-events --entries 'Source=signup,DetailType=API Key Requested,Detail="{{\\"customerId\\":\\"cust-2\\",\\"name\\":\\"Gold\\"}}"'
 
-  # watch the log: a line for each message
+  # watch the log: a line for each message, with the reason where it was rejected
   sam logs --stack-name createkey --name CreateKeyFunction --tail
 
   # read the secret of cust-1's key "Gold"
   aws secretsmanager get-secret-value --secret-id createkey/cust-1/Gold --query SecretString --output text
 
-  # list the keys, without their values
-  aws apigateway get-api-keys
+  # list the keys (MiniStack would show their values, too)
+  aws apigateway get-api-keys --query 'items[].[id, customerId, name, enabled]' --output text
 
   # invoke the function without the queue
   sam remote invoke --stack-name createkey CreateKeyFunction --event-file events/direct.json
 
+docs/operations.md can be tried here, but for three things that MiniStack does not do: it ignores the log's
+filter patterns, has no StartMessageMoveTask, and cannot show the function a key that was disabled.
+
 `make local-stack-down` ends it, and all that it holds is gone."""
 
+# Version 1 of the AWS CLI wants the endpoint spelt out for SQS.
+AWS_FUNCTION = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
 
-def down():
+
+def local_pid():
+    """The process of the local stack, if it is up: after a restart of the machine its number may be another's."""
     try:
         pid = int((LOCAL / "pid").read_text())
     except FileNotFoundError:
+        return None
+    command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return pid if "ministack" in command else None
+
+
+def down():
+    pid = local_pid()
+    if not pid:
+        shutil.rmtree(LOCAL, ignore_errors=True)
         sys.exit("No local stack is up.")
     stop(pid)
     shutil.rmtree(LOCAL)

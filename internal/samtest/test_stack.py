@@ -42,6 +42,15 @@ def test_the_defaults_deploy(cloud):
     cloud.run(SAM, "delete", "--stack-name", "plain", "--no-prompts", "--region", "us-east-1")
 
 
+def test_the_rules_alarms_watch_the_rules(app):
+    events, alarms = app.cloud.client("events"), app.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    (request,), (marketplace,) = (
+        [r["Name"] for r in events.list_rules(EventBusName=bus)["Rules"] if "queue" in r.get("Description", "")] for bus in (EVENT_BUS, "default"))
+    for name, want in (("RuleFailed", {"EventBusName": EVENT_BUS, "RuleName": request}), ("MarketplaceRuleFailed", {"RuleName": marketplace})):
+        (alarm,) = [a for a in alarms if f"{STACK}-{name}Alarm" in a["AlarmName"]]
+        assert {d["Name"]: d["Value"] for d in alarm["Dimensions"]} == want
+
+
 # ---- Senders --------------------------------------------------------------------------
 
 

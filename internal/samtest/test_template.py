@@ -117,7 +117,7 @@ def accepts(name, value):
     ("KmsKeyArn", ["", EVERYTHING["KmsKeyArn"], f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/mrk-1234"],
      ["alias/mine", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws:kms:key/x"]),
     ("UsagePlanId", ["", "a1b2c3"], ["a b", "a/b", "*"]),
-    ("EventBusName", ["default", "sign-ups", "a/b"], ["", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default", "a b"]),
+    ("EventBusName", ["default", "sign-ups"], ["", "aws.partner/example.com/acct", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default", "a b"]),
     ("EventSource", ["", "com.example.signup", "createkey.signup", "awsome"], ["createkey", "aws.s3", "a b"]),
     ("OutcomeBusName", ["", "default", "outcomes"], [f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default", "*"]),
     ("MarketplaceTopicArn", ["", EVERYTHING["MarketplaceTopicArn"]], ["my-topic", f"arn:aws:sns:{REGION}:{ACCOUNT}:a.fifo", "arn:aws:sqs:us-east-1:1:q"]),
@@ -171,7 +171,7 @@ def test_a_queue_that_was_kept_does_not_block_a_new_stack_of_the_same_name():
 
 @BOTH
 def test_queue_policies(stack):
-    rules = [stack.arn(name) for name in stack.of_type("AWS::Events::Rule")]
+    rules = [stack.arn(name) for name in sorted(stack.of_type("AWS::Events::Rule"), reverse=True)]
     policies = {p["Queues"][0]: p["PolicyDocument"]["Statement"] for p in stack.of_type("AWS::SQS::QueuePolicy").values()}
     assert set(policies) == {stack.name(name) for name in QUEUES}
     for name in QUEUES:
@@ -232,6 +232,8 @@ def test_marketplace_is_off_until_it_is_switched_on():
     rule = FULL.properties("MarketplaceRule")
     assert "EventBusName" not in rule, "AWS's own events come on the default bus"
     assert rule["EventPattern"] == {"source": ["aws.agreement-marketplace"], "detail-type": ["License Updated - Manufacturer"]}
+    assert FULL.resources["MarketplaceRule"]["DependsOn"] == ["RequestQueuePolicy", "RuleDeadLetterQueuePolicy"], "which expect it"
+    assert FULL.resources["MarketplaceSubscription"]["DependsOn"] == "RequestQueuePolicy"
     assert [(t["Arn"], t["DeadLetterConfig"]["Arn"]) for t in rule["Targets"]] == [(FULL.arn("RequestQueue"), FULL.arn("RuleDeadLetterQueue"))]
     only_topic, only_events = (Stack(**{name: EVERYTHING[name]}) for name in ("MarketplaceTopicArn", "MarketplaceEvents"))
     assert "MarketplaceSubscription" in only_topic.resources and "MarketplaceRule" not in only_topic.resources

@@ -110,6 +110,8 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w (%d bad, %d unsent; the same command sends the rest)", err, s.bad, s.unsent)
+	case s.bad > 0 && !confirmed:
+		return fmt.Errorf("%s: %d bad", s.file, s.bad)
 	case s.bad+s.unsent > 0:
 		return fmt.Errorf("%s: %d bad, %d unsent", s.file, s.bad, s.unsent)
 	}

@@ -27,7 +27,7 @@ func serve(ctx context.Context, box *sandbox.Sandbox, host string) error {
 	fmt.Printf(`A local AWS listens on %[1]s, the function's Lambda on http://%[2]s.
 Ctrl-C ends both; what they hold is gone then. In another terminal, with the AWS CLI:
 
-  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
 
   # send a request
   aws lambda invoke --endpoint-url http://%[2]s --function-name CreateKeyFunction \
