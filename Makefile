@@ -108,7 +108,7 @@ test-mistakes: ## Make each deliberate mistake in a copy of the algorithm, and s
 
 .PHONY: mutate
 mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the validator and the decoders (gremlins)
-	@for package in provision apikey document event pace; do \
+	@for package in provision apikey document event marketplace pace; do \
 		echo "== internal/$$package"; \
 		$(GREMLINS) unleash --timeout-coefficient 10 "./internal/$$package"; \
 	done

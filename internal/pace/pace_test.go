@@ -288,3 +288,23 @@ func TestAdmitCountsTheMessagesInFlight(t *testing.T) {
 		}
 	})
 }
+
+// So are its calls: they take nobody's time any more.
+func TestAdmitForgetsTheCallsOfWhatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pacer := pace.New(rate)
+		if _, ok := pacer.Admit(t.Context(), 1); !ok {
+			t.Fatal("a message without a deadline was not admitted")
+		}
+		done, ok := pacer.Admit(t.Context(), 1000)
+		if !ok {
+			t.Fatal("a message without a deadline was not admitted")
+		}
+		done()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if _, ok := pacer.Admit(ctx, 1); !ok {
+			t.Error("not admitted, though the message of many calls has ended")
+		}
+	})
+}
