@@ -47,7 +47,9 @@ func main() {
 	if cfg.Region == "" {
 		stop(errors.New("AWS_REGION: must be set"))
 	}
-	lambda.Start(newHandler(cfg, settings, os.Stdout))
+	h := newHandler(cfg, settings, os.Stdout)
+	connect(context.Background(), h.services)
+	lambda.Start(h)
 }
 
 // stop ends a start that cannot succeed, with one line that says why.
