@@ -2,25 +2,103 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"debug/buildinfo"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"createkey/internal/awslocal"
 )
 
-// buildPeer compiles a peer of internal/bench/peers into dir, with the flags by
-// which the Makefile builds the function, and returns the executable's path.
-func buildPeer(ctx context.Context, dir, name string) (string, error) {
+const peers = "internal/bench/peers"
+
+// build compiles a package into dir with the flags by which the Makefile builds
+// the function, and returns the executable's path.
+func build(ctx context.Context, dir, name, pkg string, flags ...string) (string, error) {
 	path := filepath.Join(dir, name)
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w",
-		"-o", path, "createkey/internal/bench/peers/"+name)
+	args := append([]string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", path}, flags...)
+	build := exec.CommandContext(ctx, "go", append(args, "./"+pkg)...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building peer %s: %w: %s", name, err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("building %s: %w: %s", name, err, strings.TrimSpace(string(out)))
 	}
 	return path, nil
+}
+
+// buildUnconnected compiles the function without the line that opens connections
+// while it starts.
+func buildUnconnected(ctx context.Context, dir string) (string, error) {
+	const function, connecting = "functions/createkey", "\tconnect(context.Background(), h.services)\n"
+	source, err := filepath.Abs(filepath.Join(function, "main.go"))
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return "", err
+	}
+	if strings.Count(string(text), connecting) != 1 {
+		return "", fmt.Errorf("%s: does not connect where it is thought to", source)
+	}
+	changed, overlay := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{source: changed}})
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(
+		os.WriteFile(changed, []byte(strings.Replace(string(text), connecting, "", 1)), 0o600),
+		os.WriteFile(overlay, replace, 0o600),
+	); err != nil {
+		return "", err
+	}
+	return build(ctx, dir, "unconnected", function, "-overlay", overlay)
+}
+
+// python writes a peer in Python as an executable, and returns its path.
+func python(dir, venv, name string) (string, error) {
+	interpreter, err := filepath.Abs(filepath.Join(venv, "bin", "python"))
+	if err != nil {
+		return "", err
+	}
+	script, err := filepath.Abs(filepath.Join(peers, name, "handler.py"))
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	return path, os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' '%s'\n", interpreter, script), 0o700)
+}
+
+// commandLine makes keys by the two commands of the AWS CLI that people use, as
+// a side's neighbour: it takes the same requests.
+type commandLine struct {
+	aws      string // the program
+	endpoint string
+	requests int
+}
+
+// call returns the seconds that both commands take.
+func (c *commandLine) call(ctx context.Context) (float64, error) {
+	c.requests++
+	customer, value := fmt.Sprintf("cli-%d", c.requests), rand.Text()
+	start := time.Now()
+	for _, args := range [][]string{
+		{"apigateway", "create-api-key", "--name", "Standard", "--customer-id", customer, "--enabled", "--value", value},
+		{"secretsmanager", "create-secret", "--name", "apikeys/" + customer + "/Standard", "--secret-string", value},
+	} {
+		command := exec.CommandContext(ctx, c.aws, args...)
+		command.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+c.endpoint, "AWS_DEFAULT_REGION="+awslocal.Region,
+			"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
+		if err := command.Run(); err != nil { // whose output holds the value
+			return 0, fmt.Errorf("aws %s %s: %w", args[0], args[1], err)
+		}
+	}
+	return time.Since(start).Seconds(), nil
 }
 
 // builtAlike returns an error where two executables were not built by the same
