@@ -54,7 +54,7 @@ func TestTakeTurns(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	// The rounds' are 3/2 and 10/10.
-	if got, want := s.ratio(), (spread{1.125, 1, 1.375}); got != want {
+	if got, want := s.ratio(0, 1), (spread{1.125, 1, 1.375}); got != want {
 		t.Errorf("ratio %v, want %v", got, want)
 	}
 

@@ -116,13 +116,13 @@ func run(ctx context.Context, p programs, venv, benchstat, docs string) (err err
 
 // build makes what is not built yet.
 func (b *bench) build(ctx context.Context, venv string) (err error) {
-	if b.floor, err = build(ctx, b.dir, "floor", peers+"/floor"); err != nil {
+	if b.floor, err = build(ctx, b.dir, "floor", peers+"/floor", nil, asShipped...); err != nil {
 		return err
 	}
-	if b.sdk, err = build(ctx, b.dir, "sdk", peers+"/sdk"); err != nil {
+	if b.sdk, err = build(ctx, b.dir, "sdk", peers+"/sdk", nil, asShipped...); err != nil {
 		return err
 	}
-	if b.unconnected, err = buildUnconnected(ctx, b.dir); err != nil {
+	if b.unconnected, err = buildWithout(ctx, b.dir, "unconnected", lineConnect); err != nil {
 		return err
 	}
 	if b.boto3, err = python(b.dir, venv, "boto3"); err != nil {
@@ -135,7 +135,7 @@ func (b *bench) build(ctx context.Context, venv string) (err error) {
 func (b *bench) measure(ctx context.Context) ([]table, error) {
 	var tables []table
 	for _, take := range []func(context.Context) (table, error){
-		b.speed, b.batches, b.firstCalls, b.callCounts, b.playBursts, b.growth,
+		b.speed, b.batches, b.firstCalls, b.settings, b.callCounts, b.playBursts, b.growth,
 	} {
 		begin := time.Now()
 		t, err := take(ctx)

@@ -99,7 +99,7 @@ func comparison(what string, u unit, s samples) row {
 	for len(r.cells) < len(columns)-1 {
 		r.cells = append(r.cells, "")
 	}
-	r.cells = append(r.cells, times.print(s.ratio()))
+	r.cells = append(r.cells, times.print(s.ratio(0, 1)))
 	return r
 }
 
@@ -139,10 +139,10 @@ func (b *bench) speed(ctx context.Context) (table, error) {
 	if err != nil {
 		return t, err
 	}
-	warmRow := comparison("warm call", milliseconds, warm).most(warm.ratio().median, mostWarm)
+	warmRow := comparison("warm call", milliseconds, warm).most(warm.ratio(0, 1).median, mostWarm)
 	warmRow.cells[4] = milliseconds.print(cli)
 	t.rows = append(t.rows,
-		comparison("start to ready", milliseconds, start).most(start.ratio().median, mostStart),
+		comparison("start to ready", milliseconds, start).most(start.ratio(0, 1).median, mostStart),
 		comparison("first call", milliseconds, first),
 		warmRow)
 
@@ -253,22 +253,24 @@ var (
 // functions. Where control groups cannot be made it says so.
 func (b *bench) firstCalls(ctx context.Context) (table, error) {
 	t := table{title: "First call by memory", columns: coldNames,
-		note: fmt.Sprintf("From the first event to the answer, over TLS, one key, in ms. Initialisation has the whole machine, as in Lambda; "+
+		note: fmt.Sprintf("From the first event to the answer, over TLS, one key, in ms. Initialisation, the last row, has the whole machine, as in Lambda; "+
 			"then the process gets the share of one processor that Lambda gives for its memory, counted over %s. The local AWS answers at once.", quotaPeriod)}
+	starts := samples{each: 1, of: make([][]float64, len(coldNames))}
 	for _, memory := range memorySizes {
 		q, err := newQuota(memory)
 		if err != nil {
 			t.rows = []row{{what: "NOT MEASURED: no control group can be made here, which needs root: " + err.Error()}}
 			break
 		}
-		r, err := b.firstCall(ctx, q, memory)
+		start, r, err := b.firstCall(ctx, q, memory)
 		b.cold = append(b.cold, r)
 		if err = errors.Join(err, b.close(), q.Close()); err != nil {
 			return t, err
 		}
 		line := row{what: fmt.Sprintf("%d MB", memory)}
-		for i := range r.of {
+		for i := range coldNames {
 			line.cells = append(line.cells, milliseconds.print(r.spread(i)))
+			starts.of[i] = append(starts.of[i], start.of[i]...)
 		}
 		if ours, bare := r.spread(0).median, r.spread(2).median; memory == memorySizes[0] {
 			line.bound = fmt.Sprintf("at most %.0f ms, and %.2f of the bare SDK (%.2f)", mostFirst*1e3, mostFirstRatio, ours/bare)
@@ -276,42 +278,49 @@ func (b *bench) firstCalls(ctx context.Context) (table, error) {
 		}
 		t.rows = append(t.rows, line)
 	}
+	if len(b.cold) > 0 {
+		before := row{what: "before it: start to ready"}
+		for i := range coldNames {
+			before.cells = append(before.cells, milliseconds.print(starts.spread(i)))
+		}
+		t.rows = append(t.rows, before)
+	}
 	return t, nil
 }
 
-func (b *bench) firstCall(ctx context.Context, q *quota, memory int) (samples, error) {
+func (b *bench) firstCall(ctx context.Context, q *quota, memory int) (start, first samples, err error) {
 	var starts []sampler
 	var sides []*side
 	for _, path := range []string{b.createkey, b.unconnected, b.sdk, b.boto3} {
 		dir, err := os.MkdirTemp(b.dir, "tls")
 		if err != nil {
-			return samples{}, err
+			return start, first, err
 		}
 		held := errors.New("not held")
 		s, err := b.side(fmt.Sprintf("%s with %d MB", filepath.Base(path), memory), path, options{
 			tls: dir, before: func(pid int) { held = q.hold(pid) },
 		})
 		if err != nil {
-			return samples{}, err
+			return start, first, err
 		}
 		if path == b.boto3 { // which has roots of its own
 			s.box.Function.Env = append(s.box.Function.Env, "AWS_CA_BUNDLE="+filepath.Join(dir, sandbox.RootsFile))
 		}
 		sides = append(sides, s)
 		starts = append(starts, func() (float64, error) {
-			_, err := s.start(ctx)
-			return 0, errors.Join(err, held)
+			ready, err := s.start(ctx)
+			return ready, errors.Join(err, held)
 		})
 	}
-	if _, err := takeTurns(9, 1, starts...); err != nil {
-		return samples{}, err
+	if start, err = takeTurns(9, 1, starts...); err != nil {
+		return start, first, err
 	}
-	first := samples{each: 1}
+	first.each = start.each
 	for _, s := range sides {
 		s.box.Function.Kill()
 		first.of = append(first.of, s.firsts)
 	}
-	return first, nil
+	return start, first, nil
 }
 
 // callCounts counts what AWS is asked for a message.

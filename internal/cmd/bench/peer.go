@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,23 +19,31 @@ import (
 
 const peers = "internal/bench/peers"
 
-// build compiles a package into dir with the flags by which the Makefile builds
-// the function, and returns the executable's path.
-func build(ctx context.Context, dir, name, pkg string, flags ...string) (string, error) {
+// asShipped are the flags by which the Makefile builds the function.
+var asShipped = []string{"-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w"}
+
+// build compiles a package into dir and returns the executable's path. env is
+// added to the compiler's environment.
+func build(ctx context.Context, dir, name, pkg string, env []string, flags ...string) (string, error) {
 	path := filepath.Join(dir, name)
-	args := append([]string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", path}, flags...)
-	build := exec.CommandContext(ctx, "go", append(args, "./"+pkg)...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"./" + pkg})...)
+	build.Env = slices.Concat(os.Environ(), []string{"CGO_ENABLED=0"}, env)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w: %s", name, err, strings.TrimSpace(string(out)))
 	}
 	return path, nil
 }
 
-// buildUnconnected compiles the function without the line that opens connections
-// while it starts.
-func buildUnconnected(ctx context.Context, dir string) (string, error) {
-	const function, connecting = "functions/createkey", "\tconnect(context.Background(), h.services)\n"
+const function = "functions/createkey"
+
+// The lines of the function's main that are measured by leaving them out.
+const (
+	lineConnect = "\tconnect(context.Background(), h.services)\n"
+	lineOneCPU  = "\truntime.GOMAXPROCS(1)\n"
+)
+
+// buildWithout compiles the function without a line of its main.
+func buildWithout(ctx context.Context, dir, name, line string) (string, error) {
 	source, err := filepath.Abs(filepath.Join(function, "main.go"))
 	if err != nil {
 		return "", err
@@ -43,21 +52,19 @@ func buildUnconnected(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if strings.Count(string(text), connecting) != 1 {
-		return "", fmt.Errorf("%s: does not connect where it is thought to", source)
+	if strings.Count(string(text), line) != 1 {
+		return "", fmt.Errorf("%s: has not the one line %q", source, strings.TrimSpace(line))
 	}
-	changed, overlay := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{source: changed}})
+	changed := strings.Replace(string(text), line, "\t_ = runtime.Version\n", 1) // for the import
+	mainFile, overlay := filepath.Join(dir, name+".go"), filepath.Join(dir, name+".json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{source: mainFile}})
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(
-		os.WriteFile(changed, []byte(strings.Replace(string(text), connecting, "", 1)), 0o600),
-		os.WriteFile(overlay, replace, 0o600),
-	); err != nil {
+	if err := errors.Join(os.WriteFile(mainFile, []byte(changed), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
 		return "", err
 	}
-	return build(ctx, dir, "unconnected", function, "-overlay", overlay)
+	return build(ctx, dir, name, function, nil, append([]string{"-overlay", overlay}, asShipped...)...)
 }
 
 // python writes a peer in Python as an executable, and returns its path.

@@ -50,15 +50,15 @@ func takeTurns(rounds, each int, things ...sampler) (samples, error) {
 
 func (s samples) spread(thing int) spread { return spreadOf(s.of[thing]) }
 
-// ratio is that of the first thing to the second: of their medians, with the
-// quartiles of the rounds' own ratios, which tell how far it can be trusted.
-func (s samples) ratio() spread {
-	ours, other := s.of[0], s.of[1]
+// ratio is that of two things: of their medians, with the quartiles of the
+// rounds' own ratios, which tell how far it can be trusted.
+func (s samples) ratio(thing, other int) spread {
+	ours, others := s.of[thing], s.of[other]
 	var rounds []float64
 	for i := 0; i < len(ours); i += s.each {
-		rounds = append(rounds, spreadOf(ours[i:i+s.each]).median/spreadOf(other[i:i+s.each]).median)
+		rounds = append(rounds, spreadOf(ours[i:i+s.each]).median/spreadOf(others[i:i+s.each]).median)
 	}
 	r := spreadOf(rounds)
-	r.median = spreadOf(ours).median / spreadOf(other).median
+	r.median = spreadOf(ours).median / spreadOf(others).median
 	return r
 }
