@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -28,10 +27,6 @@ import (
 const attemptTimeout = 10 * time.Second
 
 func main() {
-	// Lambda shows two processors and gives a share of one: a second thread only
-	// costs (docs/design.md has the figures). First of all, for it stops the world.
-	runtime.GOMAXPROCS(1)
-
 	// aws-lambda-go logs every failed invocation, and net/http quotes what a
 	// broken connection sent. The output is for our own lines.
 	log.SetOutput(io.Discard)

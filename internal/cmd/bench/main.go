@@ -122,7 +122,7 @@ func (b *bench) build(ctx context.Context, venv string) (err error) {
 	if b.sdk, err = build(ctx, b.dir, "sdk", peers+"/sdk", nil, asShipped...); err != nil {
 		return err
 	}
-	if b.unconnected, err = buildWithout(ctx, b.dir, "unconnected", lineConnect); err != nil {
+	if b.unconnected, err = buildUnconnected(ctx, b.dir); err != nil {
 		return err
 	}
 	if b.boto3, err = python(b.dir, venv, "boto3"); err != nil {

@@ -36,14 +36,11 @@ func build(ctx context.Context, dir, name, pkg string, env []string, flags ...st
 
 const function = "functions/createkey"
 
-// The lines of the function's main that are measured by leaving them out.
-const (
-	lineConnect = "\tconnect(context.Background(), h.services)\n"
-	lineOneCPU  = "\truntime.GOMAXPROCS(1)\n"
-)
+// connecting is the line of the function's main that opens connections.
+const connecting = "\tconnect(context.Background(), h.services)\n"
 
-// buildWithout compiles the function without a line of its main.
-func buildWithout(ctx context.Context, dir, name, line string) (string, error) {
+// buildUnconnected compiles the function without that line.
+func buildUnconnected(ctx context.Context, dir string) (string, error) {
 	source, err := filepath.Abs(filepath.Join(function, "main.go"))
 	if err != nil {
 		return "", err
@@ -52,11 +49,11 @@ func buildWithout(ctx context.Context, dir, name, line string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if strings.Count(string(text), line) != 1 {
-		return "", fmt.Errorf("%s: has not the one line %q", source, strings.TrimSpace(line))
+	if strings.Count(string(text), connecting) != 1 {
+		return "", fmt.Errorf("%s: does not connect where it is thought to", source)
 	}
-	changed := strings.Replace(string(text), line, "\t_ = runtime.Version\n", 1) // for the import
-	mainFile, overlay := filepath.Join(dir, name+".go"), filepath.Join(dir, name+".json")
+	changed := strings.Replace(string(text), connecting, "", 1)
+	mainFile, overlay := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{source: mainFile}})
 	if err != nil {
 		return "", err
@@ -64,7 +61,7 @@ func buildWithout(ctx context.Context, dir, name, line string) (string, error) {
 	if err := errors.Join(os.WriteFile(mainFile, []byte(changed), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
 		return "", err
 	}
-	return build(ctx, dir, name, function, nil, append([]string{"-overlay", overlay}, asShipped...)...)
+	return build(ctx, dir, "unconnected", function, nil, append([]string{"-overlay", overlay}, asShipped...)...)
 }
 
 // python writes a peer in Python as an executable, and returns its path.

@@ -70,15 +70,10 @@ func (b *bench) variants(ctx context.Context) ([]variant, error) {
 	variants := []variant{
 		{name: "as it ships", path: b.createkey},
 		{name: "as it ships, again", path: b.createkey},
+		{name: "GOMAXPROCS=1", path: b.createkey, env: []string{"GOMAXPROCS=1"}},
 		{name: "GOGC=400", path: b.createkey, env: []string{"GOGC=400"}},
 		{name: "GOGC=off, GOMEMLIMIT=180MiB", path: b.createkey, env: []string{"GOGC=off", "GOMEMLIMIT=180MiB"}},
 	}
-	twoCPUs, err := buildWithout(ctx, b.dir, "two-cpus", lineOneCPU)
-	if err != nil {
-		return nil, err
-	}
-	variants = append(variants, variant{name: "without GOMAXPROCS=1", path: twoCPUs})
-
 	profile := filepath.Join(b.dir, "warm.cpu")
 	if err := goTest(ctx, os.Stderr, "-count=1", "-run", "^$", "-bench", "^BenchmarkNewKey$", "-benchtime", "10000x",
 		"-o", filepath.Join(b.dir, "warm.test"), "-cpuprofile", profile, "./"+function); err != nil {
