@@ -20,7 +20,9 @@ RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
 GREMLINS_VERSION := v0.6.0
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 GREMLINS := $(BUILD)/bin/gremlins-$(GREMLINS_VERSION)
+BENCHSTAT := $(BUILD)/bin/benchstat-$(BENCHSTAT_VERSION)
 GOLANGCI_LINT := $(BUILD)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK := $(BUILD)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
@@ -30,6 +32,7 @@ SAM := $(BUILD)/sam-1.170.0
 CHECKOV := $(BUILD)/checkov-3.3.30
 MINISTACK := $(BUILD)/ministack-1.5.33
 AWS_CLI := $(BUILD)/awscli-1.46.3
+BOTO3 := $(BUILD)/boto3-1.44.5
 
 # SAM's tests: with its own Python, and leaving nothing in the tree.
 SAMTEST := PYTHONDONTWRITEBYTECODE=1 SAM_CLI_TELEMETRY=0 $(abspath $(SAM))/bin/python
@@ -136,8 +139,23 @@ check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck
 	else echo "govulncheck: its data (vuln.go.dev) cannot be reached from here: NOT checked for known vulnerabilities"; fi
 
 .PHONY: bench
-bench: local-bootstrap ## Start, warm call, batch, size and memory as ratios to a bare SDK handler, in one run
-	@go run ./internal/cmd/bench -bootstrap $(BUILD)/local/bootstrap
+bench: local-bootstrap $(BOTO3)/installed $(AWS_CLI)/installed $(BENCHSTAT) ## Speed, cost and scale beside a bare SDK handler, boto3 and the AWS CLI; writes docs/benchmarks.md (Python, root for cgroups)
+	@go build -o $(BUILD)/local/bench ./internal/cmd/bench
+	@$(BUILD)/local/bench -bootstrap $(BUILD)/local/bootstrap -boto3 $(BOTO3) -aws $(AWS_CLI)/bin/aws -benchstat $(BENCHSTAT)
+
+.PHONY: profile
+profile: local-bootstrap ## CPU and allocation profiles of a new key and of the start, for `go tool pprof`, in .build/profile
+	@mkdir -p $(BUILD)/profile
+	go test -count=1 -run '^$$' -bench '^BenchmarkNewKey$$' -benchtime 20000x -o $(BUILD)/profile/warm.test \
+		-cpuprofile $(BUILD)/profile/warm.cpu -memprofile $(BUILD)/profile/warm.allocs ./functions/createkey
+	go test -count=1 -run '^$$' -bench '^BenchmarkStart$$' -benchtime 2000x -o $(BUILD)/profile/start.test \
+		-cpuprofile $(BUILD)/profile/start.cpu -memprofile $(BUILD)/profile/start.allocs -memprofilerate 512 ./functions/createkey
+	@echo; echo "Our own functions in a new key (the rest is the SDK, net/http and the local AWS):"
+	@go tool pprof -top -cum -nodecount 25 -show '^createkey/(functions|internal/(apikey|document|event|pace|provision))' \
+		$(BUILD)/profile/warm.cpu 2>/dev/null | tail -n +5
+	@echo; echo "Packages whose initialisation takes longest (GODEBUG=inittrace=1):"
+	@{ env -i GODEBUG=inittrace=1 $(BUILD)/local/bootstrap 2>&1 || true; } | awk '$$1 == "init" {print $$5 " ms, " $$8 " bytes: " $$2}' | sort -rn | head
+	@echo; echo "For more: go tool pprof -http=: $(BUILD)/profile/warm.cpu (or warm.allocs, start.cpu, start.allocs)"
 
 ##@ Build it
 
@@ -180,6 +198,10 @@ $(GREMLINS):
 	GOBIN=$(abspath $(BUILD)/bin/tmp) go install github.com/go-gremlins/gremlins/cmd/gremlins@$(GREMLINS_VERSION)
 	mv $(BUILD)/bin/tmp/gremlins $@
 
+$(BENCHSTAT):
+	GOBIN=$(abspath $(BUILD)/bin/tmp) go install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
+	mv $(BUILD)/bin/tmp/benchstat $@
+
 # install-python,VENV,PACKAGES
 define install-python
 	python3 -m venv $(1)
@@ -199,6 +221,9 @@ $(CHECKOV)/installed:
 # The transform of the version that the SAM CLI has, too.
 $(MINISTACK)/installed:
 	$(call install-python,$(MINISTACK),'ministack==$(MINISTACK:$(BUILD)/ministack-%=%)' aws-sam-translator==1.115.0)
+
+$(BOTO3)/installed:
+	$(call install-python,$(BOTO3),'boto3==$(BOTO3:$(BUILD)/boto3-%=%)')
 
 $(AWS_CLI)/installed:
 	$(call install-python,$(AWS_CLI),'awscli==$(AWS_CLI:$(BUILD)/awscli-%=%)')

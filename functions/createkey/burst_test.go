@@ -37,9 +37,12 @@ var signUps = flag.Int("burst", 400, "sign-ups in a burst")
 type queue struct {
 	mu       sync.Mutex
 	messages []*queued
-	dead     int       // messages whose receives were used up
-	most     int       // receives of the message that needed most
-	last     time.Time // when the last message was done
+	dead     int           // messages whose receives were used up
+	most     int           // receives of the message that needed most
+	received int           // by all messages
+	done     int           // messages
+	last     time.Time     // when the last message was done
+	billed   time.Duration // of all invocations
 }
 
 type queued struct {
@@ -67,6 +70,7 @@ func (q *queue) receive() (batch []*queued, wait time.Duration) {
 			m.receives++
 			m.visible = now.Add(burstVisibility)
 			q.most = max(q.most, m.receives)
+			q.received++
 			batch = append(batch, m)
 		case wait == 0 || m.visible.Sub(now) < wait:
 			wait = m.visible.Sub(now)
@@ -78,12 +82,14 @@ func (q *queue) receive() (batch []*queued, wait time.Duration) {
 }
 
 // delete takes the messages of a batch off the queue, but for the failed ones.
-func (q *queue) delete(batch []*queued, failed map[string]bool) {
+func (q *queue) delete(batch []*queued, failed map[string]bool, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.billed += took
 	for i, m := range batch {
 		m.done = !failed[strconv.Itoa(i)]
 		if m.done {
+			q.done++
 			q.last = time.Now()
 		}
 	}
@@ -101,7 +107,8 @@ func (q *queue) drain(t *testing.T, server *awslocal.Server, keysPerSecond float
 				batch, wait := q.receive()
 				switch {
 				case batch != nil:
-					q.delete(batch, invokeBurst(t, h, batch))
+					begin := time.Now()
+					q.delete(batch, invokeBurst(t, h, batch), time.Since(begin))
 				case wait > 0:
 					time.Sleep(wait)
 				default:
@@ -205,16 +212,7 @@ func TestPace_BurstDrainsAtTheSetRate(t *testing.T) {
 				cancel()
 				others.Wait()
 
-				created, wasted := 0, 0
-				for _, call := range server.Calls() {
-					switch {
-					case call.Operation != "CreateApiKey":
-					case call.Code == "":
-						created++
-					default:
-						wasted++
-					}
-				}
+				created, wasted := createCalls(server)
 				reached := float64(messages) / took.Seconds() / (burstEnvironments * test.rate)
 				t.Logf("%.1f %% of the set rate, %d wasted CreateApiKey calls of %d, at most %d receives", 100*reached, wasted, created+wasted, q.most)
 				if q.dead > 0 {
@@ -232,6 +230,20 @@ func TestPace_BurstDrainsAtTheSetRate(t *testing.T) {
 			})
 		})
 	}
+}
+
+// createCalls counts the CreateApiKey calls that made a key, and those that did not.
+func createCalls(server *awslocal.Server) (created, wasted int) {
+	for _, call := range server.Calls() {
+		switch {
+		case call.Operation != "CreateApiKey":
+		case call.Code == "":
+			created++
+		default:
+			wasted++
+		}
+	}
+	return created, wasted
 }
 
 // Nobody lowered the rate: too many calls, but no sign-up may be lost.

@@ -50,6 +50,7 @@ func TestExecutable(t *testing.T) {
 		{"MakesExactlyOneKey_ForEightEnvironmentsAtOnce", execCrowd},
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", execHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", execBadSettings},
+		{"ConnectsToAWSBeforeItsFirstMessage", execConnects},
 		{"MakesOfEachSampleWhatItStates", execSamples},
 	} {
 		t.Run(promise.name, func(t *testing.T) {
@@ -358,6 +359,33 @@ func execHangingBatch(t *testing.T, executable string) {
 	w.strikeNoMore()
 	w.deliver(0, execSQS, messages...)
 	w.wantSettled(execRequests...)
+}
+
+// execConnects starts the executable with AWS behind TLS, as AWS is.
+func execConnects(t *testing.T, executable string) {
+	aws := &awslocal.Server{}
+	box, err := sandbox.StartTLS(executable, t.TempDir(), aws, "OUTCOME_BUS=bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	var connecting []awslocal.Call
+	box.Function.Initialised = func(int) { connecting = aws.Calls() }
+	response, err := box.Function.Invoke(t.Context(), execSQS.payload([]execMessage{{"m", execRequests[2]}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(response.Payload) != `{"batchItemFailures":[]}` {
+		t.Error("the message failed over TLS")
+	}
+	if len(connecting) != 3 {
+		t.Errorf("%d requests came before the first message, want one to each of 3 services", len(connecting))
+	}
+	for _, c := range connecting {
+		if c.Operation != "" {
+			t.Errorf("the start called %s", c.Operation)
+		}
+	}
 }
 
 // execBadSettings starts the executable with every variable bad at once.

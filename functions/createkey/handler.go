@@ -26,6 +26,7 @@ type handler struct {
 	pacer       *pace.Pacer
 	provisioner *provision.Provisioner
 	events      eventsAPI // nil: nobody is told
+	services    []service // that are called
 	log         *slog.Logger
 }
 
@@ -40,8 +41,10 @@ func newHandler(cfg aws.Config, s settings, output io.Writer) *handler {
 	provisioner := provision.New(keys, secrets)
 	provisioner.DefaultPlan, provisioner.KMSKeyID = s.UsagePlanID, s.KMSKeyID
 	h := &handler{settings: s, pacer: pacer, provisioner: provisioner, log: newLogger(output)}
+	h.services = []service{keysService(keys.Options()), secretsService(secrets.Options())}
 	if s.OutcomeBus != "" {
-		h.events = eventbridge.New(cfg, traceCalls)
+		bus := eventbridge.New(cfg, traceCalls)
+		h.events, h.services = bus, append(h.services, service{bus.HTTPClient(), bus.Endpoint})
 	}
 	return h
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
@@ -30,24 +31,32 @@ func main() {
 	// broken connection sent. The output is for our own lines.
 	log.SetOutput(io.Discard)
 
-	settings, err := readSettings(os.Getenv)
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
+		stop(errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
+	}
+	cfg, settings, err := configure()
 	if err != nil {
 		stop(err)
 	}
-	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		stop(errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
+	h := newHandler(cfg, settings, os.Stdout)
+	connect(context.Background(), h.services)
+	lambda.Start(h)
+}
+
+// configure reads the environment: our own settings, and the SDK's.
+func configure() (aws.Config, settings, error) {
+	s, err := readSettings(os.Getenv)
+	if err != nil {
+		return aws.Config{}, settings{}, err
 	}
 	client := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = attemptTimeout }).
 		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = attemptTimeout })
 	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithLogger(logging.Nop{}), config.WithHTTPClient(client))
-	if err != nil {
-		stop(err)
+	if err == nil && cfg.Region == "" {
+		err = errors.New("AWS_REGION: must be set")
 	}
-	if cfg.Region == "" {
-		stop(errors.New("AWS_REGION: must be set"))
-	}
-	lambda.Start(newHandler(cfg, settings, os.Stdout))
+	return cfg, s, err
 }
 
 // stop ends a start that cannot succeed, with one line that says why.

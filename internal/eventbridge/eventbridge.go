@@ -92,7 +92,7 @@ func (c *Client) PutEvents(ctx context.Context, entries []Entry) ([]Result, erro
 	if err := encoder.Encode(struct{ Entries []Entry }{entries}); err != nil {
 		return nil, fmt.Errorf("encoding the events: %w", err)
 	}
-	endpoint, err := c.endpoint(ctx)
+	endpoint, err := c.Endpoint(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("finding the endpoint: %w", err)
 	}
@@ -135,8 +135,11 @@ type putEventsOutput struct {
 	Entries          []Result
 }
 
-// endpoint returns EventBridge's, as the SDK's own client would find it.
-func (c *Client) endpoint(ctx context.Context) (*url.URL, error) {
+// HTTPClient returns what the calls are sent with.
+func (c *Client) HTTPClient() aws.HTTPClient { return c.sdk.HTTPClient }
+
+// Endpoint returns EventBridge's, as the SDK's own client would find it.
+func (c *Client) Endpoint(ctx context.Context) (*url.URL, error) {
 	if base := baseEndpoint(ctx, c.cfg); base != "" {
 		return url.Parse(base)
 	}

@@ -110,7 +110,7 @@ func TestEndpointIsThatOfTheSDKsClient(t *testing.T) {
 				want, wantErr := sdk.NewDefaultEndpointResolverV2().ResolveEndpoint(t.Context(), sdk.EndpointParameters{Region: &region, UseFIPS: &isFIPS, UseDualStack: &isDual})
 				c := New(aws.Config{Region: region})
 				c.sdk.EndpointOptions.UseFIPSEndpoint, c.sdk.EndpointOptions.UseDualStackEndpoint = fips, dual
-				got, err := c.endpoint(t.Context())
+				got, err := c.Endpoint(t.Context())
 				if (err != nil) != (wantErr != nil) || err == nil && got.String() != want.URI.String() {
 					t.Errorf("%s, FIPS %t, dual stack %t: %v, %v, want %v, %v", region, isFIPS, isDual, got, err, want.URI.String(), wantErr)
 				}

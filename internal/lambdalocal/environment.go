@@ -150,6 +150,13 @@ func (e *environment) setPID(pid int) {
 	e.pid = pid
 }
 
+// processID returns 0 when there is no process.
+func (e *environment) processID() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.pid
+}
+
 func (e *environment) alive() bool {
 	select {
 	case <-e.exited:

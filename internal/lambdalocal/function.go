@@ -14,7 +14,7 @@
 //     group. None outlives [Function.Close]; on Linux none outlives the parent.
 //
 // What it leaves out: environments are not frozen between invocations, memory
-// and CPU are not limited, and there are no extensions, no response streaming,
+// and CPU are not limited (but see [Function.Initialised]), and there are no extensions, no response streaming,
 // no aliases, no client context and no log lines of Lambda's own (START, END,
 // REPORT). It needs a Unix system.
 //
@@ -82,6 +82,10 @@ type Function struct {
 	// account has. As in Lambda a synchronous invocation over it is refused
 	// (ErrTooManyRequests), not queued, and an asynchronous one waits.
 	Concurrency int
+
+	// Initialised is told the id of each process that has initialised, before it
+	// gets its first event: to give it less of the machine, as Lambda does then.
+	Initialised func(pid int)
 
 	// Stdout and Stderr receive the child's output as it is written; nil means
 	// that it is kept for Response.Log only. Writes are never concurrent, even
@@ -209,11 +213,9 @@ func (f *Function) Processes() []int {
 	defer f.mu.Unlock()
 	var pids []int
 	for e := range f.all {
-		e.mu.Lock()
-		if e.pid != 0 {
-			pids = append(pids, e.pid)
+		if pid := e.processID(); pid != 0 {
+			pids = append(pids, pid)
 		}
-		e.mu.Unlock()
 	}
 	return pids
 }
@@ -258,6 +260,9 @@ func (f *Function) run(requestID string, payload []byte) (Response, error) {
 	if cold {
 		r.ColdStart = true
 		r.InitDuration, r.Payload, ready = e.awaitReady(requestID, cmp.Or(f.InitTimeout, 10*time.Second))
+		if ready && f.Initialised != nil {
+			f.Initialised(e.processID())
+		}
 	}
 	if ready {
 		c := e.invoke(requestID, payload, cmp.Or(f.Timeout, 3*time.Second))

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os/exec"
@@ -44,10 +45,14 @@ func Start(host, executable string, aws *awslocal.Server, env ...string) (*Sandb
 	if err != nil {
 		return nil, fmt.Errorf("serving AWS: %w", err)
 	}
+	return serve(listener, "http", executable, aws, env...), nil
+}
+
+func serve(listener net.Listener, scheme, executable string, aws *awslocal.Server, env ...string) *Sandbox {
 	s := &Sandbox{
 		AWS:      aws,
-		Endpoint: "http://" + listener.Addr().String(),
-		server:   &http.Server{Handler: aws, ReadHeaderTimeout: time.Minute},
+		Endpoint: scheme + "://" + listener.Addr().String(),
+		server:   &http.Server{Handler: aws, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)},
 	}
 	go func() { _ = s.server.Serve(listener) }() // ends with Close
 	s.Function = &lambdalocal.Function{
@@ -62,7 +67,7 @@ func Start(host, executable string, aws *awslocal.Server, env ...string) (*Sandb
 			"AWS_ENDPOINT_URL=" + s.Endpoint,
 		}, env...),
 	}
-	return s, nil
+	return s
 }
 
 // Close ends the function's processes and the server.

@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
-	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -31,9 +33,9 @@ func TestSpreadOf(t *testing.T) {
 	}
 }
 
-func TestInterleave(t *testing.T) {
+func TestTakeTurns(t *testing.T) {
 	var order string
-	sample := func(name string, values ...float64) func() (float64, error) {
+	sample := func(name string, values ...float64) sampler {
 		return func() (float64, error) {
 			order += name
 			v := values[0]
@@ -41,50 +43,69 @@ func TestInterleave(t *testing.T) {
 			return v, nil
 		}
 	}
-	c, err := interleave(2, 3, sample("a", 2, 4, 6, 8, 10, 12), sample("b", 2, 2, 2, 10, 10, 10))
+	s, err := takeTurns(2, 2, sample("a", 2, 4, 8, 12), sample("b", 2, 2, 10, 10), sample("c", 1, 1, 1, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "abbaabbaabba"; order != want {
+	if want := "abccbaabccba"; order != want {
 		t.Errorf("order %s, want %s", order, want)
 	}
-	want := comparison{
-		ours:  spread{4.5, 7, 9.5},
-		other: spread{2, 6, 10},
-		ratio: spread{1.25, 7.0 / 6, 1.75}, // the rounds' are 4/2 and 10/10
+	if got, want := s.spread(0), (spread{3.5, 6, 9}); got != want {
+		t.Errorf("got %v, want %v", got, want)
 	}
-	if c != want {
-		t.Errorf("got %v, want %v", c, want)
+	// The rounds' are 3/2 and 10/10.
+	if got, want := s.ratio(0, 1), (spread{1.125, 1, 1.375}); got != want {
+		t.Errorf("ratio %v, want %v", got, want)
 	}
 
 	broken := errors.New("broken")
-	_, err = interleave(1, 1, sample("a", 1), func() (float64, error) { return 0, broken })
-	if !errors.Is(err, broken) {
+	if _, err = takeTurns(1, 1, func() (float64, error) { return 0, broken }); !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
 	}
 }
 
 func TestVerdicts(t *testing.T) {
-	of := func(ours, ratio float64) comparison {
-		return comparison{ours: spread{ours, ours, ours}, ratio: spread{ratio, ratio, ratio}}
+	for name, test := range map[string]struct{ got, want verdict }{
+		"at the bound":   {within(1.15, 1.15), reached},
+		"over it":        {within(1.16, 1.15), missed},
+		"no number":      {within(math.NaN(), 1.15), missed},
+		"both":           {both(reached, reached), reached},
+		"only the first": {both(reached, missed), missed},
+		"only the other": {both(missed, reached), missed},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s: %s, want %s", name, test.got, test.want)
+		}
 	}
-	rows := []row{
-		ratioRow("at the bound", milliseconds, of(9, 1.15), 1.15),
-		ratioRow("over it", milliseconds, of(0, 1.16), 1.15),
-		ratioRow("no number", milliseconds, of(0, math.NaN()), 1.15),
-		ownRow("at the bound", plainBytes, of(12*megabyte, 9), 12*megabyte),
-		ownRow("over it", plainBytes, of(12*megabyte+1, 0), 12*megabyte),
-		{what: "not measured", verdict: "not measured"},
+	tables := []table{{rows: []row{{verdict: reached}, {verdict: none}}}, {rows: []row{{verdict: missed}}}}
+	if missing, bounds := misses(tables); missing != 1 || bounds != 2 {
+		t.Errorf("%d of %d missed, want 1 of 2", missing, bounds)
 	}
-	var got []string
-	for _, r := range rows {
-		got = append(got, r.verdict)
+}
+
+func TestTableIsPrintedWithItsVerdicts(t *testing.T) {
+	one := table{title: "Speed", note: "A note.", columns: []string{"ours", "theirs"}, rows: []row{
+		{what: "start", cells: []string{"1", "2"}, bound: "at most 1", verdict: missed}, {what: "size", cells: []string{"3"}},
+	}}
+	var text, markdown strings.Builder
+	if err := one.print(&text); err != nil {
+		t.Fatal(err)
 	}
-	if want := []string{holds, missed, missed, holds, missed, "not measured"}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+	one.markdown(&markdown)
+	if want := "\nSPEED\nfigure  ours  theirs  bound      \nstart   1     2       at most 1  MISSED\nsize    3                        \n"; text.String() != want {
+		t.Errorf("got %q, want %q", text.String(), want)
 	}
-	if misses, err := printTable(io.Discard, rows); misses != 3 || err != nil {
-		t.Errorf("%d misses (%v), want 3", misses, err)
+	if want := "\n## Speed\n\nA note.\n\n| figure | ours | theirs | bound |  |\n|---|---|---|---|---|\n" +
+		"| start | 1 | 2 | at most 1 | MISSED |\n| size | 3 |  |  |  |\n"; markdown.String() != want {
+		t.Errorf("got %q, want %q", markdown.String(), want)
+	}
+}
+
+func TestNoiseIsNotOurOwnWork(t *testing.T) {
+	meter := listen()
+	others, known := meter.others()
+	if runtime.GOOS == "linux" != known || others < 0 {
+		t.Errorf("others use %v (%t)", others, known)
 	}
 }
 
@@ -129,5 +150,30 @@ func TestHighWaterMark(t *testing.T) {
 	runtime.KeepAlive(touched)
 	if err != nil || got < 64<<20 {
 		t.Errorf("%.0f bytes (%v), want at least the 64 MiB in use", got, err)
+	}
+}
+
+func TestQuota(t *testing.T) {
+	q, err := newQuota(128)
+	if err != nil {
+		t.Skip("no control group can be made here: ", err)
+	}
+	child := exec.Command("cat")
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.hold(child.Process.Pid); err != nil {
+		t.Error(err)
+	}
+	held, err := os.ReadFile(filepath.Join(q.dir, "cgroup.procs"))
+	if want := strconv.Itoa(child.Process.Pid) + "\n"; err != nil || string(held) != want {
+		t.Errorf("held %q (%v), want %q", held, err, want)
+	}
+	if err := errors.Join(in.Close(), child.Wait(), q.Close()); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,25 +2,107 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"debug/buildinfo"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
+
+	"createkey/internal/awslocal"
 )
 
-// buildPeer compiles a peer of internal/bench/peers into dir, with the flags by
-// which the Makefile builds the function, and returns the executable's path.
-func buildPeer(ctx context.Context, dir, name string) (string, error) {
+const peers = "internal/bench/peers"
+
+// asShipped are the flags by which the Makefile builds the function.
+var asShipped = []string{"-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w"}
+
+// build compiles a package into dir and returns the executable's path. env is
+// added to the compiler's environment.
+func build(ctx context.Context, dir, name, pkg string, env []string, flags ...string) (string, error) {
 	path := filepath.Join(dir, name)
-	build := exec.CommandContext(ctx, "go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w",
-		"-o", path, "createkey/internal/bench/peers/"+name)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"./" + pkg})...)
+	build.Env = slices.Concat(os.Environ(), []string{"CGO_ENABLED=0"}, env)
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building peer %s: %w: %s", name, err, strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("building %s: %w: %s", name, err, strings.TrimSpace(string(out)))
 	}
 	return path, nil
+}
+
+const function = "functions/createkey"
+
+// connecting is the line of the function's main that opens connections.
+const connecting = "\tconnect(context.Background(), h.services)\n"
+
+// buildUnconnected compiles the function without that line.
+func buildUnconnected(ctx context.Context, dir string) (string, error) {
+	source, err := filepath.Abs(filepath.Join(function, "main.go"))
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return "", err
+	}
+	if strings.Count(string(text), connecting) != 1 {
+		return "", fmt.Errorf("%s: does not connect where it is thought to", source)
+	}
+	changed := strings.Replace(string(text), connecting, "", 1)
+	mainFile, overlay := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{source: mainFile}})
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(os.WriteFile(mainFile, []byte(changed), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
+		return "", err
+	}
+	return build(ctx, dir, "unconnected", function, nil, append([]string{"-overlay", overlay}, asShipped...)...)
+}
+
+// python writes a peer in Python as an executable, and returns its path.
+func python(dir, venv, name string) (string, error) {
+	interpreter, err := filepath.Abs(filepath.Join(venv, "bin", "python"))
+	if err != nil {
+		return "", err
+	}
+	script, err := filepath.Abs(filepath.Join(peers, name, "handler.py"))
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name)
+	return path, os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' '%s'\n", interpreter, script), 0o700)
+}
+
+// commandLine makes keys by the two commands of the AWS CLI that people use, as
+// a side's neighbour: it takes the same requests.
+type commandLine struct {
+	aws      string // the program
+	endpoint string
+	requests int
+}
+
+// call returns the seconds that both commands take.
+func (c *commandLine) call(ctx context.Context) (float64, error) {
+	c.requests++
+	customer, value := fmt.Sprintf("cli-%d", c.requests), rand.Text()
+	start := time.Now()
+	for _, args := range [][]string{
+		{"apigateway", "create-api-key", "--name", "Standard", "--customer-id", customer, "--enabled", "--value", value},
+		{"secretsmanager", "create-secret", "--name", "apikeys/" + customer + "/Standard", "--secret-string", value},
+	} {
+		command := exec.CommandContext(ctx, c.aws, args...)
+		command.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+c.endpoint, "AWS_DEFAULT_REGION="+awslocal.Region,
+			"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
+		if err := command.Run(); err != nil { // whose output holds the value
+			return 0, fmt.Errorf("aws %s %s: %w", args[0], args[1], err)
+		}
+	}
+	return time.Since(start).Seconds(), nil
 }
 
 // builtAlike returns an error where two executables were not built by the same

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -15,8 +16,8 @@ type unit struct {
 
 var (
 	milliseconds = unit{"ms", 1e-3, 2}
-	plainBytes   = unit{"bytes", 1, 0}
-	megabytes    = unit{"MB", megabyte, 2}
+	megabytes    = unit{"MB", megabyte, 1}
+	times        = unit{"", 1, 2}
 )
 
 const megabyte = 1e6
@@ -30,50 +31,96 @@ func (u unit) print(s spread) string {
 	return text
 }
 
-// row is one figure and what it has to reach.
-type row struct {
-	what, ours, beside, ratio, bound, verdict string
+// A table is some figures, with a column for each program.
+type table struct {
+	title   string
+	note    string // what the figures are, in Markdown
+	columns []string
+	rows    []row
 }
+
+// A row is a figure, of each program, and what it has to reach.
+type row struct {
+	what  string
+	cells []string
+	bound string // and verdict: empty where there is no bound
+	verdict
+}
+
+type verdict string
 
 const (
-	holds  = "holds"
-	missed = "MISSED"
+	none    verdict = ""
+	reached verdict = "reached"
+	missed  verdict = "MISSED"
 )
 
-// ratioRow is a row whose bound is on the ratio.
-func ratioRow(what string, u unit, c comparison, most float64) row {
-	r := newRow(what, u, c)
-	r.bound, r.verdict = fmt.Sprintf("ratio <= %.2f", most), verdict(c.ratio.median, most)
-	return r
-}
-
-// ownRow is a row whose bound is on our own figure.
-func ownRow(what string, u unit, c comparison, most float64) row {
-	r := newRow(what, u, c)
-	r.bound, r.verdict = fmt.Sprintf("<= %.0f", most/u.size), verdict(c.ours.median, most)
-	return r
-}
-
-func newRow(what string, u unit, c comparison) row {
-	ratio := unit{"", 1, 2}
-	return row{what: what + ", " + u.name, ours: u.print(c.ours), beside: u.print(c.other), ratio: ratio.print(c.ratio)}
-}
-
-func verdict(figure, most float64) string {
-	if figure <= most { // not so for what is no number
-		return holds
+// within is a verdict on a figure that has an upper bound. What is no number
+// misses it.
+func within(figure, most float64) verdict {
+	if figure <= most {
+		return reached
 	}
 	return missed
 }
 
-// printTable writes the rows as a table and returns how many miss their bound.
-func printTable(w io.Writer, rows []row) (misses int, err error) {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, r := range append([]row{{"FIGURE", "CREATEKEY", "BESIDE IT", "RATIO", "BOUND", ""}}, rows...) {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", r.what, r.ours, r.beside, r.ratio, r.bound, r.verdict)
-		if r.verdict == missed {
-			misses++
+// both is missed where either is.
+func both(a, b verdict) verdict {
+	if a == missed || b == missed {
+		return missed
+	}
+	return reached
+}
+
+// misses counts the bounds that were missed, and all of them.
+func misses(tables []table) (missing, bounds int) {
+	for _, t := range tables {
+		for _, r := range t.rows {
+			if r.verdict != none {
+				bounds++
+			}
+			if r.verdict == missed {
+				missing++
+			}
 		}
 	}
-	return misses, table.Flush()
+	return missing, bounds
+}
+
+func (t table) lines() [][]string {
+	lines := [][]string{append([]string{"figure"}, append(t.columns, "bound", "")...)}
+	for _, r := range t.rows {
+		line := append([]string{r.what}, r.cells...)
+		for len(line) < len(t.columns)+1 {
+			line = append(line, "")
+		}
+		lines = append(lines, append(line, r.bound, string(r.verdict)))
+	}
+	return lines
+}
+
+// print writes a table for a terminal.
+func (t table) print(w io.Writer) error {
+	if _, err := fmt.Fprintf(w, "\n%s\n", strings.ToUpper(t.title)); err != nil {
+		return err
+	}
+	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range t.lines() {
+		fmt.Fprintln(columns, strings.Join(line, "\t"))
+	}
+	return columns.Flush()
+}
+
+// markdown writes it for docs/.
+func (t table) markdown(w io.Writer) {
+	fmt.Fprintf(w, "\n## %s\n\n%s\n", t.title, t.note)
+	for i, line := range t.lines() {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "| %s |\n", strings.Join(line, " | "))
+		if i == 0 {
+			fmt.Fprintf(w, "|%s\n", strings.Repeat("---|", len(line)))
+		}
+	}
 }

@@ -19,36 +19,46 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[below] + (at-float64(below))*(sorted[above]-sorted[below])
 }
 
-// comparison is two things measured side by side.
-type comparison struct {
-	ours, other spread
-	// ratio has the ratio of the medians, and the quartiles of the rounds' own
-	// ratios: how far the ratio can be trusted.
-	ratio spread
+// A sampler takes one sample, in seconds or bytes.
+type sampler func() (float64, error)
+
+// samples are those of several things measured side by side.
+type samples struct {
+	each int         // in a round
+	of   [][]float64 // by thing, in order of time
 }
 
-// interleave measures ours and other in turns, so that a machine which slows
-// down slows both: so many rounds, and in each so many samples of either. Who
-// goes first changes every time, for the second finds the machine awake.
-func interleave(rounds, each int, ours, other func() (float64, error)) (comparison, error) {
-	var allOurs, allOther, ratios []float64
+// takeTurns measures several things in turns, so that a machine which slows down
+// slows all of them: so many rounds, and in each so many samples of everything.
+// The order is turned around every time, for a later one finds the machine awake.
+func takeTurns(rounds, each int, things ...sampler) (samples, error) {
+	s := samples{each, make([][]float64, len(things))}
 	for n := range rounds * each {
-		for _, oursNow := range []bool{n%2 == 0, n%2 != 0} {
-			measure, samples := other, &allOther
-			if oursNow {
-				measure, samples = ours, &allOurs
+		for i := range things {
+			if n%2 != 0 {
+				i = len(things) - 1 - i
 			}
-			sample, err := measure()
+			sample, err := things[i]()
 			if err != nil {
-				return comparison{}, err
+				return samples{}, err
 			}
-			*samples = append(*samples, sample)
-		}
-		if begin := n + 1 - each; (n+1)%each == 0 {
-			ratios = append(ratios, spreadOf(allOurs[begin:]).median/spreadOf(allOther[begin:]).median)
+			s.of[i] = append(s.of[i], sample)
 		}
 	}
-	c := comparison{ours: spreadOf(allOurs), other: spreadOf(allOther), ratio: spreadOf(ratios)}
-	c.ratio.median = c.ours.median / c.other.median
-	return c, nil
+	return s, nil
+}
+
+func (s samples) spread(thing int) spread { return spreadOf(s.of[thing]) }
+
+// ratio is that of two things: of their medians, with the quartiles of the
+// rounds' own ratios, which tell how far it can be trusted.
+func (s samples) ratio(thing, other int) spread {
+	ours, others := s.of[thing], s.of[other]
+	var rounds []float64
+	for i := 0; i < len(ours); i += s.each {
+		rounds = append(rounds, spreadOf(ours[i:i+s.each]).median/spreadOf(others[i:i+s.each]).median)
+	}
+	r := spreadOf(rounds)
+	r.median = spreadOf(ours).median / spreadOf(others).median
+	return r
 }

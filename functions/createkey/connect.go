@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+)
+
+// connecting is the longest that the start waits for connections.
+const connecting = time.Second
+
+// A service is how one of the SDK's clients reaches AWS.
+type service struct {
+	client   aws.HTTPClient // shared or not: that depends on the SDK's defaults mode
+	endpoint func(context.Context) (*url.URL, error)
+}
+
+// connect opens a connection to each service, and waits for them: Lambda lends a
+// whole processor while an environment starts, and 7 % of one to a function of
+// 128 MB after that, where a TLS handshake and the reading of the root
+// certificates take half a second of the first message's time.
+//
+// The request is unsigned: it costs nothing, needs no permission, and whatever
+// is answered will do. A failure is not told either: the first call meets it
+// again, and has the SDK's retries. Plain HTTP has nothing to gain.
+func connect(ctx context.Context, services []service) {
+	ctx, cancel := context.WithTimeout(ctx, connecting)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, s := range services {
+		all.Go(func() { s.connect(ctx) })
+	}
+	all.Wait()
+}
+
+func (s service) connect(ctx context.Context) {
+	endpoint, err := s.endpoint(ctx)
+	if err != nil || endpoint.Scheme != "https" {
+		return
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, endpoint.String(), nil)
+	if err != nil {
+		return
+	}
+	if response, err := s.client.Do(request); err == nil {
+		_ = response.Body.Close() // the answer to HEAD has no body that had to be read first
+	}
+}
+
+// keysService and secretsService resolve the endpoint as the SDK's clients do for
+// each call: by Region, FIPS, dual-stack and the configured endpoints.
+
+func keysService(o apigateway.Options) service {
+	return service{o.HTTPClient, func(ctx context.Context) (*url.URL, error) {
+		resolved, err := o.EndpointResolverV2.ResolveEndpoint(ctx, apigateway.EndpointParameters{
+			Region:       &o.Region,
+			UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+			UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+			Endpoint:     o.BaseEndpoint,
+		})
+		return &resolved.URI, err
+	}}
+}
+
+func secretsService(o secretsmanager.Options) service {
+	return service{o.HTTPClient, func(ctx context.Context) (*url.URL, error) {
+		resolved, err := o.EndpointResolverV2.ResolveEndpoint(ctx, secretsmanager.EndpointParameters{
+			Region:       &o.Region,
+			UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+			UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+			Endpoint:     o.BaseEndpoint,
+		})
+		return &resolved.URI, err
+	}}
+}

@@ -1,0 +1,373 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"createkey/internal/awslocal"
+	"createkey/internal/sandbox"
+)
+
+// The bounds.
+const (
+	mostStart      = 1.15  // times the bare handler's
+	mostWarm       = 1.15  // times the bare handler's
+	mostBatch      = 1.5   // times a batch of one
+	mostFirst      = 0.060 // seconds
+	mostFirstRatio = mostFirst / 0.500
+	mostSize       = 12 * megabyte
+	mostMemory     = 25 * megabyte
+	mostGrowth     = 1.25 // of memory, from a thousand messages on
+	leastRate      = 98   // % of the rate set
+	mostWasted     = 1    // % of CreateApiKey calls
+)
+
+// delay is added to each AWS call where concurrency is to show, and is about what
+// AWS takes.
+const delay = 50 * time.Millisecond
+
+// A bench has the programs to be measured.
+type bench struct {
+	programs
+	dir   string // for temporary files
+	sides []*side
+
+	// What the plots and the costs are made of.
+	trickle float64   // seconds of a call that makes one key
+	cold    []samples // of the first call, by memory size
+	bursts  []burst
+}
+
+type programs struct {
+	createkey   string // as it ships
+	unconnected string // and without its connections
+	floor       string // a bare handler of aws-lambda-go
+	sdk         string // a bare handler of the SDK
+	boto3       string // the same in Python
+	aws         string // the AWS CLI
+}
+
+// side sets a program up until the end of the run.
+func (b *bench) side(name, executable string, o options) (*side, error) {
+	s, err := newSide(name, executable, o)
+	if err == nil {
+		b.sides = append(b.sides, s)
+	}
+	return s, err
+}
+
+// close ends all sides, and returns an error where one of them has done other
+// work than it should have.
+func (b *bench) close() (err error) {
+	for _, s := range b.sides {
+		err = errors.Join(err, s.check(), s.box.Close())
+	}
+	b.sides = nil
+	return err
+}
+
+// four sets up the four functions alike.
+func (b *bench) four(o options) (all [4]*side, err error) {
+	for i, program := range []struct{ name, path string }{
+		{"createkey", b.createkey}, {"bare SDK", b.sdk}, {"aws-lambda-go", b.floor}, {"boto3", b.boto3},
+	} {
+		o := o
+		o.idle = program.path == b.floor
+		if all[i], err = b.side(program.name, program.path, o); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+var columns = []string{"createkey", "bare SDK", "aws-lambda-go", "boto3", "AWS CLI", "createkey / bare SDK"}
+
+// comparison is a row of a figure that the four functions have, in their order.
+func comparison(what string, u unit, s samples) row {
+	r := row{what: what + ", " + u.name}
+	for i := range s.of {
+		r.cells = append(r.cells, u.print(s.spread(i)))
+	}
+	for len(r.cells) < len(columns)-1 {
+		r.cells = append(r.cells, "")
+	}
+	r.cells = append(r.cells, times.print(s.ratio(0, 1)))
+	return r
+}
+
+func (r row) most(ratio, most float64) row {
+	r.bound, r.verdict = fmt.Sprintf("ratio at most %.2f", most), within(ratio, most)
+	return r
+}
+
+// speed measures what everybody asks first.
+func (b *bench) speed(ctx context.Context) (table, error) {
+	t := table{title: "Speed and size", columns: columns, note: "Over plain HTTP to a local AWS that answers at once: what the program " +
+		"itself costs. A call makes one key. The AWS CLI's figure is its two commands, one after the other."}
+	sides, err := b.four(options{})
+	if err != nil {
+		return t, err
+	}
+	var starts, calls []sampler
+	for _, s := range sides {
+		starts = append(starts, func() (float64, error) { return s.start(ctx) })
+		calls = append(calls, func() (float64, error) { return s.call(ctx, 1) })
+	}
+	start, err := takeTurns(20, 4, starts...)
+	if err != nil {
+		return t, err
+	}
+	first := samples{each: start.each}
+	for _, s := range sides {
+		first.of = append(first.of, s.firsts)
+	}
+	var warm samples
+	for _, rounds := range []int{10, 40} { // the first ten warm up
+		if warm, err = takeTurns(rounds, 20, calls...); err != nil {
+			return t, err
+		}
+	}
+	cli, err := b.commandLine(ctx)
+	if err != nil {
+		return t, err
+	}
+	warmRow := comparison("warm call", milliseconds, warm).most(warm.ratio(0, 1).median, mostWarm)
+	warmRow.cells[4] = milliseconds.print(cli)
+	t.rows = append(t.rows,
+		comparison("start to ready", milliseconds, start).most(start.ratio(0, 1).median, mostStart),
+		comparison("first call", milliseconds, first),
+		warmRow)
+
+	slow, err := b.four(options{delay: delay})
+	if err != nil {
+		return t, err
+	}
+	memory, err := b.memory(ctx, slow)
+	if err != nil {
+		return t, err
+	}
+	size, err := takeTurns(1, 1, size(b.createkey), size(b.sdk), size(b.floor))
+	if err != nil {
+		return t, err
+	}
+	sizes := comparison("executable", megabytes, size)
+	sizes.bound, sizes.verdict = fmt.Sprintf("at most %.0f MB", mostSize/megabyte), within(size.spread(0).median, mostSize)
+	t.rows = append(t.rows, memory, sizes)
+	return t, b.close()
+}
+
+// memory measures the most that a process holds at once.
+func (b *bench) memory(ctx context.Context, sides [4]*side) (row, error) {
+	if runtime.GOOS != "linux" {
+		return row{what: "peak memory", bound: "NOT MEASURED: needs Linux"}, nil
+	}
+	var peaks []sampler
+	for _, s := range sides {
+		peaks = append(peaks, func() (float64, error) { return s.peakMemory(ctx, 10) })
+	}
+	peak, err := takeTurns(6, 1, peaks...)
+	if err != nil {
+		return row{}, err
+	}
+	r := comparison("peak memory, batch of 10", megabytes, peak)
+	r.bound, r.verdict = fmt.Sprintf("at most %.0f MB", mostMemory/megabyte), within(peak.spread(0).median, mostMemory)
+	return r, nil
+}
+
+func size(path string) sampler {
+	return func() (float64, error) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0, err
+		}
+		return float64(info.Size()), nil
+	}
+}
+
+// commandLine measures the AWS CLI.
+func (b *bench) commandLine(ctx context.Context) (spread, error) {
+	box, err := sandbox.Start("127.0.0.1", b.floor, &awslocal.Server{})
+	if err != nil {
+		return spread{}, err
+	}
+	c := commandLine{aws: b.aws, endpoint: box.Endpoint}
+	s, err := takeTurns(5, 1, func() (float64, error) { return c.call(ctx) })
+	if err := errors.Join(err, box.Close()); err != nil {
+		return spread{}, err
+	}
+	return s.spread(0), nil
+}
+
+// batches measures whether the messages of a batch wait for each other.
+func (b *bench) batches(ctx context.Context) (table, error) {
+	t := table{title: "Batches", columns: columns, note: fmt.Sprintf("Each AWS call takes %s here, about what it takes of AWS. "+
+		"createkey works on ten messages at once, and paces itself by a rate that is set out of reach here; the others take one after the other.", delay)}
+	sides, err := b.four(options{delay: delay})
+	if err != nil {
+		return t, err
+	}
+	for _, s := range sides {
+		if _, err := s.start(ctx); err != nil {
+			return t, err
+		}
+	}
+	var one samples
+	for _, batch := range []struct{ requests, rounds, sides int }{{1, 10, 4}, {10, 6, 4}, {100, 3, 2}} {
+		var calls []sampler
+		for _, s := range sides[:batch.sides] {
+			calls = append(calls, func() (float64, error) { return s.call(ctx, batch.requests) })
+		}
+		taken, err := takeTurns(batch.rounds, 1, calls...)
+		if err != nil {
+			return t, err
+		}
+		r := comparison(fmt.Sprintf("batch of %d", batch.requests), milliseconds, taken)
+		switch batch.requests {
+		case 1:
+			one = taken
+			b.trickle = taken.spread(0).median
+		case 10:
+			times := taken.spread(0).median / one.spread(0).median
+			r.bound, r.verdict = fmt.Sprintf("at most %.1f of one (%.2f)", mostBatch, times), within(times, mostBatch)
+		}
+		t.rows = append(t.rows, r)
+	}
+	return t, b.close()
+}
+
+// Of what the first call is measured, and at which memory, in MB.
+var (
+	coldNames   = []string{"createkey", "without its connections", "bare SDK", "boto3"}
+	memorySizes = []int{128, 256, 512, wholeProcessor}
+)
+
+// firstCalls measures the first call over TLS with the CPU time of small
+// functions. Where control groups cannot be made it says so.
+func (b *bench) firstCalls(ctx context.Context) (table, error) {
+	t := table{title: "First call by memory", columns: coldNames,
+		note: fmt.Sprintf("From the first event to the answer, over TLS, one key, in ms. Initialisation, the last row, has the whole machine, as in Lambda; "+
+			"then the process gets the share of one processor that Lambda gives for its memory, counted over %s. The local AWS answers at once.", quotaPeriod)}
+	starts := samples{each: 1, of: make([][]float64, len(coldNames))}
+	for _, memory := range memorySizes {
+		q, err := newQuota(memory)
+		if err != nil {
+			t.rows = []row{{what: "NOT MEASURED: no control group can be made here, which needs root: " + err.Error()}}
+			break
+		}
+		start, r, err := b.firstCall(ctx, q, memory)
+		b.cold = append(b.cold, r)
+		if err = errors.Join(err, b.close(), q.Close()); err != nil {
+			return t, err
+		}
+		line := row{what: fmt.Sprintf("%d MB", memory)}
+		for i := range coldNames {
+			line.cells = append(line.cells, milliseconds.print(r.spread(i)))
+			starts.of[i] = append(starts.of[i], start.of[i]...)
+		}
+		if ours, bare := r.spread(0).median, r.spread(2).median; memory == memorySizes[0] {
+			line.bound = fmt.Sprintf("at most %.0f ms, and %.2f of the bare SDK (%.2f)", mostFirst*1e3, mostFirstRatio, ours/bare)
+			line.verdict = both(within(ours, mostFirst), within(ours/bare, mostFirstRatio))
+		}
+		t.rows = append(t.rows, line)
+	}
+	if len(b.cold) > 0 {
+		before := row{what: "before it: start to ready"}
+		for i := range coldNames {
+			before.cells = append(before.cells, milliseconds.print(starts.spread(i)))
+		}
+		t.rows = append(t.rows, before)
+	}
+	return t, nil
+}
+
+func (b *bench) firstCall(ctx context.Context, q *quota, memory int) (start, first samples, err error) {
+	var starts []sampler
+	var sides []*side
+	for _, path := range []string{b.createkey, b.unconnected, b.sdk, b.boto3} {
+		dir, err := os.MkdirTemp(b.dir, "tls")
+		if err != nil {
+			return start, first, err
+		}
+		held := errors.New("not held")
+		s, err := b.side(fmt.Sprintf("%s with %d MB", filepath.Base(path), memory), path, options{
+			tls: dir, before: func(pid int) { held = q.hold(pid) },
+		})
+		if err != nil {
+			return start, first, err
+		}
+		if path == b.boto3 { // which has roots of its own
+			s.box.Function.Env = append(s.box.Function.Env, "AWS_CA_BUNDLE="+filepath.Join(dir, sandbox.RootsFile))
+		}
+		sides = append(sides, s)
+		starts = append(starts, func() (float64, error) {
+			ready, err := s.start(ctx)
+			return ready, errors.Join(err, held)
+		})
+	}
+	if start, err = takeTurns(9, 1, starts...); err != nil {
+		return start, first, err
+	}
+	first.each = start.each
+	for _, s := range sides {
+		s.box.Function.Kill()
+		first.of = append(first.of, s.firsts)
+	}
+	return start, first, nil
+}
+
+// callCounts counts what AWS is asked for a message.
+func (b *bench) callCounts(ctx context.Context) (table, error) {
+	t := table{title: "AWS calls for a message", columns: []string{"calls", "which"},
+		note: "As the local AWS counts them. A usage plan is looked up once more in an environment's life."}
+	s, err := b.side("createkey", b.createkey, options{idle: true})
+	if err != nil {
+		return t, err
+	}
+	plan := s.box.AWS.AddUsagePlan(awslocal.UsagePlan{Name: "gold"})
+	message := func(body string) []byte {
+		payload, err := json.Marshal(map[string]any{"Records": []any{map[string]string{"eventSource": "aws:sqs", "messageId": "m", "body": body}}})
+		if err != nil {
+			panic(err) // strings can always be marshalled
+		}
+		return payload
+	}
+	inPlan := func(name string) []byte {
+		return message(`{"customerId": "c", "name": "` + name + `", "usagePlanIds": ["` + plan + `"]}`)
+	}
+	if _, err := s.box.Function.Invoke(ctx, inPlan("warm")); err != nil {
+		return t, err
+	}
+	for _, m := range []struct {
+		what    string
+		payload []byte
+		most    int
+	}{
+		{"new key", message(`{"customerId": "c", "name": "n"}`), 3},
+		{"new key in a usage plan", inPlan("p"), 4},
+		{"repeat", message(`{"customerId": "c", "name": "n"}`), 3},
+		{"repeat, in a usage plan", inPlan("p"), 4},
+		{"rejected message", message(`{"customerId": "c", "name": "n", "enabled": "yes"}`), 0},
+	} {
+		s.box.AWS.ResetCalls()
+		if _, err := s.box.Function.Invoke(ctx, m.payload); err != nil {
+			return t, err
+		}
+		var names []string
+		for _, call := range s.box.AWS.Calls() {
+			names = append(names, call.Operation)
+		}
+		t.rows = append(t.rows, row{
+			what: m.what, cells: []string{strconv.Itoa(len(names)), strings.Join(names, ", ")},
+			bound: fmt.Sprintf("at most %d", m.most), verdict: within(float64(len(names)), float64(m.most)),
+		})
+	}
+	return t, b.close()
+}

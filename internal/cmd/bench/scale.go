@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// A burst is what functions/createkey's TestBurstFigures writes of one.
+type burst struct {
+	SignUps                               int
+	Rate, Seconds, Billed                 float64
+	Received, Most, Dead, Created, Wasted int
+	Real                                  float64
+	Drained                               [][2]float64
+}
+
+// signUps of the burst that has bounds.
+const boundSignUps = 10_000
+
+// playBursts measures bursts of sign-ups that meet AWS's quotas, in virtual time.
+func (b *bench) playBursts(ctx context.Context) (table, error) {
+	t := table{title: "Bursts of sign-ups, in virtual time", columns: []string{
+		"drained in, s", "% of the set rate", "receives a message", "to the dead-letter queue", "wasted CreateApiKey calls", "computed in, s",
+	}, note: "The real handler in two environments at the default rate, against a local AWS with the quotas of an account and 40 ms a call. " +
+		"The 10,000 keys that an account may have are left out."}
+	file := filepath.Join(b.dir, "bursts.json")
+	if err := goTest(ctx, os.Stderr, "-count=1", "-run", "^TestBurstFigures$", "./functions/createkey", "-burst.figures", file); err != nil {
+		return t, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(text, &b.bursts); err != nil {
+		return t, fmt.Errorf("reading %s: %w", file, err)
+	}
+	for _, f := range b.bursts {
+		percent := 100 * float64(f.SignUps) / f.Seconds / f.Rate
+		wasted := 100 * float64(f.Wasted) / float64(f.Wasted+f.Created)
+		r := row{what: fmt.Sprintf("%d sign-ups", f.SignUps), cells: []string{
+			fmt.Sprintf("%.0f", f.Seconds), fmt.Sprintf("%.1f", percent), fmt.Sprintf("%.2f (most %d)", float64(f.Received)/float64(f.SignUps), f.Most),
+			strconv.Itoa(f.Dead), fmt.Sprintf("%d (%.1f %%)", f.Wasted, wasted), fmt.Sprintf("%.1f", f.Real),
+		}}
+		if f.SignUps == boundSignUps {
+			r.bound = fmt.Sprintf("at least %d %% of the rate, at most %d %% wasted", leastRate, mostWasted)
+			r.verdict = both(within(leastRate, percent), within(wasted, mostWasted))
+		}
+		t.rows = append(t.rows, r)
+	}
+	return t, nil
+}
+
+// growth measures whether a process that has handled much is slower or larger.
+func (b *bench) growth(ctx context.Context) (table, error) {
+	t := table{title: "One process, over its life", columns: []string{"ms a message", "peak memory, MB"},
+		note: "The real executable, in batches of ten, a new customer each, and no time between them. The local AWS answers at once."}
+	if runtime.GOOS != "linux" {
+		t.rows = []row{{what: "NOT MEASURED: needs Linux"}}
+		return t, nil
+	}
+	s, err := b.side("createkey", b.createkey, options{})
+	if err != nil {
+		return t, err
+	}
+	var settled float64
+	for _, messages := range []int{100, 1_000, 10_000, 100_000} {
+		begin, before := time.Now(), s.requests
+		for s.requests < messages {
+			if _, err := s.send(ctx, 10); err != nil {
+				return t, err
+			}
+		}
+		each := time.Since(begin).Seconds() / float64(messages-before)
+		peak, err := s.highWaterMark()
+		if err != nil {
+			return t, err
+		}
+		r := row{what: fmt.Sprintf("up to %d messages", messages), cells: []string{
+			milliseconds.print(spread{each, each, each}), megabytes.print(spread{peak, peak, peak})}}
+		switch messages {
+		case 1_000:
+			settled = peak
+		case 100_000:
+			r.bound = fmt.Sprintf("memory at most %.2f of that at 1,000 (%.2f)", mostGrowth, peak/settled)
+			r.verdict = within(peak/settled, mostGrowth)
+		}
+		t.rows = append(t.rows, r)
+	}
+	return t, b.close()
+}
+
+// allocations runs Go's own benchmarks of a message, and returns benchstat's
+// comparison of createkey with the bare SDK handler.
+func (b *bench) allocations(ctx context.Context, benchstat string) (string, error) {
+	var files []string
+	for _, side := range []struct{ name, pkg string }{{"sdk", "./" + peers + "/sdk"}, {"createkey", "./functions/createkey"}} {
+		file, err := os.Create(filepath.Join(b.dir, side.name+".txt"))
+		if err != nil {
+			return "", err
+		}
+		err = goTest(ctx, file, "-run", "^$", "-bench", "^BenchmarkNewKey$", "-benchmem", "-benchtime", "2000x", "-count", "8", side.pkg)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return "", err
+		}
+		files = append(files, side.name+"="+file.Name())
+	}
+	out, err := exec.CommandContext(ctx, benchstat, append([]string{"-ignore", "pkg"}, files...)...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("benchstat: %w: %s", err, out)
+	}
+	return string(out), nil
+}
+
+func goTest(ctx context.Context, output *os.File, args ...string) error {
+	test := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
+	test.Stdout, test.Stderr = output, os.Stderr
+	if err := test.Run(); err != nil {
+		return fmt.Errorf("go test %v: %w", args, err)
+	}
+	return nil
+}
+
+// Prices, in US dollars, of us-east-1. AWS changes them: see its price pages.
+const (
+	pricesOf           = "as far as known in November 2026"
+	priceGBSecond      = 0.0000133334 // Lambda, arm64
+	priceInvocation    = 0.20 / 1e6
+	priceSecret        = 0.40 // a month
+	priceSecretsCall   = 0.05 / 1e4
+	priceQueueRequest  = 0.40 / 1e6
+	functionGB         = 0.25 // the template's MemorySize
+	batchSize          = 5    // the template's BatchSize
+	keysCosted         = 1000
+	secretsCalls       = 2 // CreateSecret, PutSecretValue
+	queueCallsForBatch = 2 // receive, delete; the sender's is its own
+)
+
+// costs returns what a thousand keys cost when they come one by one, and when
+// they come at once.
+func (b *bench) costs() table {
+	t := table{title: "What a thousand keys cost", columns: []string{"GB-seconds", "Lambda, $", "SQS, $", "Secrets Manager's calls, $", "Secrets Manager, $ a month"},
+		note: fmt.Sprintf("Keys × (seconds a key × %.2f GB × $%.10f + invocations a key × $%.8f) + SQS requests × $%.8f + %d × keys × $%.6f, and keys × $%.2f every month: "+
+			"list prices of us-east-1 (arm64), %s, without the free tier. The seconds are measured above: one by one, the batch of one at %s a call; at once, "+
+			"the burst of %d, whose messages wait for the pace while Lambda counts. Empty receives of an idle queue, logs, alarms and the bus are not in it.",
+			functionGB, priceGBSecond, priceInvocation, priceQueueRequest, secretsCalls, priceSecretsCall, priceSecret, pricesOf, delay, boundSignUps)}
+	add := func(what string, secondsAKey, keysAnInvocation float64) {
+		invocations := keysCosted / keysAnInvocation
+		gbSeconds := keysCosted * secondsAKey * functionGB
+		t.rows = append(t.rows, row{what: what, cells: []string{
+			fmt.Sprintf("%.0f", gbSeconds),
+			fmt.Sprintf("%.4f", gbSeconds*priceGBSecond+invocations*priceInvocation),
+			fmt.Sprintf("%.4f", invocations*queueCallsForBatch*priceQueueRequest),
+			fmt.Sprintf("%.4f", keysCosted*secretsCalls*priceSecretsCall),
+			fmt.Sprintf("%.0f", keysCosted*priceSecret),
+		}})
+	}
+	add("one by one", b.trickle, 1)
+	for _, f := range b.bursts {
+		if f.SignUps == boundSignUps {
+			add("at once", f.Billed/float64(f.SignUps), batchSize)
+		}
+	}
+	return t
+}
