@@ -31,12 +31,12 @@ func main() {
 	// broken connection sent. The output is for our own lines.
 	log.SetOutput(io.Discard)
 
-	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		stop(errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
-	}
 	cfg, settings, err := configure()
 	if err != nil {
 		stop(err)
+	}
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
+		stop(errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
 	}
 	h := newHandler(cfg, settings, os.Stdout)
 	connect(context.Background(), h.services)
