@@ -23,8 +23,8 @@ type service struct {
 
 // connect opens a connection to each service, and waits for them: Lambda lends a
 // whole processor while an environment starts, and 7 % of one to a function of
-// 128 MB after that, where a TLS handshake and the reading of the root
-// certificates take half a second of the first message's time.
+// 128 MB after that, where the TLS handshakes and the reading of the root
+// certificates take a quarter of a second of the first message's time.
 //
 // The request is unsigned: it costs nothing, needs no permission, and whatever
 // is answered will do. A failure is not told either: the first call meets it
