@@ -105,18 +105,23 @@ func TestBatchThatIsTooLongIsDoneInParts(t *testing.T) {
 	})
 }
 
+// tenPlans adds as many usage plans as a key can have, and returns their ids.
+func (e *environment) tenPlans() []string {
+	var plans []string
+	for range 10 {
+		plans = append(plans, e.aws.AddUsagePlan(awslocal.UsagePlan{}))
+	}
+	return plans
+}
+
 // The plans of this message take more calls than there is time for: a call whose
 // turn would come too late is not sent, and the batch is answered in time.
 func TestTurnThatWouldComeTooLateIsRefused(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 2
 		e.timeout = 2 * time.Second
-		var plans []string
-		for range 10 {
-			plans = append(plans, e.aws.AddUsagePlan(awslocal.UsagePlan{}))
-		}
 		start := time.Now()
-		e.invoke(sqs(asJSON(map[string]any{"name": "Gold", "usagePlanIds": plans})))
+		e.invoke(sqs(asJSON(map[string]any{"name": "Gold", "usagePlanIds": e.tenPlans()})))
 		if took := time.Since(start); took > e.timeout {
 			e.Errorf("answered after %v", took)
 		}
@@ -132,10 +137,7 @@ func TestMessageIsNotStartedWithoutTimeForAllItsCalls(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 2
 		e.timeout = 8 * time.Second
-		var plans []string
-		for range 10 {
-			plans = append(plans, e.aws.AddUsagePlan(awslocal.UsagePlan{}))
-		}
+		plans := e.tenPlans()
 		var bodies []string
 		for i := range 4 {
 			bodies = append(bodies, asJSON(map[string]any{"name": fmt.Sprint(i), "usagePlanIds": plans}))

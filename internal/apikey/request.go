@@ -54,6 +54,15 @@ type Request struct {
 	AddedTags   map[string]string // go on the key, too
 }
 
+// Plans returns the usage plans that the request names, or the deployment's
+// default, which may be empty: none.
+func (r Request) Plans(defaultPlan string) []string {
+	if len(r.UsagePlanIDs) == 0 && defaultPlan != "" {
+		return []string{defaultPlan}
+	}
+	return r.UsagePlanIDs
+}
+
 // StageKey names a stage of a REST API. AWS deprecates it for usage plans.
 type StageKey struct{ RestAPIID, StageName string }
 

@@ -109,16 +109,8 @@ func (p *Provisioner) choosePlans(ctx context.Context, r apikey.Request) ([]stri
 			return plans, nil
 		}
 	}
-	plans := p.namedPlans(r)
+	plans := r.Plans(p.DefaultPlan)
 	return plans, p.checkPlans(ctx, r, plans)
-}
-
-// namedPlans returns the plans that a request names, or the default.
-func (p *Provisioner) namedPlans(r apikey.Request) []string {
-	if len(r.UsagePlanIDs) == 0 && p.DefaultPlan != "" {
-		return []string{p.DefaultPlan}
-	}
-	return r.UsagePlanIDs
 }
 
 // checkPlans finds out, before anything is made, that every plan exists and

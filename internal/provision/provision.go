@@ -100,7 +100,7 @@ type Result struct {
 // secret of that name. It returns a *failure.RejectedError or a
 // *failure.RetryableError, and may be called again after either.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
-	j := job{Provisioner: p, request: r, plans: p.namedPlans(r), secretName: secretName}
+	j := job{Provisioner: p, request: r, plans: r.Plans(p.DefaultPlan), secretName: secretName}
 	if err := r.CheckRecordSize(secretName, j.plans); err != nil {
 		return Result{}, err
 	}
@@ -133,7 +133,7 @@ func (p *Provisioner) Calls(r apikey.Request) int {
 		return 3 // with the list of plans, and the plan of the product
 	}
 	calls := 1
-	for _, id := range p.namedPlans(r) {
+	for _, id := range r.Plans(p.DefaultPlan) {
 		calls++
 		if _, seen := p.plans.covered.Load(id); !seen {
 			calls++

@@ -82,10 +82,9 @@ class MiniStack:
 
     def build(self):
         """`sam build` for this machine, and what MiniStack does not know taken out of the built template."""
-        goarch = subprocess.check_output(["go", "env", "GOHOSTARCH"], cwd=ROOT, text=True).strip()
-        os.environ["GOARCH"] = goarch  # SAM does not tell make
-        self.architecture = {"amd64": "x86_64"}.get(goarch, goarch)
-        self.run(SAM, "build", "--build-dir", str(self.folder / "build"), "--parameter-overrides", f"Architecture={self.architecture}")
+        goarch, self.architecture = architecture()
+        # SAM does not tell make.
+        self.run("env", f"GOARCH={goarch}", SAM, "build", "--build-dir", str(self.folder / "build"), "--parameter-overrides", f"Architecture={self.architecture}")
         built = yaml_parse((self.folder / "build" / "template.yaml").read_text())
         (self.folder / "build" / "template.yaml").write_text(yaml_dump(without_what_ministack_does_not_know(built)))
 
@@ -117,6 +116,12 @@ def without_what_ministack_does_not_know(template):
                 if statement["Action"] == "events:PutEvents":
                     del statement["Condition"]
     return template
+
+
+def architecture():
+    """This machine's, as Go and as the template call it."""
+    goarch = subprocess.check_output(["go", "env", "GOHOSTARCH"], cwd=ROOT, text=True).strip()
+    return goarch, {"amd64": "x86_64"}.get(goarch, goarch)
 
 
 def wait_for(condition, what, seconds=30):

@@ -48,11 +48,10 @@ class Shell:
         self.variables = {"BUS": EVENT_BUS}
 
     def run(self, block):
-        text = AWS_FUNCTION + "".join(blocks()["Runbook"])
+        text = f'PATH="{os.environ["AWS_CLI"]}:$PATH"\n' + AWS_FUNCTION + "".join(blocks()["Runbook"])
         text += "".join(f"{name}='{value}'\n" for name, value in self.variables.items())
         if "NAME" in self.variables:
             text += "".join(blocks()["Everyday acts"])
-        os.environ["PATH"] = f"{os.environ['AWS_CLI']}:{os.environ['PATH']}"
         return self.app.cloud.run("bash", "-euo", "pipefail", "-c", f"cd {self.folder}\n{text}{block}")
 
 

@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 import engine
-from stack import REGION, ROOT, SAM, free_port, wait_for
+from stack import REGION, ROOT, SAM, architecture, free_port, wait_for
 
 BUILD = ROOT / ".build"
 LOCAL = BUILD / "local" / "local"
@@ -78,8 +78,7 @@ class Sam:
         works = own and subprocess.run([own, "--version"], capture_output=True, check=False).returncode == 0
         self.cli = own if works else SAM
         engine.say(subprocess.check_output([self.cli, "--version"], text=True).strip())
-        goarch = subprocess.check_output(["go", "env", "GOHOSTARCH"], cwd=ROOT, text=True).strip()
-        self.architecture = {"amd64": "x86_64"}.get(goarch, goarch)
+        goarch, self.architecture = architecture()
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
             "SAM_CLI_TELEMETRY": "0", "GOARCH": goarch,  # SAM does not tell make
         }

@@ -47,19 +47,11 @@ func judge(payload []byte) ([]verdict, error) {
 		request, v.secretName, v.err = apikey.Parse(m.Request, secretPrefix(), m.DeliveryID)
 		request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
 		if v.err == nil {
-			v.err = request.CheckRecordSize(v.secretName, plans(request))
+			v.err = request.CheckRecordSize(v.secretName, request.Plans(os.Getenv("USAGE_PLAN_ID")))
 		}
 		v.hasValue = !request.Value.IsZero()
 	}
 	return verdicts, nil
-}
-
-// plans are those that the key will be attached to.
-func plans(r apikey.Request) []string {
-	if id := os.Getenv("USAGE_PLAN_ID"); id != "" && len(r.UsagePlanIDs) == 0 {
-		return []string{id}
-	}
-	return r.UsagePlanIDs
 }
 
 // reasons are the faults that an error tells.
