@@ -14,7 +14,7 @@ package pace
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,8 +36,10 @@ const finishing = time.Second
 type Pacer struct {
 	create       *rate.Limiter
 	controlPlane *rate.Limiter
-	admitted     atomic.Int64 // messages in flight
-	calls        atomic.Int64 // that they make altogether
+
+	mu       sync.Mutex
+	admitted int // messages in flight
+	calls    int // that they make altogether
 }
 
 // New returns a pacer for so many keys a second.
@@ -55,21 +57,24 @@ func New(keysPerSecond float64) *Pacer {
 // however many calls it makes, or it never would be. The caller calls done when
 // an admitted message has ended.
 func (p *Pacer) Admit(ctx context.Context, calls int) (done func(), ok bool) {
-	inFlight, allCalls := p.admitted.Add(1)-1, p.calls.Add(int64(calls))
-	done = func() {
-		p.admitted.Add(-1)
-		p.calls.Add(-int64(calls))
-	}
-	ahead := float64(inFlight) + 1 - max(0, p.create.Tokens()) // what has ended may have been sent just now
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ahead := float64(p.admitted) + 1 - max(0, p.create.Tokens()) // what has ended may have been sent just now
 	turn := ahead / float64(p.create.Limit())
-	if inFlight > 0 {
-		turn = max(turn, float64(allCalls)/float64(p.controlPlane.Limit()))
+	if p.admitted > 0 {
+		turn = max(turn, float64(p.calls+calls)/float64(p.controlPlane.Limit()))
 	}
 	if deadline, limited := ctx.Deadline(); limited && turn+finishing.Seconds() > time.Until(deadline).Seconds() {
-		done()
 		return nil, false
 	}
-	return done, true
+	p.admitted++
+	p.calls += calls
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.admitted--
+		p.calls -= calls
+	}, true
 }
 
 // Apply makes an API Gateway client's stack wait for its turn. It sits behind

@@ -308,3 +308,26 @@ func TestAdmitForgetsTheCallsOfWhatHasEnded(t *testing.T) {
 		}
 	})
 }
+
+// Messages of a batch ask at the same time, and must not overlook each other:
+// both would be started, and neither have the turns to finish.
+func TestAdmitOfManyAtOnceAdmitsOne(t *testing.T) {
+	for range 1000 {
+		pacer := pace.New(rate)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		var admitted atomic.Int32
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				if _, ok := pacer.Admit(ctx, 15); ok {
+					admitted.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		cancel()
+		if got := admitted.Load(); got != 1 {
+			t.Fatalf("%d were admitted, want 1: two together have no time for all their calls", got)
+		}
+	}
+}
