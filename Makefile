@@ -12,7 +12,12 @@ BUILD := .build
 GOOS ?= linux
 GOARCH ?= arm64
 
-GO_BUILD := CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags "-s -w"
+# The tag or the commit, which every log line says; nothing where git is missing.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+# Without Go's own stamp of git's state: making it fails in a checkout that
+# belongs to somebody else.
+GO_BUILD = CGO_ENABLED=0 go build -buildvcs=false -tags lambda.norpc -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
 
 # The race detector needs a C compiler on Linux.
 RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
@@ -86,7 +91,7 @@ test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)
 	go test -count=1 -run '^TestExecutable$$' ./functions/createkey -executable.record $(abspath $(BUILD))/executable
-	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py
+	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py internal/samtest/test_release.py
 
 .PHONY: test-sam
 test-sam: local-runner $(SAM)/installed $(AWS_CLI)/installed ## sam local invoke of every sample and start-lambda, in Docker (installs it as root) against the local AWS (Python)
@@ -140,7 +145,7 @@ check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck
 
 .PHONY: bench
 bench: local-bootstrap $(BOTO3)/installed $(AWS_CLI)/installed $(BENCHSTAT) ## Speed, cost and scale beside a bare SDK handler, boto3 and the AWS CLI; writes docs/benchmarks.md (Python, root for cgroups)
-	@go build -o $(BUILD)/local/bench ./internal/cmd/bench
+	@go build -buildvcs=false -o $(BUILD)/local/bench ./internal/cmd/bench
 	@$(BUILD)/local/bench -bootstrap $(BUILD)/local/bootstrap -boto3 $(BOTO3) -aws $(AWS_CLI)/bin/aws -benchstat $(BENCHSTAT)
 
 .PHONY: profile
@@ -165,6 +170,22 @@ build-CreateKeyFunction: ## Write ARTIFACTS_DIR/bootstrap as SAM wants it (GOARC
 	@test -n "$(ARTIFACTS_DIR)" || { echo "ARTIFACTS_DIR must name the folder to write bootstrap to"; exit 2; }
 	GOOS=$(GOOS) GOARCH=$(GOARCH) $(GO_BUILD) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/createkey
 
+.PHONY: release
+release: ## Tag VERSION=v1.2.3 with what CHANGELOG.md says is unreleased, and build both executables; pushes nothing
+	@[[ "$(VERSION)" =~ ^v[0-9]+\.[0-9]+\.[0-9]+$$ ]] || { echo "VERSION must be like v1.2.3"; exit 2; }
+	@test -z "$$(git status --porcelain)" || { echo "The tree must be clean: commit first"; exit 2; }
+	@! git rev-parse -q --verify "refs/tags/$(VERSION)" >/dev/null || { echo "$(VERSION) exists already"; exit 2; }
+	@awk '/^## /{here = $$2 == "Unreleased"} here && /^- /{found = 1} END{exit !found}' CHANGELOG.md || \
+		{ echo "CHANGELOG.md says nothing under Unreleased"; exit 2; }
+	@changelog=$$(awk -v heading="## $(VERSION:v%=%) - $$(date -u +%F)" \
+		'{print} /^## Unreleased$$/{print "\n" heading}' CHANGELOG.md) && printf '%s\n' "$$changelog" >CHANGELOG.md
+	git commit -qm "Release $(VERSION)" CHANGELOG.md
+	git tag -am "$(VERSION)" "$(VERSION)"
+	@for goarch in arm64 amd64; do $(MAKE) --no-print-directory build-CreateKeyFunction \
+		GOARCH=$$goarch ARTIFACTS_DIR=$(BUILD)/release/$$goarch; done
+	@cd $(BUILD)/release && { command -v sha256sum >/dev/null && sha256sum */bootstrap || shasum -a 256 */bootstrap; } | tee SHA256SUMS
+	@echo "Once CI has passed on it: git push origin HEAD $(VERSION)"
+
 .PHONY: local-bootstrap
 local-bootstrap:
 	@$(MAKE) --no-print-directory -s build-CreateKeyFunction ARTIFACTS_DIR=$(BUILD)/local \
@@ -175,7 +196,7 @@ local-runner: local-bootstrap local-tool
 
 .PHONY: local-tool
 local-tool:
-	@go build -o $(BUILD)/local/local ./internal/cmd/local
+	@go build -buildvcs=false -o $(BUILD)/local/local ./internal/cmd/local
 
 .PHONY: clean
 clean: ## Remove what was built

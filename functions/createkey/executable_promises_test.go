@@ -230,8 +230,9 @@ func execLineFault(text []byte) string {
 		}
 	}
 	optional := map[string]func(v any) bool{
-		"code":  oneOf("quota", "unfinished"),
-		"calls": func(v any) bool { _, ok := v.([]any); return ok }, // with LOG_LEVEL=DEBUG
+		"code":    oneOf("quota", "unfinished"),
+		"version": isString,                                           // of a build by make
+		"calls":   func(v any) bool { _, ok := v.([]any); return ok }, // with LOG_LEVEL=DEBUG
 	}
 	for name, v := range members {
 		if documented[name] == nil && (optional[name] == nil || !optional[name](v)) {

@@ -22,6 +22,10 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
+// version is what `make` built, by git's tag or commit: the linker sets it. Empty
+// in tests, and where git was missing.
+var version string
+
 // attemptTimeout ends an attempt of an AWS call whose endpoint cannot be reached
 // or does not answer, so that the SDK's retry still has time for another.
 const attemptTimeout = 10 * time.Second

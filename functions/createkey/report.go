@@ -22,7 +22,7 @@ import (
 // newLogger writes JSON lines as Lambda reads them: timestamp and level
 // (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html).
 func newLogger(output io.Writer) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(output, &slog.HandlerOptions{
+	log := slog.New(slog.NewJSONHandler(output, &slog.HandlerOptions{
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			switch {
 			case a.Key == slog.TimeKey && len(groups) == 0:
@@ -33,6 +33,10 @@ func newLogger(output io.Writer) *slog.Logger {
 			return a
 		},
 	}))
+	if version != "" {
+		log = log.With("version", version)
+	}
+	return log
 }
 
 // report writes the one log line of each message. Its members are the program's

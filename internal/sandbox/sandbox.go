@@ -138,7 +138,7 @@ var _ io.Writer = (*lines)(nil)
 // the module, and returns the executable's path. It uses the Makefile's tag.
 func Build(dir string) (string, error) {
 	path := filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", path, "createkey/functions/createkey")
+	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path, "createkey/functions/createkey")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the function: %w: %s", err, strings.TrimSpace(string(out)))
 	}
