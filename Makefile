@@ -22,8 +22,11 @@ GO_BUILD = CGO_ENABLED=0 go build -buildvcs=false -tags lambda.norpc -trimpath -
 # The race detector needs a C compiler on Linux.
 RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 
+# renovate: datasource=go depName=github.com/golangci/golangci-lint/v2
 GOLANGCI_LINT_VERSION := v2.15.0
+# renovate: datasource=go depName=golang.org/x/vuln
 GOVULNCHECK_VERSION := v1.9.0
+# renovate: datasource=go depName=github.com/go-gremlins/gremlins
 GREMLINS_VERSION := v0.6.0
 BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 GREMLINS := $(BUILD)/bin/gremlins-$(GREMLINS_VERSION)
@@ -32,11 +35,17 @@ GOLANGCI_LINT := $(BUILD)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK := $(BUILD)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
 # Python tools, each in a virtual environment of its own.
+# renovate: datasource=pypi depName=moto
 MOTO := $(BUILD)/moto-5.2.1
+# renovate: datasource=pypi depName=aws-sam-cli
 SAM := $(BUILD)/sam-1.170.0
+# renovate: datasource=pypi depName=checkov
 CHECKOV := $(BUILD)/checkov-3.3.30
+# renovate: datasource=pypi depName=ministack
 MINISTACK := $(BUILD)/ministack-1.5.33
+# renovate: datasource=pypi depName=awscli
 AWS_CLI := $(BUILD)/awscli-1.46.3
+# renovate: datasource=pypi depName=boto3
 BOTO3 := $(BUILD)/boto3-1.44.5
 
 # SAM's tests: with its own Python, and leaving nothing in the tree.

@@ -1,4 +1,4 @@
-"""`make release`, in a repository of its own."""
+"""`make release`, in a repository of its own, and what keeps the tools up to date."""
 
 import json
 import platform
@@ -71,3 +71,11 @@ def test_release_is_refused(repository, version, change, complaint):
     code, output = run(repository, "make", "release", f"VERSION={version}")
     assert code != 0 and complaint in output
     assert run(repository, "git", "rev-parse", "HEAD") == head and run(repository, "git", "tag")[1] == (f"{version}\n" if change == "tag" else "")
+
+
+def test_renovate_finds_every_tool_of_the_makefile():
+    [manager] = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
+    makefile = (ROOT / "Makefile").read_text()
+    found = re.findall(manager["matchStrings"][0].replace("(?<", "(?P<"), makefile)
+    pinned = re.findall(r"^[A-Z0-9_]+ := (?:\$\(BUILD\)/[a-z0-9]+-|v)(\d[0-9.]+)$", makefile, re.M)
+    assert [version.removeprefix("v") for _, _, version in found] == pinned != []
