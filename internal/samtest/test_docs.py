@@ -1,0 +1,76 @@
+"""What the documents name exists: links, headings, make targets, parameters, variables, log members."""
+
+import re
+
+import pytest
+
+from cfn import ROOT, Stack, source
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text()
+PROSE = re.compile(r"^```.*?^```$", re.M | re.S)
+
+
+def anchors(document):
+    """The anchors that a forge makes of a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", PROSE.sub("", document.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_lead_somewhere(document):
+    text = PROSE.sub("", document.read_text())
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists() or anchor and anchor not in anchors(file):
+            dead.append(target)
+    named = set(re.findall(r"^\[([^]]+)\]: ", text, re.M))
+    dead += {name for name in re.findall(r"\]\[([^]]+)\]", text)} ^ named
+    assert not dead
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_make_targets_exist(document):
+    targets = set(re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.M))
+    named = re.findall(r"(?:`|^)make ((?:[a-z][a-z-]* ?)+)", document.read_text(), re.M)
+    assert {target for line in named for target in line.split()} <= targets
+
+
+def test_contributing_lists_every_target():
+    targets = set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.M))
+    told = README + (ROOT / "docs" / "contributing.md").read_text()
+    assert {t for t in targets - {"help", "clean"} if f"make {t}" not in told} == set()
+
+
+def rows(heading):
+    """The first table under a heading of the README: its first cells' code, and the second ones."""
+    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `([A-Za-z_]+)` \| (.*?) \|", section, re.M))
+
+
+def test_the_readme_has_every_parameter_and_its_default():
+    told = rows("Parameters")
+    parameters = source()["Parameters"]
+    assert {name for name in told if not name.isupper() and "_" not in name} == set(parameters)
+    for name, parameter in parameters.items():
+        if parameter["Default"] != "":
+            assert told[name] == f"`{parameter['Default']}`", name
+
+
+def test_the_readme_has_every_variable():
+    told = {name for name in rows("Parameters") if "_" in name}
+    read = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', (ROOT / "functions" / "createkey" / "config.go").read_text()))
+    function = Stack().of_type("AWS::Lambda::Function")["CreateKeyFunction"]
+    assert told == read == set(function["Environment"]["Variables"]) - {"AWS_ENDPOINT_URL"}
+
+
+def test_the_readme_has_every_member_of_a_log_line():
+    report = (ROOT / "functions" / "createkey" / "report.go").read_text().split("\n// ready is")[0]
+    members = set(re.findall(r'(?:slog\.\w+|With)\("(\w+)"', report)) - {"calls"}  # DEBUG's, which LogLevel tells
+    told = README.split("**A log line**")[1].split("\n- ")[0]
+    assert members | {"level"} == {m for m in re.findall(r"`(\w+)`", told)} - {
+        "created", "existing", "rejected", "retried", "quota", "unfinished"}
