@@ -10,6 +10,7 @@ import logfilter
 from application import STACK, customers
 from stack import AWS_FUNCTION, EVENT_BUS, ROOT, wait_for
 
+README = (ROOT / "README.md").read_text()
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 
 
@@ -113,8 +114,11 @@ PREPARED = {
     "Redrive": (a_rule_dead_letter, r"MessageId"),
     "Revoke": (a_customer, r""),
     "Issue a key anew": (a_customer, r"DeletionDate"),
+    "Rotate a key": (a_customer, r"-"),
     "Wrong usage plan": (two_plans, r""),
+    "Find what was changed by hand": (None, r"-"),
     "Change the KMS key": (a_kms_key, r"ARN"),
+    "Going to production": (None, STACK),
 }
 
 
@@ -152,6 +156,21 @@ def test_commands(shell, heading):
         app.sqs.purge_queue(QueueUrl=queue)
 
 
+def test_the_first_key_of_the_readme(shell):
+    """Its commands, for a customer of our own and on the bus that this stack listens to."""
+    section = README.split("\n## Your first key\n")[1].split("\n## ")[0]
+    send, read = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
+    for command in send.split("\n\n"):
+        customer = next(customers)
+        command = command.replace("cust-1", customer).replace("QUEUE_URL", shell.app.queue).replace(
+            '[{"Source"', f'[{{"EventBusName": "{EVENT_BUS}", "Source"')
+        shell.run(command)
+        shell.app.line(customerId=customer, outcome="created")
+        key = shell.app.want_key(customer, "Gold")
+        found = key["id"] in shell.run(read.replace("cust-1", customer))
+        assert found, "the record is not printed (what is printed is not shown)"
+
+
 def after_block(shell, heading, block):
     """What must be so after a command that changes something."""
     app, customer, key = shell.app, shell.variables.get("CUSTOMER"), shell.variables.get("KEY_ID")
@@ -167,6 +186,12 @@ def after_block(shell, heading, block):
         line = app.line(messageId=app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="created")
         assert line["keyId"] != key
         app.want_key(customer, "Gold")
+    elif heading == "Rotate a key":
+        app.line(customerId=customer, secretName=f"{STACK}/{customer}/Gold+2027", outcome="created")
+    elif heading == "Going to production":
+        cloudformation = app.cloud.client("cloudformation")
+        assert cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["EnableTerminationProtection"]
+        cloudformation.update_termination_protection(StackName=STACK, EnableTerminationProtection=False)
     elif heading == "Wrong usage plan":
         assert app.plans_of(key) == {shell.variables["RIGHT_PLAN"]}
     elif heading == "Change the KMS key":
