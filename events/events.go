@@ -1,5 +1,13 @@
 // Package events holds one sample for each payload form, with what is to become
 // of it. The local runner plays them, the tests and SAM use the same files.
+//
+// It guarantees that each sample has the outcomes that are stated for it: the tests
+// play all of them to the real executable. They name the usage plans below, which have
+// to exist.
+//
+//	for _, sample := range events.Samples {
+//		response, err := function.Invoke(ctx, sample.Payload())
+//	}
 package events
 
 import (
@@ -10,7 +18,7 @@ import (
 //go:embed *.json *.yaml
 var files embed.FS
 
-// The usage plans that have to exist where the samples are played.
+// The usage plans that have to exist where the samples are played, and the product.
 const (
 	// UsagePlanID is the one that a sample names.
 	UsagePlanID = "gold01"
@@ -24,7 +32,8 @@ const (
 // before.
 type Sample struct {
 	File string
-	// Outcomes are those of its messages, in order: created, rejected, retried.
+	// Outcomes are those of its messages, in order: created, rejected, retried (in
+	// a FIFO queue, behind a rejected one of the same group).
 	Outcomes []string
 	// Body says that the file is the body of an SQS message rather than a
 	// payload: Lambda's own payloads are always JSON.
@@ -52,7 +61,7 @@ var Samples = []Sample{
 	{File: "marketplace-unsubscribe-to-sqs.json", Outcomes: []string{"rejected"}},
 }
 
-// Payload returns what the function is invoked with.
+// Payload returns what the function is invoked with, as JSON.
 func (s Sample) Payload() []byte {
 	text, err := files.ReadFile(s.File)
 	if err != nil {

@@ -2,9 +2,14 @@
 // with: JSON Schemas (2020-12) of a request and of the two outcome events, and
 // the same in the form that an EventBridge schema registry wants.
 //
-// The schema of a request says every rule of package apikey that a schema can
-// say; a test gives both the same documents. The registry's form, in registry/,
-// is generated (`make schemas`), and a test says when it is out of date.
+// It guarantees that the schema of a request accepts what package apikey accepts, and
+// rejects what it rejects by a rule that a schema can say; a test gives both the same
+// documents, and lists what a schema cannot say. Every outcome event that the function
+// sends is valid by its schema. The registry's form, in registry/, is generated
+// (`make schemas`), and a test says when it is out of date.
+//
+// A sender or a listener takes the .json files of this folder, or [Schema.JSON], to a
+// validator of JSON Schema; template.yaml takes [Schema.Registry]'s to EventBridge.
 package schema
 
 import (
@@ -28,7 +33,7 @@ type Schema struct {
 	Source     string // of the event; empty: any
 }
 
-// Schemas are all of them.
+// Schemas are all of them: the request's, and those of the two outcome events.
 var Schemas = []Schema{
 	{Name: "APIKeyRequested", File: "api-key-requested.json", DetailType: "API Key Requested"},
 	{Name: "createkey@APIKeyReady", File: "api-key-ready.json", DetailType: "API Key Ready", Source: "createkey"},

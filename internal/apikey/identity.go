@@ -17,16 +17,21 @@ const (
 	TagRequest = "createkey:request" // Digest of the request that made the key
 )
 
-// MaxSecretNameLength is Secrets Manager's limit, in characters
+// MaxSecretNameLength is Secrets Manager's limit, in characters, all of them ASCII
 // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html).
 const MaxSecretNameLength = 512
 
-// MaxPrefixLength leaves room behind the prefix for _sha256/ and 64 digits.
+// MaxPrefixLength is how long the prefix of all names may be: it leaves room behind
+// it for _sha256/ and 64 digits.
 const MaxPrefixLength = MaxSecretNameLength - len("_sha256/") - 2*sha256.Size
 
 // SecretName returns the name of the secret that belongs to a request: its
 // identity. Two requests are the same when they have the same customer and the
 // same name; one that has neither is identified by deliveryID, what carried it.
+//
+// The prefix is the deployment's: at most MaxPrefixLength of the characters that
+// Secrets Manager takes, A-Z a-z 0-9 / _ + = . @ -, and never changed later, or every
+// request would be a new one.
 //
 // The name is <prefix><customer or _>/<name or _>, or <prefix>_/_/<deliveryID>.
 // Within a level, characters outside [A-Za-z0-9.-] become =XX per UTF-8 byte,
@@ -83,18 +88,21 @@ func SecretTag(secretName string) string {
 }
 
 // FinishedToken returns the ClientRequestToken under which the finished record
-// is put: of the secret's name alone, so that Secrets Manager takes one
-// finished record in a secret's life and ignores or refuses every later one.
+// is put: 64 hexadecimal digits, of the secret's name alone, so that Secrets Manager
+// takes one finished record in a secret's life and ignores or refuses every later one
+// (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html).
 func FinishedToken(secretName string) string { return hexSHA256(secretName) }
 
-// Digest returns what TagRequest holds: a digest of what the sender wrote, the
-// value left out, which tells a repeat from a request with other content.
+// Digest returns what [TagRequest] holds: a digest of what the sender wrote, which
+// tells a repeat from a request with other content. Value is not in it, for a repeat
+// that leaves it out contradicts nothing.
 //
 // The canonical form is one line a member, in alphabetical order, absent and
-// empty members left out: the member's path, "=", the value's length in bytes,
-// ":", the value. Maps and usagePlanIds are sorted; stageKeys keep their order.
-// The length makes the form unambiguous whatever a value holds. "v1:" names
-// this form; it must never change, for digests live on keys for ever.
+// empty members left out: the member's path, "=", its text's length in bytes, ":",
+// its text. Maps and usagePlanIds are sorted; stageKeys keep their order. The
+// length makes the form unambiguous whatever a text holds. The digest is "v1:",
+// which names this form, and the form's SHA-256 in hexadecimal; it must never change,
+// for digests live on keys for ever.
 func (r Request) Digest() string {
 	var b strings.Builder
 	line := func(path, value string) {

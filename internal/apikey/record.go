@@ -29,15 +29,16 @@ type Key struct {
 	CustomerID      string            `json:"customerId,omitempty"`
 	Description     string            `json:"description,omitempty"`
 	Enabled         bool              `json:"enabled"`
-	CreatedDate     time.Time         `json:"createdDate,omitzero"`
+	CreatedDate     time.Time         `json:"createdDate,omitzero"` // UTC, as the other
 	LastUpdatedDate time.Time         `json:"lastUpdatedDate,omitzero"`
-	StageKeys       []string          `json:"stageKeys"`
+	StageKeys       []string          `json:"stageKeys"` // as StageKey.String
 	Tags            map[string]string `json:"tags"`
 	UsagePlanIDs    []string          `json:"usagePlanIds"` // ours: the plans that the key was attached to
 }
 
 // Record is what the secret holds: pending, a value alone, before the key can
-// exist; finished, with the key, once it does.
+// exist; finished, with the key, once it does. A reader of secrets takes a value from
+// a finished record only, and lets members pass that it does not know.
 type Record struct {
 	Value Value
 	Key   Key
@@ -46,13 +47,13 @@ type Record struct {
 // Finished tells whether the record names a key.
 func (r Record) Finished() bool { return r.Key.ID != "" }
 
-// The errors of ParseRecord.
+// The errors of [ParseRecord].
 var (
 	// ErrForeign: the text is not a record of this program's. Whoever made the
-	// secret, it is not ours to adopt.
+	// secret, it is not ours to adopt: the caller rejects the request.
 	ErrForeign = errors.New("the secret was not made by createkey")
-	// ErrNewer: a later version of this program wrote the record. Only a
-	// deployment can help.
+	// ErrNewer: a later version of this program wrote the record. The caller
+	// retries until that version is deployed.
 	ErrNewer = errors.New("the secret's record has a format that this version does not know")
 )
 
@@ -61,7 +62,7 @@ type recordHead struct {
 	Value  string `json:"value"`
 }
 
-// Encode returns the text for the secret's SecretString, wrapped like the value
+// Encode returns the JSON text for the secret's SecretString, wrapped like the value
 // that it holds.
 func (r Record) Encode() Value {
 	head := recordHead{Format, r.Value.Reveal()}
@@ -117,7 +118,7 @@ func ParseRecord(text string) (Record, error) {
 }
 
 // RecordSize returns the size in bytes that the finished record of a request
-// will have at most, so that one that cannot be stored makes nothing. AWS's own
+// will have at most, so that one which cannot be stored makes nothing. AWS's own
 // parts of it are taken at generous lengths, and a value that the record may
 // hold already at the most that JSON can make of it.
 func (r Request) RecordSize(secretName string, plans []string) int {
@@ -135,7 +136,8 @@ func (r Request) RecordSize(secretName string, plans []string) int {
 }
 
 // CheckRecordSize returns a *failure.RejectedError for a request whose record a
-// secret cannot hold.
+// secret cannot hold, by [Request.RecordSize] and [MaxRecordSize]. plans are those
+// that the request asks for, the default included.
 func (r Request) CheckRecordSize(secretName string, plans []string) error {
 	if size := r.RecordSize(secretName, plans); size > MaxRecordSize {
 		return failure.Reject("request: its record would take up to %d bytes, and a secret holds %d: "+
@@ -154,7 +156,7 @@ func (r Request) stages() []string {
 }
 
 // AllTags returns the tags that the key is made with: the sender's, those of a
-// sign-up, and its own.
+// sign-up, and [TagSecret] and [TagRequest].
 func (r Request) AllTags(secretName string) map[string]string {
 	tags := map[string]string{TagSecret: SecretTag(secretName), TagRequest: r.Digest()}
 	maps.Copy(tags, r.AddedTags)
@@ -163,8 +165,8 @@ func (r Request) AllTags(secretName string) map[string]string {
 }
 
 // Differences names the members in which a request differs from an existing
-// key, as far as its description tells: generateDistinctId is not kept there.
-// plans are those that the request asks for, the default included.
+// key, as far as its description tells: generateDistinctId is not kept there, and
+// value is for the caller to compare. plans are those that the request asks for, the default included.
 func (r Request) Differences(key Key, plans []string) []string {
 	var members []string
 	differs := func(member string, differ bool) {

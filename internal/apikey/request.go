@@ -4,9 +4,18 @@
 //
 // It guarantees that the same request always names the same secret and has the
 // same digest (both are pure functions, pinned by tests, for they live on keys
-// and secrets for ever), that a request which passes Parse breaks no rule that
-// can be known without asking AWS, and that a key's value is printed by
-// nothing in here. It knows nothing of queues, envelopes or AWS calls.
+// and secrets for ever), that a request which passes [Parse] and
+// [Request.CheckRecordSize] breaks no rule that is known without asking AWS, and
+// that nothing prints a key's [Value]. It knows nothing of queues, envelopes or
+// AWS calls.
+//
+// A request begins as a document and ends as a record in a secret:
+//
+//	request, secretName, err := apikey.Parse(doc, "apikeys/", deliveryID)
+//	value, err := apikey.GenerateValue(apikey.Random) // where request.Value.IsZero()
+//	pending := apikey.Record{Value: value}            // before the key can exist
+//	finished := apikey.Record{Value: value, Key: key} // once it does
+//	text := finished.Encode()                         // to be stored; it prints as REDACTED, too
 package apikey
 
 import (
@@ -19,34 +28,41 @@ import (
 	"createkey/internal/failure"
 )
 
-// Limits of a request. Characters are Unicode code points. Unless noted they
-// are API Gateway's own, found by the errors of CreateApiKey
-// (https://docs.aws.amazon.com/apigateway/latest/api/API_CreateApiKey.html).
+// Limits of a request. Lengths are in characters, that is Unicode code points.
+// Those of the name, the description and the value are known from the errors of
+// CreateApiKey (https://docs.aws.amazon.com/apigateway/latest/api/API_CreateApiKey.html).
 const (
 	MaxDocumentSize      = 64 << 10 // bytes of the request's document; ours
 	MaxNameLength        = 1024
-	MaxDescriptionLength = 125_000
+	MaxDescriptionLength = 125_000 // the document's size comes first
 	MinValueLength       = 20
 	MaxValueLength       = 128
-	MaxTags              = 48 // 50 on a resource, less TagSecret and TagRequest
-	MaxTagKeyLength      = 128
-	MaxTagValueLength    = 256
-	MaxUsagePlans        = 10 // usage plans on one key
+
+	// Of tags (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging.html).
+	// Which characters are legal in them AWS's pages disagree on, so that is left to AWS.
+	MaxTags           = 48 // 50 on a resource, less TagSecret and TagRequest
+	MaxTagKeyLength   = 128
+	MaxTagValueLength = 256
+
+	// MaxUsagePlans is the default quota of usage plans on one key
+	// (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html).
+	MaxUsagePlans = 10
 )
 
 // Request is the input of `aws apigateway create-api-key`, plus UsagePlanIDs.
 // Empty strings, lists and maps stand for members that were absent or empty:
-// API Gateway makes no difference between the two.
+// API Gateway makes no difference between the two. [Parse] makes one that is
+// valid.
 type Request struct {
 	Name               string
 	Description        string
-	Enabled            bool
-	GenerateDistinctID bool
-	Value              Value
+	Enabled            bool  // false where the sender does not say, as in API Gateway
+	GenerateDistinctID bool  // deprecated by AWS, and passed on
+	Value              Value // zero: one is to be generated
 	StageKeys          []StageKey
-	CustomerID         string
+	CustomerID         string // of any customer, though AWS means AWS Marketplace's identifier
 	Tags               map[string]string
-	UsagePlanIDs       []string
+	UsagePlanIDs       []string // empty: the deployment's default
 
 	// What an AWS Marketplace sign-up says beside its request. It is no part of
 	// what the sender asks for, so neither Digest nor Differences counts it.
@@ -70,9 +86,13 @@ type StageKey struct{ RestAPIID, StageName string }
 func (s StageKey) String() string { return s.RestAPIID + "/" + s.StageName }
 
 // Parse reads a request from a document, and names the secret that belongs to
-// it; prefix and deliveryID are as SecretName wants them. It returns a
-// *failure.RejectedError that names every member and rule broken; request and
+// it; prefix and deliveryID are as [SecretName] wants them. Members that it does
+// not know, null, and a wrong type are faults. It returns a *failure.RejectedError
+// that names every member and rule broken, and never quotes a value; request and
 // secret name are then what could be made out all the same, for the log.
+//
+// Whether the record will fit into a secret depends on the usage plans that the
+// deployment adds: [Request.CheckRecordSize] says so.
 func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName string, err error) {
 	var c checker
 	if doc.Size > MaxDocumentSize {

@@ -12,7 +12,7 @@ import (
 // Value is an API key's value: the secret that the customer sends as x-api-key.
 //
 // It prints as REDACTED through every formatter, marshaller and logger, and
-// only Reveal gives the text away. The text lies behind a pointer because fmt
+// only [Value.Reveal] gives the text away. The text lies behind a pointer because fmt
 // prints unexported fields without asking their methods: a Value deep inside a
 // struct then shows as an address. The zero Value is no value at all.
 type Value struct{ text *string }
@@ -35,7 +35,7 @@ const (
 )
 
 // GenerateValue returns 40 characters of [A-Za-z0-9] drawn from random, which
-// is crypto/rand's Reader outside of tests. It fails only when random does.
+// is [Random] outside of tests. It fails only when random does.
 func GenerateValue(random io.Reader) (Value, error) {
 	text := make([]byte, 0, generatedLength)
 	// Bytes past the last whole multiple of the alphabet's length are thrown
@@ -55,11 +55,12 @@ func GenerateValue(random io.Reader) (Value, error) {
 	return NewValue(string(text)), nil
 }
 
-// Random is the source that GenerateValue wants in production.
+// Random is the source that [GenerateValue] wants in production: crypto/rand's.
 var Random io.Reader = rand.Reader
 
-// Reveal returns the text itself. Call it only where the text must be sent to
-// AWS, and give the result to nothing else.
+// Reveal returns the text itself, empty for the zero Value. Call it only where the
+// text must be sent to AWS, and give the result to nothing else: a linter and a test
+// know the files that may.
 func (v Value) Reveal() string {
 	if v.text == nil {
 		return ""
@@ -70,12 +71,13 @@ func (v Value) Reveal() string {
 // IsZero tells whether there is no value.
 func (v Value) IsZero() bool { return v.text == nil }
 
-// Equal compares two values in constant time.
+// Equal compares two values in a time that tells nothing but their lengths.
 func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// QuotedIn tells whether a text holds eight characters of the value in a row.
+// QuotedIn tells whether a text holds eight bytes of the value in a row, and so must
+// not be printed. A value shorter than that is in no text.
 func (v Value) QuotedIn(text string) bool {
 	const telling = 8
 	value := v.Reveal()
@@ -87,7 +89,10 @@ func (v Value) QuotedIn(text string) bool {
 	return false
 }
 
-func (Value) String() string   { return redacted }
+// String returns REDACTED.
+func (Value) String() string { return redacted }
+
+// GoString returns REDACTED.
 func (Value) GoString() string { return redacted }
 
 // Format covers the verbs that String does not: %x and %d among them.

@@ -1,4 +1,12 @@
 // Package awserror says of a failed AWS call what is safe to print.
+//
+// It guarantees that only text of known origin goes through: an error code, AWS's own
+// message unless it quotes a key's value, an address that could not be reached, a
+// certificate that was refused. An SDK error as such must not be printed. Those about
+// an answer that cannot be read, or a connection that breaks in the middle, quote what
+// was received, and every list of API keys has values in it.
+//
+//	failure.Retry("CreateApiKey: %s", awserror.Describe(err, value))
 package awserror
 
 import (
@@ -14,11 +22,9 @@ import (
 	"createkey/internal/pace"
 )
 
-// Describe says of an SDK error what is safe to print. Only text of known
-// origin goes through: an answer that cannot be read, or a connection that
-// breaks in the middle, is quoted by the errors of the SDK and of net/http, and
-// every list of keys has values in it. AWS's own message is kept unless it
-// holds a part of one of the values.
+// Describe says of an SDK error what is safe to print; values are those that the call
+// sent. AWS's own message is withheld where it holds eight characters of one of them
+// in a row. err must not be nil.
 func Describe(err error, values ...apikey.Value) string {
 	var api smithy.APIError
 	var dial *net.OpError

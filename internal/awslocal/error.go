@@ -21,7 +21,8 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 // connection without an answer.
 var ErrConnectionLost = errors.New("awslocal: connection lost")
 
-// Errors for hooks to return.
+// Errors for hooks to return. The SDK's standard retryer repeats a call upon all but
+// ConcurrentModification, AccessDenied and DecryptionFailure.
 var (
 	// TooManyRequests is API Gateway's throttle.
 	TooManyRequests = &Error{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests"}
@@ -38,7 +39,7 @@ var (
 	InternalServiceError = &Error{http.StatusInternalServerError, "InternalServiceError", "An error occurred on the server side."}
 	// Throttling is Secrets Manager's throttle.
 	Throttling = &Error{http.StatusBadRequest, "ThrottlingException", "Rate exceeded"}
-	// AccessDenied is what IAM answers, in either service; neither models it.
+	// AccessDenied is what IAM answers, whichever the service; none models it.
 	AccessDenied = &Error{http.StatusForbidden, "AccessDeniedException", "User: arn:aws:sts::" + AccountID + ":assumed-role/test/test is not authorized to perform this operation"}
 	// DecryptionFailure is Secrets Manager's answer when KMS refuses the key.
 	DecryptionFailure = &Error{http.StatusBadRequest, "DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key."}

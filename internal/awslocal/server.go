@@ -3,19 +3,25 @@
 // Secrets Manager and EventBridge's PutEvents (JSON 1.1), so that the unmodified
 // Go SDK clients, boto3 and the AWS CLI talk to it.
 //
-// What it guarantees:
+// It guarantees:
 //
 //   - An operation takes effect completely or not at all, and operations take
 //     effect one after another.
 //   - It answers as AWS does where AWS's behaviour is known. The cases of package
 //     conformance say which behaviours those are and where each is known from;
 //     where AWS's answer is not known, the comment beside it says "unconfirmed".
-//   - Every fault is a nil-able hook: refusals, lost answers, delays, stale reads
-//     and quotas are off in the zero Server.
+//   - Faults are hooks and fields of the [Server]: refusals, lost answers, delays,
+//     stale reads and quotas are off in its zero value.
 //   - It logs nothing, and what it hands out of its state redacts key values and
-//     secrets when printed (see Sensitive).
+//     secrets when printed (see [Sensitive]).
 //
-// Signatures and permissions are not checked: any credentials do.
+// Signatures and permissions are not checked: any credentials do. The SDK's clients
+// reach it in process, where testing/synctest's virtual time works, and all others
+// over HTTP:
+//
+//	var account awslocal.Server
+//	client := apigateway.NewFromConfig(account.Config())
+//	server := httptest.NewServer(&account) // AWS_ENDPOINT_URL is server.URL
 package awslocal
 
 import (
@@ -45,11 +51,13 @@ const (
 )
 
 // A Server is a local AWS. Its zero value is an empty account without faults.
-// Exported fields are set before first use and not changed afterwards.
+// Exported fields are set before first use and not changed afterwards. Its methods
+// may be called concurrently; it must not be copied.
 //
-// Hooks are called without any lock held and may block. They get the request's
-// context: over HTTP it ends when the client goes away; in process (Transport)
-// it is the caller's own, so a hook can tell callers apart by a context value.
+// Before, After and Lag are called without any lock held, and may block. The context
+// that Before and After get is the request's: over HTTP it ends when the client goes away; in
+// process (Transport) it is the caller's own, so a hook can tell callers apart by a
+// context value.
 type Server struct {
 	// Before is asked before an operation takes effect. An error means that it has
 	// no effect; an *Error is the answer, any other error cuts the connection.
@@ -60,7 +68,7 @@ type Server struct {
 	// Lag says how stale a read is: it sees no creation, change or deletion younger
 	// than this. Writes, and the checks that they make, always see everything.
 	Lag func(c Call) time.Duration
-	// Quotas throttles. Zero means unlimited; AWSQuotas has AWS's own.
+	// Quotas throttles API Gateway. Zero means unlimited; AWSQuotas has AWS's own.
 	Quotas Quotas
 	// NameRelease is how long the name of a secret that was deleted without a
 	// recovery window stays taken: AWS frees it asynchronously. Until then the
@@ -102,14 +110,14 @@ type Call struct {
 	Operation string // such as "CreateApiKey"; "" when unknown
 	Method    string
 	Path      string // escaped
-	Query     string // raw, without position: a position of GetApiKeys holds a key's value
+	Query     string // encoded, without position: a position of GetApiKeys holds a key's value
 	Resource  string // Secrets Manager: the secret's name or ARN as sent; EventBridge: the first entry's bus
 	// Tagged says that the request creates something with tags, for which IAM
 	// wants a permission of its own.
 	Tagged bool
 
 	// How it ended; in Before's argument still unset.
-	Throttled bool
+	Throttled bool   // by Server.Quotas
 	Code      string // the error code answered, ConnectionLost, or "" on success
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 // Config returns a configuration for SDK clients that reach the Server in
-// process. It shares nothing with the environment and logs nothing.
+// process. It shares nothing with the environment and logs nothing. The SDK's retries
+// are on: a client that is to see every fault wants RetryMaxAttempts 1.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region:       Region,

@@ -2,12 +2,14 @@
 // written against the real SDK clients, so that the same cases run on the
 // embedded awslocal, on a third-party emulator and on a real account.
 //
-// What it guarantees: a case uses public API calls only, makes nothing but keys,
+// It guarantees that a case uses public API calls only, makes nothing but keys,
 // usage plans and secrets whose names begin with the target's prefix and run id,
-// and deletes what it made; sends no event that a rule could match by accident; keys that it makes are disabled unless a case is about
-// enabling them. No failure message holds a key's value or a secret.
+// and deletes what it made; that it sends no event which a rule could match by
+// accident; and that its keys are disabled unless it is about enabling them. No
+// failure message holds a key's value or a secret.
 //
-// Each case names its source:
+// [Run] takes a [Target], which is the clients to test and what is known of whom they
+// reach; [List] says beforehand what Run would do. Each case names its source:
 //
 //	V  seen on real AWS: a test verified there, or a real error text
 //	D  AWS documentation or the service model

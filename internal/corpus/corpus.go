@@ -1,5 +1,10 @@
 // Package corpus makes requests on both sides of the border between good and
-// bad, for tests that give the same documents to two judges.
+// bad, for tests that give the same documents to two judges: the validator and the
+// schema, the senders' tool and the function.
+//
+// It guarantees that a seed's documents are always the same, that some thousand of
+// them break every rule of a request's schema which a document of 64 KiB can break (a
+// test of events/schema takes each rule away), and that no value in them is anybody's.
 package corpus
 
 import (
@@ -16,9 +21,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Documents returns n documents, always the same for a seed: good requests, most
-// of them then spoilt in one to three places. Values in them are random, and
-// nobody's.
+// Documents returns n documents of a seed, in JSON or YAML: good requests, most of
+// them then spoilt in one to three places.
 func Documents(seed uint64, n int) [][]byte {
 	g := generator{rand.New(rand.NewPCG(seed, 0))}
 	documents := make([][]byte, n)
@@ -32,11 +36,12 @@ func Documents(seed uint64, n int) [][]byte {
 	return documents
 }
 
-// Vectors returns the documents of the test vectors in a folder, by file name.
+// Vectors returns the documents of the test vectors in a folder, by file name, less
+// the headers that state their outcomes.
 func Vectors(folder string) (map[string][]byte, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.txt"))
 	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("%s: no vectors (%w)", folder, err)
+		return nil, fmt.Errorf("%s: no vectors", folder)
 	}
 	vectors := map[string][]byte{}
 	for _, file := range files {

@@ -1,11 +1,22 @@
 // Package document reads JSON and YAML into one small tree of nodes, so that
 // one validator can judge both.
 //
-// It is stricter than encoding/json and loses nothing on the way: repeated
-// members stay visible, and text that Go would mend in silence (bytes that are
-// not UTF-8, unpaired surrogates) is marked as a fault of its node, so that a
-// reader can report it with its path, beside the other faults. No error or
-// fault ever quotes the document: it may hold an API key's value.
+// It guarantees that what encoding/json would mend in silence stays visible:
+// repeated members are all there, and bytes that are not UTF-8 or unpaired
+// surrogates are a fault of their node, as are YAML's anchors, aliases and tags. So a
+// reader can report them with their paths, beside the other faults. Of a number only
+// the kind is kept, since no request holds one. No error or fault quotes the document:
+// it may hold an API key's value.
+//
+// [Parse] refuses only what is no document at all; whoever reads a [Node] has to look
+// at its Fault, and at those of its members:
+//
+//	root, err := document.Parse(text)
+//	for _, m := range root.Members {
+//		if fault := cmp.Or(m.Fault, m.Value.Fault); fault != "" {
+//			// tell it, with m.Name
+//		}
+//	}
 package document
 
 import (
@@ -40,7 +51,7 @@ const (
 type Node struct {
 	Kind    Kind
 	Bool    bool     // of a Bool
-	Text    string   // of a String
+	Text    string   // of a String; with a Fault it may have been mended
 	Items   []Node   // of a List
 	Members []Member // of an Object, in the document's order, repeated ones too
 
@@ -115,10 +126,13 @@ func (n Node) Plain() any {
 }
 
 // Parse reads a document whose first character that is not blank is {, [ or "
-// as JSON, and any other as YAML.
+// as JSON, and any other as YAML: one document, of the core schema of YAML 1.2
+// (https://yaml.org/spec/1.2.2/#103-core-schema) and of at most [MaxYAMLSize]. Neither
+// may be nested deeper than 64 levels, nor begin with a byte-order mark.
 //
 // Its errors say what is wrong and where, as in "is not valid JSON (line 3,
-// column 7)", for a caller to put the name of the document in front.
+// column 7)", for a caller to put the name of the document in front. Columns are
+// counted in bytes.
 func Parse(text []byte) (Node, error) {
 	if bytes.HasPrefix(text, []byte("\ufeff")) {
 		return Node{}, errors.New("must not begin with a byte-order mark")

@@ -1,10 +1,24 @@
 // Package event turns what Lambda is invoked with into messages, each with the
 // request that it carries and the delivery that it came by.
 //
-// A payload is recognised by its shape, never guessed: one that has none of the
-// known shapes is rejected by what it looks like. A fault in one message of a
-// batch is that message's alone. The package knows envelopes and nothing of
-// keys: whether the document inside is a request is for package apikey to say.
+// It guarantees that a payload is recognised by its shape and never guessed: one
+// that has none of the known shapes is rejected by what it looks like. A fault in
+// one message of a batch is that message's alone, every message of a batch can be
+// named in the answer, and no error quotes what a request holds.
+//
+// [Decode] is all there is to call. Whether the document inside a message is a
+// request is for package apikey to say, since this one knows envelopes and
+// nothing of keys:
+//
+//	batch, err := event.Decode(payload, lambdaRequestID)
+//	for _, m := range batch.Messages {
+//		if m.Err == nil {
+//			request, secretName, err := apikey.Parse(m.Request, prefix, m.DeliveryID)
+//		}
+//	}
+//
+// The README lists the forms that a payload may have; package events has a sample
+// of each.
 package event
 
 import (
@@ -20,19 +34,22 @@ import (
 type Kind int
 
 const (
-	// Direct: one request, invoked by itself or as an EventBridge event.
+	// Direct: one request, invoked by itself or as an EventBridge event. It wants
+	// to hear what became of it, or an error.
 	Direct Kind = iota
 	// SQS: a batch from an SQS event source or an EventBridge pipe, which wants
-	// the messages to deliver again
+	// to hear the ids of the messages to deliver again
 	// (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
 	SQS
-	// SNS: notifications straight from a topic.
+	// SNS: notifications straight from a topic. An error has all of them
+	// delivered again.
 	SNS
 )
 
 // Batch is what one invocation carries.
 type Batch struct {
-	Kind     Kind
+	Kind Kind
+	// Messages are in the payload's order, and at least one; of Direct, just one.
 	Messages []Message
 }
 
@@ -41,25 +58,30 @@ type Message struct {
 	// ID is the message's name in logs and in batchItemFailures: the SQS
 	// messageId, the SNS MessageId, the EventBridge id or the Lambda request id.
 	ID string
-	// Group is the message group of a FIFO queue's message. Ordered tells that
-	// the queue is one: standard queues have message groups too.
+	// Group is the SQS message's group, if it has one. Ordered tells that the
+	// queue is a FIFO queue, whose groups must be kept in order: standard queues
+	// have message groups too.
 	Group   string
 	Ordered bool
 	// DeliveryID identifies a request that has no identity of its own, the same
-	// on every delivery; empty where nothing about the delivery is stable.
+	// on every delivery: the EventBridge id, else the SNS MessageId, else, invoked
+	// directly, the Lambda request id. Empty for what lies bare on a queue, for a
+	// redrive gives that a new messageId.
 	DeliveryID string
-	// Request is the document of the request.
+	// Request is the document of the request, not yet checked.
 	Request document.Node
 	// SignUp is what an AWS Marketplace message says beside the request that was
 	// made of it; zero for any other.
 	SignUp marketplace.SignUp
-	// Err tells why the message is not to be worked on; here it is always a
-	// *failure.RejectedError.
+	// Err tells why the message is not to be worked on, or is nil; here it is
+	// always a *failure.RejectedError. Beside it only ID, Group, Ordered and what
+	// SignUp knows of the customer are of use.
 	Err error
 }
 
-// Decode reads a payload. requestID is the Lambda request id. The error, a
-// *failure.RejectedError, is of the payload as a whole.
+// Decode reads a payload. requestID is the Lambda request id, or empty where there
+// is none. The error, a *failure.RejectedError, is of the payload as a whole, of
+// which no message can be worked on.
 func Decode(payload []byte, requestID string) (Batch, error) {
 	root, err := document.Parse(payload)
 	if err != nil {

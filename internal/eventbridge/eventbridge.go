@@ -1,11 +1,19 @@
 // Package eventbridge calls the one operation of Amazon EventBridge that sends
 // events, PutEvents.
 //
-// It is made of the SDK's own parts: its signer, its retries, its user agent,
-// its credentials and HTTP client, its settings of endpoints. What it spares is
-// the SDK's client, whose import alone costs a tenth of the function's start,
-// for deployments without a bus as well (docs/design.md has the figures). Its
-// tests hold it to that client: the same requests, to the same endpoints.
+// It guarantees that what it sends, and where to, is what the SDK's own client would
+// send (its tests hold it to that client), and that whoever calls it hears of every
+// event whether the bus has taken it, or gets an error. It is made of the SDK's parts:
+// its signer, its retries, its user agent, its credentials and HTTP client, its
+// settings of endpoints. What it spares is the SDK's client, whose import alone costs a
+// tenth of the function's start, for deployments without a bus as well (docs/design.md
+// has the figures).
+//
+// A call takes up to [MaxEntries] entries of [MaxSize] together, and the caller sees to
+// that. It succeeds even if entries were refused, so each [Result] has to be looked at;
+// and a bus that does not exist takes every event, and loses it:
+//
+//	results, err := eventbridge.New(cfg).PutEvents(ctx, entries)
 package eventbridge
 
 import (
@@ -46,25 +54,25 @@ const (
 	MaxSize = 256 << 10
 )
 
-// Entry is an event to be sent.
+// Entry is an event to be sent. All of its members are required.
 type Entry struct {
-	EventBusName string
-	Source       string
+	EventBusName string // a name or an ARN
+	Source       string // anything but aws.*, which is AWS's own
 	DetailType   string
 	Detail       string // a JSON object
 }
 
-// Size is what the entry counts of MaxSize, generously: one page of AWS's counts
+// Size is what the entry counts of [MaxSize], generously: one page of AWS's counts
 // the JSON around the members, another does not.
 func (e Entry) Size() int {
 	const around = 512
 	return around + len(e.Source) + len(e.DetailType) + len(e.Detail)
 }
 
-// Result tells what became of an entry: it was taken, or there is an ErrorCode.
+// Result tells what became of an entry: it was taken if it has an id and no code.
 type Result struct {
 	EventID      string `json:"EventId"`
-	ErrorCode    string
+	ErrorCode    string // such as InternalFailure, ThrottlingException or NotAuthorizedForSourceException
 	ErrorMessage string
 }
 
@@ -78,13 +86,17 @@ type Client struct {
 	options []func(*middleware.Stack) error
 }
 
-// New returns a client. It makes no connection.
+// New returns a client. It makes no connection. Each option is applied to the
+// middleware stack of every call, behind cfg.APIOptions.
 func New(cfg aws.Config, options ...func(*middleware.Stack) error) *Client {
 	return &Client{cfg, secretsmanager.NewFromConfig(cfg).Options(), slices.Concat(cfg.APIOptions, options)}
 }
 
-// PutEvents sends up to MaxEntries events, and returns as many results in the
-// same order. Its error is of the call as a whole: it may have taken effect.
+// PutEvents sends events, and returns as many results in the same order
+// (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html).
+// Its error is of the call as a whole, which may have taken effect all the same: to
+// repeat it can send the events twice. It is not to be printed as it is, but through
+// awserror.Describe.
 func (c *Client) PutEvents(ctx context.Context, entries []Entry) ([]Result, error) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

@@ -1,13 +1,21 @@
 // Package failure holds the two classes of failure that a sender has to tell
 // apart: a message that must change, and one that need only come again.
 //
+// It guarantees that neither class wraps another error. Their text reaches logs,
+// answers and events, and an error of the SDK's can quote what a service answered, an
+// API key's value included; only text that was made for a reader goes in (package
+// awserror makes it of an AWS error).
+//
+// [Reject] and [Retry] make them, errors.As tells them apart, and [Bound] shortens
+// what a sender can make arbitrarily long:
+//
+//	if rejected, ok := errors.AsType[*failure.RejectedError](err); ok {
+//		// tell rejected.Reasons to whoever sent the message
+//	}
+//
 // The type names are part of the program's interface: AWS Lambda answers a
 // failed direct invocation with the Go type's name as errorType
 // (https://docs.aws.amazon.com/lambda/latest/dg/golang-exceptions.html).
-//
-// Neither class wraps another error. Their text reaches logs, answers and
-// events, and an error of the SDK's can quote what a service answered, an API
-// key's value included; only text that was made for a reader goes in.
 package failure
 
 import (
@@ -27,7 +35,8 @@ type RejectedError struct {
 	Reasons []string
 }
 
-// Reject returns a RejectedError with one reason.
+// Reject returns a RejectedError with one reason. What it is given must be fit to be
+// printed: a text of the sender's goes through [Quote], and a key's value nowhere.
 func Reject(format string, args ...any) *RejectedError {
 	return &RejectedError{Reasons: []string{fmt.Sprintf(format, args...)}}
 }
@@ -47,11 +56,13 @@ type RetryableError struct {
 const (
 	// CodeQuota: API Gateway refused another key (LimitExceededException).
 	CodeQuota = "quota"
-	// CodeUnfinished: a key was made, and its record could not be finished.
+	// CodeUnfinished: a key was made, and its record could not be finished, or is
+	// not known to be.
 	CodeUnfinished = "unfinished"
 )
 
-// Retry returns a RetryableError without a code.
+// Retry returns a RetryableError without a code. The rule for [Reject]'s text holds
+// for its.
 func Retry(format string, args ...any) *RetryableError {
 	return &RetryableError{Reason: fmt.Sprintf(format, args...)}
 }
@@ -63,8 +74,9 @@ func (e *RetryableError) Error() string { return e.Reason }
 // have to hold what is told of it.
 const maxText = 16 << 10
 
-// Bound shortens what a failure says to what a log line and an event can hold,
-// and then tells how many reasons it leaves out.
+// Bound shortens what a failure says to what a log line and an event can hold, 16
+// KiB, and then tells how many reasons it leaves out. It returns a new failure of the
+// same class; an error of neither class, or nil, comes back as it is.
 func Bound(err error) error {
 	var rejected *RejectedError
 	var again *RetryableError
@@ -98,7 +110,7 @@ func more(n int) []string {
 	return []string{"and " + strconv.Itoa(n) + " more: they are left out here"}
 }
 
-// Quote shows the beginning of a string of an envelope's, which holds no
+// Quote shows the first 64 bytes of a string of an envelope's, which holds no
 // request. Half a character at its end is shown as an escape.
 func Quote(text string) string {
 	const longest = 64 // bytes

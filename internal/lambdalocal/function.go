@@ -13,10 +13,18 @@
 //   - A process ends by SIGKILL, at any instruction, with its whole process
 //     group. None outlives [Function.Close]; on Linux none outlives the parent.
 //
+// A [Function] is invoked directly, or serves Lambda's Invoke API for the AWS CLI and
+// the SDKs:
+//
+//	f := &lambdalocal.Function{Path: "bootstrap", Env: []string{"AWS_ENDPOINT_URL=" + url}}
+//	defer f.Close()
+//	response, err := f.Invoke(ctx, payload)
+//	http.ListenAndServe("127.0.0.1:9001", f)
+//
 // What it leaves out: environments are not frozen between invocations, memory
-// and CPU are not limited (but see [Function.Initialised]), and there are no extensions, no response streaming,
-// no aliases, no client context and no log lines of Lambda's own (START, END,
-// REPORT). It needs a Unix system.
+// and CPU are not limited (but see [Function.Initialised]), and there are no
+// extensions, no response streaming, no aliases, no client context and no log lines
+// of Lambda's own (START, END, REPORT). It needs a Unix system.
 //
 // The AWS pages behind it, called by these names in the comments:
 //   - Runtime API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html

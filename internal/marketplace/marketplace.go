@@ -1,12 +1,15 @@
 // Package marketplace reads AWS Marketplace's messages to a seller, and tells
 // from a sign-up whose key for what is to be made.
 //
-// A message that is certainly Marketplace's and no sign-up is rejected by name,
-// with advice on where it belongs. Members that are not read are let pass: AWS
-// adds some. The package knows Marketplace's documents and nothing of what
-// carried them, nor of keys.
+// It guarantees that a subscription or an agreement has the same customer and name
+// however often AWS tells of it, and that both fit into a request for a key. A message that is
+// certainly Marketplace's and no sign-up is rejected by name, with advice on where
+// it belongs. Members that are not read are let pass: AWS adds some.
 //
-// The documents are those of
+// A document of which [IsNotification] is true is read by [FromNotification], an
+// EventBridge event of source [Source] by [FromEvent]. Both return a [SignUp], which
+// package event makes a request of. The package knows Marketplace's documents and
+// nothing of what carried them, nor of keys. They are those of
 // https://docs.aws.amazon.com/marketplace/latest/userguide/saas-notification.html and
 // https://docs.aws.amazon.com/marketplace/latest/userguide/saas-eventbridge-integration.html
 package marketplace
@@ -37,12 +40,17 @@ const (
 // (https://docs.aws.amazon.com/marketplace/latest/APIReference/API_marketplace-metering_ResolveCustomer.html).
 const maxIdentifier = 255
 
-// SignUp is a customer who subscribed to a product.
+// SignUp is a customer who subscribed to a product. Its texts are those of the
+// message without the blanks around them, which AWS's own samples have; the
+// identifiers have at most 255 characters each.
 type SignUp struct {
-	CustomerID  string
-	Name        string            // of the key: tells it from the customer's others
-	ProductCode string            // of the product
-	Tags        map[string]string // the offer and the like: they may differ when the same sign-up is repeated
+	CustomerID string // the customer identifier, or the account id of an event
+	// Name is the key's: the product code of a notification; of an event with a
+	// slash and the agreement behind it, for one buyer may hold several agreements
+	// for one product.
+	Name        string
+	ProductCode string
+	Tags        map[string]string // the Tag constants: they may differ when the same sign-up is repeated
 }
 
 // IsNotification tells whether a document is one that Marketplace publishes to
@@ -85,7 +93,9 @@ func adviceOnAction(action string) string {
 
 const disable = "it ends a subscription and makes no key: disable the customer's, see docs/operations.md"
 
-// FromEvent reads an event of source Source, and fails as FromNotification does.
+// FromEvent reads an event of source [Source], and fails as [FromNotification] does.
+// Only `License Updated - Manufacturer` is a sign-up; AWS repeats it whenever the
+// entitlements change.
 func FromEvent(event document.Node) (SignUp, error) {
 	const signUp = "License Updated - Manufacturer"
 	r := reader{}
@@ -104,7 +114,6 @@ func FromEvent(event document.Node) (SignUp, error) {
 	if err := r.err(); err != nil {
 		return SignUp{CustomerID: account}, err
 	}
-	// One buyer may hold several agreements for one product.
 	return SignUp{account, product + "/" + agreement, product, given(map[string]string{TagAgreement: agreement, TagOffer: offer})}, nil
 }
 

@@ -15,14 +15,14 @@
 //   - CreateApiKey answers Conflict for no reason; reads of a secret show any state it had within
 //     the lag; keys appear late and vanish late; a key or a secret of somebody else is in the way.
 //   - An operator disables or deletes the key of a finished record, and schedules the secret's
-//     deletion and restores it. Before he deletes the key he waits the contract's minute: until every
+//     deletion and restores it. Before he deletes the key he waits the minute of docs/exactly-once.md: until every
 //     read shows the finished record and no delivery holds the value. A test shows what each half is for.
 //
 // Not in the model: what precedes the first call (parsing, checking the usage plans); more than one
 // usage plan; what a record holds beyond value and key; a secret that is purged, which begins a new
 // life; a key that is deleted before its record is finished, or foreign keys that come and go.
 //
-// The promises are those of the contract, judged in every reached state by the world's keys and
+// The promises are those of internal/provision, judged in every reached state by the world's keys and
 // secret versions, never by what the algorithm believes:
 //
 //  1. At most one API key is ever made.

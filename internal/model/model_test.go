@@ -69,7 +69,7 @@ type model struct {
 	algorithm
 	pairs        [][2]request
 	only, except promise // 0: check all promises, but for none
-	// The operator deletes the key sooner than the contract allows: reads may still show the record as
+	// The operator deletes the key sooner than docs/exactly-once.md allows: reads may still show the record as
 	// pending, or deliveries hold its value.
 	beforeReads, beforeDeliveries bool
 }

@@ -9,6 +9,15 @@
 // every attempt of the SDK's retries counts. Both are token buckets with a burst of
 // one: the quota belongs to the whole account, and a burst would be somebody
 // else's throttle.
+//
+// A [Pacer] becomes a part of the SDK's client, whose calls then wait for their turn.
+// Admit, asked before the first call, keeps a message from being started that would
+// wait for longer than there is time:
+//
+//	pacer := pace.New(2) // keys a second
+//	client := apigateway.NewFromConfig(cfg, func(o *apigateway.Options) {
+//		o.APIOptions = append(o.APIOptions, pacer.Apply)
+//	})
 package pace
 
 import (
@@ -23,8 +32,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ErrNoTime is what a call fails with, unsent, when its turn would come too
-// near the context's deadline. Nothing has happened at AWS.
+// ErrNoTime is what a call of a paced client fails with when its turn would come too
+// near the context's deadline. The attempt was not sent; but where it was a retry of
+// the SDK's, an earlier attempt may have taken effect. The caller has the message
+// delivered again.
 var ErrNoTime = errors.New("too little time is left to wait for a turn")
 
 // finishing is the time that a call must leave behind it for the calls that
@@ -32,7 +43,8 @@ var ErrNoTime = errors.New("too little time is left to wait for a turn")
 // a quarter of what is left where that is less.
 const finishing = time.Second
 
-// Pacer holds the two token buckets of an environment. Use New.
+// Pacer holds the two token buckets of an environment. Use [New]. Its methods may be
+// called concurrently.
 type Pacer struct {
 	create       *rate.Limiter
 	controlPlane *rate.Limiter
@@ -42,7 +54,7 @@ type Pacer struct {
 	calls    int // that they make altogether
 }
 
-// New returns a pacer for so many keys a second.
+// New returns a pacer for so many keys a second, more than none.
 func New(keysPerSecond float64) *Pacer {
 	return &Pacer{
 		create:       rate.NewLimiter(rate.Limit(keysPerSecond), 1),
@@ -51,11 +63,12 @@ func New(keysPerSecond float64) *Pacer {
 }
 
 // Admit tells whether a message can be started that makes so many API Gateway
-// calls, a CreateApiKey among them. That one, behind those of the messages in
+// calls, a CreateApiKey among them (provision's Calls counts them). That one, behind those of the messages in
 // flight, has to leave a second before the context's deadline, and so do all
 // their calls together; but where nothing is in flight, a message is started
-// however many calls it makes, or it never would be. The caller calls done when
-// an admitted message has ended.
+// however many calls it makes, or it never would be. Without a deadline there is
+// always time. The caller calls done when an admitted message has ended; of one that
+// is refused done is nil, and no call was made.
 func (p *Pacer) Admit(ctx context.Context, calls int) (done func(), ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,7 +92,9 @@ func (p *Pacer) Admit(ctx context.Context, calls int) (done func(), ok bool) {
 
 // Apply makes an API Gateway client's stack wait for its turn. It sits behind
 // the SDK's retry middleware, so that each attempt takes a token of its own:
-// use it as one of the client's APIOptions.
+// use it as one of the client's APIOptions. A call whose turn comes less than a
+// second (a quarter of what is left, where that is less) before the context's deadline
+// fails with [ErrNoTime].
 func (p *Pacer) Apply(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Pace", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,

@@ -15,7 +15,15 @@
 // uniqueness of the secret's name is the lock, and the uniqueness of the key's
 // value, which API Gateway enforces, makes the second step unrepeatable. There
 // is no table, no lock service and nothing to clean up. docs/exactly-once.md
-// argues each promise.
+// argues each promise, and says what is not promised: of a key, for one, that
+// somebody deletes while its request is in flight.
+//
+// The clients are the AWS SDK's, ready to call; a paced one (package pace) keeps the
+// account's quotas:
+//
+//	p := provision.New(apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg))
+//	request, secretName, err := apikey.Parse(doc, "apikeys/", deliveryID)
+//	result, err := p.Provision(ctx, request, secretName)
 package provision
 
 import (
@@ -58,7 +66,9 @@ const visibleWithin = 5 * time.Minute
 // mostPerPage is the longest page of API Gateway's lists.
 const mostPerPage = 500
 
-// Provisioner provisions keys in one account and Region. Use New.
+// Provisioner provisions keys in one account and Region. Use [New], set the exported
+// fields before the first call, and use one for the life of the environment: it
+// remembers the usage plans that it has seen. Its methods may be called concurrently.
 type Provisioner struct {
 	keys     keysAPI
 	secrets  secretsAPI
@@ -67,13 +77,15 @@ type Provisioner struct {
 
 	// DefaultPlan is the usage plan of a request that names none; empty: none.
 	DefaultPlan string
-	// KMSKeyID encrypts the secrets; empty: the AWS managed key aws/secretsmanager.
+	// KMSKeyID encrypts the secrets: the id, the ARN or the alias of a KMS key; empty:
+	// the AWS managed key aws/secretsmanager.
 	KMSKeyID string
-	// Random is where values are drawn from: crypto/rand, outside of tests.
+	// Random is where values are drawn from: apikey.Random, outside of tests.
 	Random io.Reader
 }
 
-// New returns a Provisioner over clients that are ready to call.
+// New returns a Provisioner over an *apigateway.Client and a *secretsmanager.Client, or
+// what has their methods.
 func New(keys keysAPI, secrets secretsAPI) *Provisioner {
 	return &Provisioner{
 		keys: keys, secrets: secrets, plans: planCache{keys: keys}, products: productCache{keys: keys}, Random: apikey.Random,
@@ -89,16 +101,25 @@ const (
 	Existing Status = "existing" // an earlier or a concurrent one did
 )
 
-// Result tells what exists. Beside an error it holds what is known so far.
+// Result tells what exists. Beside an error it holds what is known so far, and no
+// Status.
 type Result struct {
 	Status    Status
-	Key       apikey.Key
-	SecretARN string
+	Key       apikey.Key // less its value, which is in the secret and nowhere else
+	SecretARN string     // in full, with its random suffix
 }
 
 // Provision sees to it that the key of a request exists and is recorded in the
-// secret of that name. It returns a *failure.RejectedError or a
-// *failure.RetryableError, and may be called again after either.
+// secret of that name, both of which apikey.Parse returns. It may be called again
+// whatever became of the call before, and has to be until its error is nil or a
+// *failure.RejectedError: the message must change, or an operator act (the key was
+// revoked, the secret is to be deleted, the name has a key of other content). Any other
+// is a *failure.RetryableError, with failure.CodeQuota where API Gateway refused
+// another key, and failure.CodeUnfinished where a key exists whose record does not, or
+// a stray. No error holds a value.
+//
+// A new key takes three AWS calls, one more for each usage plan, and another one for
+// each plan that was not seen before.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
 	j := job{Provisioner: p, request: r, plans: r.Plans(p.DefaultPlan), secretName: secretName}
 	if err := r.CheckRecordSize(secretName, j.plans); err != nil {
@@ -126,8 +147,9 @@ func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretNam
 	return j.result, err
 }
 
-// Calls is how many API Gateway calls a new key takes: CreateApiKey, one for
-// each usage plan, and one for each plan that this environment has not seen yet.
+// Calls is how many API Gateway calls a new key takes if nothing goes wrong:
+// CreateApiKey, one for each usage plan, and one for each plan that this environment
+// has not seen yet. For an AWS Marketplace sign-up it takes the product to have a plan.
 func (p *Provisioner) Calls(r apikey.Request) int {
 	if r.ProductCode != "" {
 		return 3 // with the list of plans, and the plan of the product

@@ -1,6 +1,16 @@
 // Package sandbox runs the real executable in a local Lambda against a local
 // AWS: packages lambdalocal and awslocal, wired over real sockets. It is for
 // tests and the local runner.
+//
+// It guarantees that the function sees the environment of Lambda and reaches that
+// local AWS, whatever the developer's own settings are, and that what it logs can be
+// looked at. What awslocal and lambdalocal guarantee holds here as well.
+//
+//	executable, err := sandbox.Build(t.TempDir())
+//	s, err := sandbox.Start("127.0.0.1", executable, &awslocal.Server{})
+//	defer s.Close()
+//	response, err := s.Function.Invoke(ctx, payload)
+//	logged, other := s.TakeLines() // and s.AWS.Keys(), s.AWS.Secrets(), s.AWS.Events()
 package sandbox
 
 import (
@@ -23,7 +33,7 @@ import (
 	"createkey/internal/lambdalocal"
 )
 
-// Sandbox is a function and the AWS that it talks to. Use Start.
+// Sandbox is a function and the AWS that it talks to. Use [Start] or [StartTLS].
 type Sandbox struct {
 	AWS      *awslocal.Server
 	Function *lambdalocal.Function
@@ -34,12 +44,13 @@ type Sandbox struct {
 	output lines
 }
 
-// Timeout is the function's, as the template sets it.
+// Timeout is how long an invocation may take, as template.yaml sets it.
 const Timeout = 30 * time.Second
 
-// Start serves aws on host, an address of this machine such as 127.0.0.1, and
-// sets up the executable as a function whose calls go there. env is added to the
-// function's environment ("NAME=value"). Close it in the end.
+// Start serves aws on a free port of host, an address of this machine such as
+// 127.0.0.1, and sets up the executable as a function whose calls go there. env is
+// added to the function's environment ("NAME=value"), which has no default plan and no
+// bus otherwise. The error is of the machine (no port). Close it in the end.
 func Start(host, executable string, aws *awslocal.Server, env ...string) (*Sandbox, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
@@ -70,14 +81,14 @@ func serve(listener net.Listener, scheme, executable string, aws *awslocal.Serve
 	return s
 }
 
-// Close ends the function's processes and the server.
+// Close ends the function's processes and the server. Its error is always nil.
 func (s *Sandbox) Close() error {
 	err := s.Function.Close()
 	_ = s.server.Close()
 	return err
 }
 
-// Line is one log line of the function's.
+// Line is one log line of the function's, less its time, level and duration.
 type Line struct {
 	MessageID  string `json:"messageId"`
 	Outcome    string `json:"outcome"`
@@ -89,7 +100,7 @@ type Line struct {
 }
 
 // TakeLines returns the log lines written since it was last called, in order,
-// and the output that is none: the function should write nothing else.
+// and the lines of output that are none: the function should write nothing else.
 func (s *Sandbox) TakeLines() (logged []Line, other []string) {
 	scanner := bufio.NewScanner(bytes.NewReader(s.output.take()))
 	scanner.Buffer(nil, 1<<20)
@@ -135,7 +146,8 @@ func (l *lines) take() []byte {
 var _ io.Writer = (*lines)(nil)
 
 // Build compiles the function for this machine into dir, from anywhere inside
-// the module, and returns the executable's path. It uses the Makefile's tag.
+// the module, and returns the executable's path. It uses the Makefile's tag, and takes
+// some seconds where Go has not cached the packages.
 func Build(dir string) (string, error) {
 	path := filepath.Join(dir, "bootstrap")
 	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path, "createkey/functions/createkey")

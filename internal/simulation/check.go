@@ -51,7 +51,7 @@ func (s snapshot) bearer(value awslocal.Sensitive) (awslocal.Key, bool) {
 	return s.find(func(k awslocal.Key) bool { return k.Value == value && k.Deleted.IsZero() })
 }
 
-// A record is what a secret holds, read as the contract's section 4 has it.
+// A record is what a secret holds, read as any other reader would.
 type record struct {
 	Format       string
 	Value        awslocal.Sensitive
@@ -378,7 +378,7 @@ func (h *history) wasEver(m *message, keyID string) bool {
 	})
 }
 
-// checkResponse judges the answer by the carrier, section 5 of the contract.
+// checkResponse judges the answer by what the carrier wants.
 func (h *history) checkResponse(inv *invocation, failed []string, outcomes map[*message]line) {
 	carrier := inv.messages[0].carrier
 	switch carrier {

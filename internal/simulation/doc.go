@@ -9,18 +9,22 @@
 //   - a call goes on: it takes effect, or is lost, throttled, denied or answered
 //     with an error, before or after its effect; or its answer is delayed; or a
 //     read shows what was so a while ago;
-//   - a batch is delivered to an idle environment, in any of the forms of the
-//     contract's section 2, again or for the first time, out of order (but for
+//   - a batch is delivered to an idle environment, in any of the forms that the
+//     README lists, again or for the first time, out of order (but for
 //     FIFO queues), to several environments at once;
 //   - an environment is killed, and a cold one takes its place. It makes no call
 //     any more; those that are under way are lost or take effect late;
 //   - time passes, until clients and invocations time out, lag is over, or
 //     people may act;
-//   - the operator does something that the contract's section 3 allows, no sooner
-//     than it allows, or deploys other settings.
+//   - the operator does something that docs/operations.md allows, no sooner than it
+//     allows, or deploys other settings.
 //
 // At the end the faults stop, and everything is delivered twice more: the first
 // round has to settle every message, and the second must change nothing.
+//
+// It is played from a test, with a [Factory] that makes the handler as it ships:
+//
+//	simulation.Run(t, newEnvironment, simulation.Options{Seeds: 250})
 //
 // The promises are judged by what AWS holds, from the outside (check.go); what
 // the function answers and logs is then held against that: where it has a bus, a

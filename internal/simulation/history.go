@@ -19,16 +19,18 @@ import (
 	"createkey/internal/awslocal"
 )
 
-// An Environment is one execution environment of the function, with its caches.
+// An Environment is one execution environment of the function, with its caches: a
+// handler as AWS Lambda's runtime calls it. It is invoked again when it has answered,
+// never before.
 type Environment interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-// Settings are those of one deployment.
+// Settings are those of one deployment, as the function's environment has them.
 type Settings struct {
 	SecretPrefix  string
-	UsagePlanID   string // the default plan
-	OutcomeBus    string
+	UsagePlanID   string // the default plan; empty: none
+	OutcomeBus    string // empty: none
 	CreateKeyRate float64
 	Debug         bool
 }

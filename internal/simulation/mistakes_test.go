@@ -26,7 +26,7 @@ const provision = "../provision/provision.go"
 // of the go command's: the tree stays as it is, and the code has no switches.
 func TestMistakes(t *testing.T) {
 	if !*mistakes {
-		t.Skip("takes a minute or two: make simulate-mistakes")
+		t.Skip("takes a minute or two: make test-mistakes")
 	}
 	for _, test := range []struct {
 		mistake model.Mistake

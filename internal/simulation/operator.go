@@ -14,8 +14,8 @@ import (
 	"createkey/internal/awslocal"
 )
 
-// An operator is a person with the AWS console, who does what the contract's
-// section 3 allows, and nothing sooner than it allows.
+// An operator is a person with the AWS console, who does what
+// docs/operations.md allows, and nothing sooner than it allows.
 type operator struct {
 	keys    *apigateway.Client
 	secrets *secretsmanager.Client

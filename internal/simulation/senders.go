@@ -10,7 +10,7 @@ import (
 )
 
 // An identity is whose key it is. Its secret's name is spelled out here, not
-// computed: that is the contract's to say, and not the program's.
+// computed: that is what senders were promised, whatever the program does.
 type identity struct {
 	customer, name string
 	event          string // of what carries it, for one that has neither
@@ -61,7 +61,7 @@ const product, planProduct = "prod", "market"
 // outcomes is the bus that outcomes are told to, if any.
 const outcomes = "outcomes"
 
-// The carriers of messages, as the contract's section 2 lists them.
+// The carriers of messages, as the README lists them.
 const (
 	standardQueue = "SQS"
 	fifoQueue     = "SQS FIFO"

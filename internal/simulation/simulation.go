@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Seeds    int       // histories: the seeds 1 to Seeds
 	Seed     uint64    // not 0: this one alone, and its whole history is printed
-	Progress io.Writer // nil: none
+	Progress io.Writer // gets the progress, and what was reached how often; nil: nobody does
 }
 
 // A result is what became of one history.
@@ -54,8 +54,8 @@ func History(t *testing.T, newEnvironment Factory, seed uint64) []string {
 const enough = 50_000
 
 // Run plays histories, and fails the test with the first one that breaks a
-// promise, cut down as far as it still does. Many histories together must also
-// reach every fault and every branch.
+// promise, cut down as far as it still does. 50,000 histories or more together must
+// also reach every fault and every branch.
 func Run(t *testing.T, newEnvironment Factory, o Options) {
 	if o.Seed != 0 {
 		r := run(t, newEnvironment, o.Seed, cut{steps: -1})

@@ -2,6 +2,7 @@ package handover_test
 
 import (
 	"context"
+	"fmt"
 	"log"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -24,4 +25,10 @@ func Example() {
 		Deliver: store, // yours
 	}
 	lambda.Start(consumer.Handle)
+}
+
+// Whoever sent the request can name the secret before it exists.
+func ExampleSecretName() {
+	fmt.Println(handover.SecretName("createkey/", "cust-1", "Gold plan"))
+	// Output: createkey/cust-1/Gold+plan
 }

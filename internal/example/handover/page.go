@@ -15,11 +15,11 @@ type Customer struct {
 	ProductCode  string
 }
 
-// Page is the registration page. It must be served over HTTPS only, and by
-// nothing that logs what it answers.
+// Page is the registration page, an http.Handler. It must be served over HTTPS only,
+// and by nothing that logs what it answers.
 type Page struct {
-	Secrets secretsAPI
-	Prefix  string // the deployment's SecretPrefix
+	Secrets secretsAPI // a *secretsmanager.Client
+	Prefix  string     // the deployment's SecretPrefix
 	// Resolve asks ResolveCustomer.
 	Resolve func(ctx context.Context, token string) (Customer, error)
 	// Find returns the ARNs of the secrets of an account's keys for a product: its
@@ -31,7 +31,10 @@ type Page struct {
 	FirstTime func(ctx context.Context, secretID string) (bool, error)
 }
 
-// ServeHTTP answers the POST with which AWS Marketplace sends a buyer.
+// ServeHTTP answers the POST with which AWS Marketplace sends a buyer
+// (https://docs.aws.amazon.com/marketplace/latest/userguide/saas-product-customer-setup.html):
+// 200 with the values that were not shown before; 403 where the token is refused; 503
+// while the key is being made; 502 where it cannot be read or noted as shown.
 func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")

@@ -3,8 +3,10 @@
 // Page is the registration page of an AWS Marketplace product, which shows a
 // value once. docs/handover.md says the rest.
 //
-// It imports nothing else of this repository. A key's value goes from the
-// secret to the one who is to have it, and into no log, error or event.
+// It guarantees that a key's value goes from the secret to the one who is to have it,
+// and into no log, error or event; that it is delivered again for an event that comes
+// again, but shown on the page once at most; and that nothing is delivered of a secret that is
+// not a finished record of createkey's. It imports nothing else of this repository.
 package handover
 
 import (

@@ -1,0 +1,13 @@
+package events_test
+
+import (
+	"fmt"
+
+	"createkey/events"
+)
+
+// A document becomes what Lambda hands to a function behind a queue.
+func ExampleQueueMessage() {
+	fmt.Printf("%s\n", events.QueueMessage("m-1", []byte(`name: Gold`)))
+	// Output: {"Records":[{"messageId":"m-1","body":"name: Gold","eventSource":"aws:sqs"}]}
+}

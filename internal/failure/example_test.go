@@ -1,0 +1,38 @@
+package failure_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"createkey/internal/failure"
+)
+
+// The two classes are told apart by their types.
+func Example() {
+	for _, err := range []error{
+		failure.Reject("stageKeys[0].stageName: must not be empty"),
+		failure.Retry("CreateSecret: no answer in time"),
+		&failure.RetryableError{Reason: "CreateApiKey: LimitExceededException", Code: failure.CodeQuota},
+	} {
+		if rejected, ok := errors.AsType[*failure.RejectedError](err); ok {
+			fmt.Println("the sender has to mend", rejected.Reasons)
+		}
+		if again, ok := errors.AsType[*failure.RetryableError](err); ok {
+			fmt.Printf("it will come again, code %q\n", again.Code)
+		}
+	}
+	// Output:
+	// the sender has to mend [stageKeys[0].stageName: must not be empty]
+	// it will come again, code ""
+	// it will come again, code "quota"
+}
+
+// A document of 64 KiB can have ten thousand faults; a log line cannot hold them.
+func ExampleBound() {
+	err := failure.Bound(&failure.RejectedError{Reasons: slices.Repeat([]string{"tags.x: must be a string, not a number"}, 10_000)})
+	if rejected, ok := errors.AsType[*failure.RejectedError](err); ok {
+		fmt.Println(len(rejected.Reasons), "reasons, the last of which is", rejected.Reasons[len(rejected.Reasons)-1])
+	}
+	// Output: 432 reasons, the last of which is and 9569 more: they are left out here
+}
