@@ -36,8 +36,8 @@ func ExamplePacer_Apply() {
 // Of a batch only as many messages are started as can get their turn in time; the
 // others make no call and are delivered again.
 func ExamplePacer_Admit() {
-	pacer := pace.New(0.5)                                                   // a key every two seconds
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // of the invocation
+	pacer := pace.New(0.1)                                                   // a key every ten seconds
+	ctx, cancel := context.WithTimeout(context.Background(), 45*time.Second) // of the invocation
 	defer cancel()
 	const calls = 1 // that a message makes
 	for message := 1; ; message++ {
