@@ -56,7 +56,8 @@ class Application:
 
     def plans_of(self, key):
         plans = [p["id"] for page in self.keys.get_paginator("get_usage_plans").paginate() for p in page["items"]]
-        return {p for p in plans if key in [k["id"] for k in self.keys.get_usage_plan_keys(usagePlanId=p)["items"]]}
+        keys_of = self.keys.get_paginator("get_usage_plan_keys").paginate
+        return {p for p in plans if key in [k["id"] for page in keys_of(usagePlanId=p) for k in page["items"]]}
 
     def all_keys(self):
         return [k for page in self.keys.get_paginator("get_api_keys").paginate() for k in page["items"]]

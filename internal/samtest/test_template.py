@@ -179,11 +179,13 @@ def test_queue_policies(stack):
         assert deny == {"Sid": "OnlyOverTls", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": stack.arn(name),
                         "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
         want = {}
-        if name != "DeadLetterQueue":
-            want["events.amazonaws.com"] = rules
+        if name == "RequestQueue":
+            want["events.amazonaws.com"] = {"ArnEquals": {"aws:SourceArn": rules}}
         if name == "RequestQueue" and stack is FULL:
-            want["sns.amazonaws.com"] = EVERYTHING["MarketplaceTopicArn"]
-        assert {s["Principal"]["Service"]: s["Condition"]["ArnEquals"]["aws:SourceArn"] for s in allow} == want
+            want["sns.amazonaws.com"] = {"ArnEquals": {"aws:SourceArn": EVERYTHING["MarketplaceTopicArn"]}}
+        if name == "RuleDeadLetterQueue":
+            want["events.amazonaws.com"] = {"ArnLike": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/*"}}
+        assert {s["Principal"]["Service"]: s["Condition"] for s in allow} == want
         assert all((s["Effect"], s["Action"], s["Resource"]) == ("Allow", "sqs:SendMessage", stack.arn(name)) for s in allow)
 
 
@@ -218,6 +220,7 @@ def test_requests_come_by_rule():
     rule = DEFAULT.properties("RequestRule")
     assert (rule["EventBusName"], rule["Targets"]) == ("default", [target])
     assert rule["EventPattern"] == {"source": [{"anything-but": "createkey"}], "detail-type": ["API Key Requested"]}
+    assert DEFAULT.resources["RequestRule"]["DependsOn"] == "RuleDeadLetterQueuePolicy", "what the other queue refuses ends there"
     assert FULL.properties("RequestRule")["EventBusName"] == "signups"
     assert FULL.properties("RequestRule")["EventPattern"] == {"source": ["com.example.signup"], "detail-type": ["API Key Requested"]}
 
@@ -490,7 +493,8 @@ def test_dashboard_shows_what_was_promised():
 
 def test_saved_queries():
     queries = DEFAULT.of_type("AWS::Logs::QueryDefinition").values()
-    assert {q["Name"].split(": ")[1] for q in queries} == {"by message id", "by customer", "reasons of the last day"}
+    assert {q["Name"] for q in queries} == {f"createkey/{name}" for name in ("by message id", "by customer", "reasons of the last day")}
+    assert all(re.fullmatch(r"([^:*/]+/?)*[^:*/]+", q["Name"]) for q in queries), "PutQueryDefinition's pattern"
     members = {"outcome", "reason", "code", "customerId", "keyId", "secretName", "durationMs", "messageId"}
     for query in queries:
         assert query["LogGroupNames"] == [DEFAULT.name("CreateKeyLogGroup")]
