@@ -396,6 +396,7 @@ func execBadSettings(t *testing.T, executable string) {
 	for _, name := range names {
 		env = append(env, name+"="+bad)
 	}
+	names, env = append(names, "AWS_REGION"), append(env, "AWS_REGION=") // the SDK's are told with ours
 	box, err := sandbox.Start("127.0.0.1", executable, &awslocal.Server{}, env...)
 	if err != nil {
 		t.Fatal(err)

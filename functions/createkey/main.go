@@ -6,8 +6,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -47,12 +49,10 @@ func main() {
 	lambda.Start(h)
 }
 
-// configure reads the environment: our own settings, and the SDK's.
+// configure reads the environment: our own settings, and the SDK's. Its error tells
+// the faults of both.
 func configure() (aws.Config, settings, error) {
-	s, err := readSettings(os.Getenv)
-	if err != nil {
-		return aws.Config{}, settings{}, err
-	}
+	s, ours := readSettings(os.Getenv)
 	client := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = attemptTimeout }).
 		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = attemptTimeout })
@@ -60,7 +60,10 @@ func configure() (aws.Config, settings, error) {
 	if err == nil && cfg.Region == "" {
 		err = errors.New("AWS_REGION: must be set")
 	}
-	return cfg, s, err
+	if ours != nil && err != nil {
+		err = fmt.Errorf("%w; %w", ours, err)
+	}
+	return cfg, s, cmp.Or(err, ours)
 }
 
 // stop ends a start that cannot succeed, with one line that says why.

@@ -103,18 +103,25 @@ func orEmpty(list []string) []string {
 // ParseRecord reads a secret's text. Members that it does not know are left
 // alone. It returns ErrForeign or ErrNewer, and never quotes the text.
 func ParseRecord(text string) (Record, error) {
-	var stored struct {
-		recordHead
-		Key
+	// A map's names are exact; a struct would take "FORMAT" for the marker.
+	var members map[string]json.RawMessage
+	var head recordHead
+	var key Key
+	err := json.Unmarshal([]byte(text), &members)
+	if err == nil {
+		err = errors.Join(
+			json.Unmarshal(members["format"], &head.Format),
+			json.Unmarshal(members["value"], &head.Value),
+			json.Unmarshal([]byte(text), &key),
+		)
 	}
-	err := json.Unmarshal([]byte(text), &stored)
 	switch {
-	case strings.HasPrefix(stored.Format, formatFamily) && stored.Format != Format:
+	case strings.HasPrefix(head.Format, formatFamily) && head.Format != Format:
 		return Record{}, ErrNewer
-	case err != nil, stored.Format != Format, stored.Value == "":
+	case err != nil, head.Format != Format, head.Value == "":
 		return Record{}, ErrForeign
 	}
-	return Record{Value: NewValue(stored.Value), Key: stored.Key}, nil
+	return Record{Value: NewValue(head.Value), Key: key}, nil
 }
 
 // RecordSize returns the size in bytes that the finished record of a request

@@ -98,6 +98,8 @@ func TestParseRecord(t *testing.T) {
 		"null":                    {`null`, ErrForeign},
 		"no marker":               {`{"value":"fake-value-0123456789"}`, ErrForeign},
 		"another's marker":        {`{"format":"mine/1","value":"fake-value-0123456789"}`, ErrForeign},
+		"a marker in capitals":    {`{"FORMAT":"createkey/1","value":"fake-value-0123456789"}`, ErrForeign},
+		"a value in capitals":     {`{"format":"createkey/1","Value":"fake-value-0123456789"}`, ErrForeign},
 		"a marker by half":        {`{"format":"createkey","value":"fake-value-0123456789"}`, ErrForeign},
 		"no value":                {`{"format":"createkey/1"}`, ErrForeign},
 		"an empty value":          {`{"format":"createkey/1","value":""}`, ErrForeign},

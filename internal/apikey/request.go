@@ -99,6 +99,10 @@ func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName 
 		c.fault("request", "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
 		return r, "", c.err()
 	}
+	if doc.Kind == document.String && doc.Fault == "" { // YAML takes any text for one
+		c.fault("request", "must be a JSON or YAML object, not text")
+		return r, "", c.err()
+	}
 	c.members("request", "", doc, map[string]func(string, document.Node){
 		"name":               func(p string, n document.Node) { r.Name = c.text(p, n, 0, MaxNameLength) },
 		"description":        func(p string, n document.Node) { r.Description = c.text(p, n, 0, MaxDescriptionLength) },
@@ -158,16 +162,31 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 		return
 	}
 	for _, m := range n.Members {
+		read, known := readers[m.Name]
 		at := prefix + pathElement(m.Name)
+		if !known {
+			at = prefix + unknownElement(m.Name)
+		}
 		if m.Fault != "" {
 			c.fault(at, m.Fault)
 		}
-		if read, known := readers[m.Name]; known {
+		if known {
 			read(at, m.Value)
 		} else if m.Fault == "" {
 			c.fault(at, "unknown member")
 		}
 	}
+}
+
+// unknownElement is the pathElement of a name that should not be there. One that is
+// as long as a value, and no word, may be a value that slipped into its place: of
+// that, no more is told than of a value in AWS's own messages.
+func unknownElement(name string) string {
+	notOfWords := func(r rune) bool { return r != '_' && r != '-' && !isLetter(r) }
+	if runes := []rune(name); len(runes) >= MinValueLength && strings.ContainsFunc(name, notOfWords) {
+		name = string(runes[:telling-1]) + "…"
+	}
+	return pathElement(name)
 }
 
 // pathElement quotes names that would make a path hard to read or a log line

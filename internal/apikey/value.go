@@ -76,10 +76,12 @@ func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
 }
 
+// telling is how much of a value in a row would tell of it.
+const telling = 8
+
 // QuotedIn tells whether a text holds eight bytes of the value in a row, and so must
 // not be printed. A value shorter than that is in no text.
 func (v Value) QuotedIn(text string) bool {
-	const telling = 8
 	value := v.Reveal()
 	for i := 0; i+telling <= len(value); i++ {
 		if strings.Contains(text, value[i:i+telling]) {

@@ -131,16 +131,26 @@ func foreign(doc document.Node) string {
 		return "an event of " + failure.Quote(doc.GetText("eventSource"))
 	case doc.Has("source", "detail-type"):
 		return "an EventBridge event without its detail"
-	case doc.Has("Type", "TopicArn") && doc.GetText("Type") == "Notification":
+	case doc.GetText("Type") == "Notification" && doc.Has("TopicArn") && !doc.Has("Message"):
+		return "an SNS notification without its Message"
+	case doc.GetText("Type") == "Notification" && doc.Has("TopicArn"):
 		return "an SNS notification outside of a queue's message"
 	case doc.Has("Type", "TopicArn"):
 		return "an SNS " + failure.Quote(doc.GetText("Type"))
+	case doc.Has("requestContext", "requestPayload"):
+		return "the record of a Lambda destination"
 	case doc.Has("requestContext"):
 		return "an HTTP request (API Gateway, a function URL or a load balancer)"
 	case doc.Has("RequestType", "StackId"):
 		return "a CloudFormation custom resource's request"
 	case doc.Has("triggerSource", "userPoolId"):
 		return "an Amazon Cognito trigger"
+	case doc.Has("deliveryStreamArn", "records"):
+		return "a batch of Amazon Data Firehose"
+	case doc.Has("alarmArn", "alarmData"):
+		return "a CloudWatch alarm"
+	case doc.Has("sessionState", "bot"):
+		return "an Amazon Lex event"
 	case doc.Has("awslogs"):
 		return "a CloudWatch Logs subscription's batch"
 	case doc.Has("Event") && doc.GetText("Event") == "s3:TestEvent":

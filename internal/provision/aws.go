@@ -45,9 +45,17 @@ func retryable(call string, err error, values ...apikey.Value) *failure.Retryabl
 	return failure.Retry("%s: %s", call, awserror.Describe(err, values...))
 }
 
+// errUnreadable is an answer that tells of success and lacks what it was asked for.
+// It proves nothing, so the call is made again with the message.
+var errUnreadable = errors.New("the answer is incomplete")
+
 // keyFrom takes all that API Gateway says of a key, but its value. Its list of
 // stages is never nil: the function's answer shows it as [], as the record does.
-func keyFrom(out apigateway.GetApiKeyOutput) apikey.Key {
+// It returns errUnreadable for a key without an id.
+func keyFrom(out apigateway.GetApiKeyOutput) (apikey.Key, error) {
+	if aws.ToString(out.Id) == "" {
+		return apikey.Key{}, errUnreadable
+	}
 	return apikey.Key{
 		ID:              aws.ToString(out.Id),
 		Name:            aws.ToString(out.Name),
@@ -58,7 +66,7 @@ func keyFrom(out apigateway.GetApiKeyOutput) apikey.Key {
 		LastUpdatedDate: aws.ToTime(out.LastUpdatedDate).UTC(),
 		StageKeys:       append([]string{}, out.StageKeys...),
 		Tags:            out.Tags,
-	}
+	}, nil
 }
 
 func stageKeys(stages []apikey.StageKey) []types.StageKey {

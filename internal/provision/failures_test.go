@@ -257,6 +257,35 @@ func TestAnswerThatCannotBeReadIsNotQuoted(t *testing.T) {
 	}
 }
 
+// An answer that says nothing is no answer: no record may be finished by it, and
+// nothing rejected.
+func TestAnswerThatLacksWhatWasAskedForIsRetried(t *testing.T) {
+	for _, operation := range []string{"CreateApiKey", "GetSecretValue", "GetApiKey"} {
+		for _, answer := range []string{"", "{}", `{"id":"","value":"","tags":{}}`, `{"id":null,"SecretString":null}`} {
+			t.Run(operation+" "+answer, func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					if operation != "CreateApiKey" {
+						w.interrupted(after, "CreateApiKey", request())
+					}
+					incomplete := false
+					w.on(after, operation, 1, func() error { incomplete = true; return nil })
+					w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+						resp, err := next.RoundTrip(r)
+						if err == nil && incomplete {
+							incomplete = false
+							resp.ContentLength, resp.Body = int64(len(answer)), io.NopCloser(strings.NewReader(answer))
+						}
+						return resp, err
+					})
+					w.wantOutcome(w.provision(request()), "retried: "+operation+": the call failed, or its answer could not be read")
+					w.wantOutcome(w.provision(request()), "created")
+					w.wantComplete(request())
+				})
+			})
+		}
+	}
+}
+
 // The position of a page of GetApiKeys holds a key's value, encoded, and the errors
 // of net/http quote the URL that it stands in.
 func TestPageThatCannotBeReadIsNotQuoted(t *testing.T) {

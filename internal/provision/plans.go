@@ -48,6 +48,12 @@ func (c *planCache) stages(ctx context.Context, id string) ([]string, error) {
 	return stages.([]string), nil
 }
 
+func (c *planCache) forget(ids ...string) {
+	for _, id := range ids {
+		c.covered.Delete(id)
+	}
+}
+
 // productsFor is how long the usage plans' product codes are remembered. A
 // product code that is set on a plan is found after this at the latest.
 const productsFor = time.Minute
@@ -135,6 +141,7 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 			if other, taken := coveredBy[stage]; taken {
 				reasons = append(reasons, path+": covers API stage "+stage+", as usagePlanIds["+strconv.Itoa(other)+"] does: "+
 					"a key belongs to one usage plan per stage")
+				p.plans.forget(id, plans[other]) // they may be mended before the next message
 				break
 			}
 			coveredBy[stage] = i

@@ -108,6 +108,19 @@ func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
 	}})
 }
 
+// What was rejected for its plans is redriven when the operator has mended them.
+func TestPlansThatAreMendedLaterAreSeen(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		r := request(withPlans("prod", "prod-too"))
+		w.wantOutcome(w.provision(r), "rejected: covers API stage api1/prod")
+		w.operatorDeletesPlan("prod-too")
+		w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "prod-too"})
+		w.wantOutcome(w.provision(r), "created")
+		w.wantComplete(r, "prod", "prod-too")
+	})
+}
+
 func TestPlanThatIsMadeLaterIsFound(t *testing.T) {
 	inWorld(t, func(w *world) {
 		r := request(withPlans("plan1"))

@@ -74,6 +74,7 @@ type Provisioner struct {
 	secrets  secretsAPI
 	plans    planCache
 	products productCache
+	search   keySearch
 
 	// DefaultPlan is the usage plan of a request that names none; empty: none.
 	DefaultPlan string
@@ -88,7 +89,8 @@ type Provisioner struct {
 // what has their methods.
 func New(keys keysAPI, secrets secretsAPI) *Provisioner {
 	return &Provisioner{
-		keys: keys, secrets: secrets, plans: planCache{keys: keys}, products: productCache{keys: keys}, Random: apikey.Random,
+		keys: keys, secrets: secrets, plans: planCache{keys: keys}, products: productCache{keys: keys},
+		search: keySearch{keys: keys, lists: map[string]*keyList{}}, Random: apikey.Random,
 	}
 }
 
@@ -242,6 +244,9 @@ func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Opt
 	default:
 		return retryable("GetSecretValue", err, j.record.Value)
 	}
+	if out.SecretString == nil && out.SecretBinary == nil {
+		return retryable("GetSecretValue", errUnreadable)
+	}
 	record, err := apikey.ParseRecord(aws.ToString(out.SecretString))
 	switch {
 	case errors.Is(err, apikey.ErrNewer):
@@ -284,7 +289,7 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 	case noError:
 	case codeNotFound:
 		if time.Since(recorded.CreatedDate) < visibleWithin {
-			return j.result, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet", recorded.ID)
+			return j.result, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
 		}
 		return j.result, failure.Reject("request: key %s was revoked: it is gone from API Gateway, and secret %s records it; "+
 			"to issue a new key, delete the secret without a recovery window", recorded.ID, j.secretName)
@@ -332,9 +337,11 @@ func (j *job) makeKey(ctx context.Context) error {
 		StageKeys:          stageKeys(r.StageKeys),
 	}
 	out, err := j.keys.CreateApiKey(ctx, in)
+	if err == nil {
+		j.result.Key, err = keyFrom(apigateway.GetApiKeyOutput(*out))
+	}
 	switch code := errorCode(err); {
 	case code == noError:
-		j.result.Key = keyFrom(apigateway.GetApiKeyOutput(*out))
 		return nil
 	case code == codeConflict:
 		return j.findKey(ctx)
@@ -370,7 +377,8 @@ func (j *job) findKey(ctx context.Context) error {
 		return retryable("GetApiKey", err, j.record.Value)
 	}
 	if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {
-		return failure.Reject("value: key %s, which this request did not make, has the same value already", id)
+		return failure.Reject("value: key %s, which this request did not make, has the same value already: "+
+			"to have another, delete secret %s without a recovery window first", id, j.secretName)
 	}
 	j.result.Key = key
 	if key.Tags[apikey.TagRequest] != j.request.Digest() {
@@ -384,36 +392,16 @@ func (j *job) findKey(ctx context.Context) error {
 // A value that the program drew is borne by a key of the request's name or by
 // none, and the name spares reading all of 10,000 keys. The pending record does
 // not tell who drew its value, though: a sender may have given it in an earlier
-// message, and then a key of any name can bear it.
+// message, and then a key of any name can bear it. The documented filter by
+// customer is unproven, so nothing rests on it.
 func (j *job) findID(ctx context.Context) (string, error) {
 	if j.request.Value.IsZero() && j.request.Name != "" {
-		id, err := j.findAmong(ctx, &j.request.Name)
+		id, err := j.search.find(ctx, j.request.Name, j.record.Value)
 		if id != "" || err != nil || j.drawn {
 			return id, err
 		}
 	}
-	return j.findAmong(ctx, nil)
-}
-
-// findAmong looks through the keys whose names begin with a prefix, or through
-// all. No filter knows values, and the documented one by customer is unproven,
-// so nothing rests on it.
-func (j *job) findAmong(ctx context.Context, namePrefix *string) (string, error) {
-	pages := apigateway.NewGetApiKeysPaginator(j.keys, &apigateway.GetApiKeysInput{
-		IncludeValues: aws.Bool(true), Limit: aws.Int32(mostPerPage), NameQuery: namePrefix,
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return "", err
-		}
-		for _, item := range page.Items {
-			if apikey.NewValue(aws.ToString(item.Value)).Equal(j.record.Value) {
-				return aws.ToString(item.Id), nil
-			}
-		}
-	}
-	return "", nil
+	return j.search.find(ctx, "", j.record.Value)
 }
 
 func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
@@ -421,7 +409,7 @@ func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	return keyFrom(*out), nil
+	return keyFrom(*out)
 }
 
 // finish is step 4: it puts the finished record, once in the secret's life.

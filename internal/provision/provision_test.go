@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -448,6 +449,60 @@ func TestConflictIsFollowedThroughAllPages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A batch that was stopped behind CreateApiKey has a Conflict for each message. Were
+// each to read the list for itself, none would be done in time in a full account.
+func TestConflictsAtTheSameTimeShareTheListOfKeys(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const messages, pages = 5, 3
+		requests := make([]apikey.Request, messages)
+		for range pages * 500 {
+			w.aws.AddKey(awslocal.Key{Name: "Dev Key"})
+		}
+		for i := range requests {
+			requests[i] = request(func(r *apikey.Request) { r.CustomerID = fmt.Sprint("customer ", i) })
+			w.interrupted(after, "CreateApiKey", requests[i])
+		}
+		w.newEnvironment()
+		w.on(before, "GetApiKeys", always, func() error { time.Sleep(time.Second); return nil })
+		var all sync.WaitGroup
+		for i, r := range requests {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 500 * time.Millisecond) // as the pace has them come
+				w.wantOutcome(w.provision(r), "created")
+			})
+		}
+		all.Wait()
+		if got := strings.Count(strings.Join(w.calls, " "), "GetApiKeys"); got != pages+1 {
+			t.Errorf("%d pages were read for %d messages, want %d", got, messages, pages+1)
+		}
+		for _, r := range requests {
+			w.wantComplete(r)
+		}
+	})
+}
+
+// A reader whose time is up, or whose page fails, leaves the list to the others.
+func TestSharedListOfKeysOutlivesAReader(t *testing.T) {
+	inWorld(t, func(w *world) {
+		slow, quick := request(), request(func(r *apikey.Request) { r.CustomerID = "impatient" })
+		for _, r := range []apikey.Request{slow, quick} {
+			w.interrupted(after, "CreateApiKey", r)
+		}
+		w.on(before, "GetApiKeys", 1, func() error { time.Sleep(3 * time.Second); return awslocal.AccessDenied })
+		var both sync.WaitGroup
+		both.Go(func() { w.wantOutcome(w.provision(slow), "retried: GetApiKeys: AccessDeniedException") })
+		both.Go(func() {
+			time.Sleep(time.Second)
+			ctx, cancel := context.WithTimeout(w.ctx, time.Second)
+			defer cancel()
+			w.wantOutcome(w.provisionWithin(ctx, quick), "retried: GetApiKeys: no answer in time")
+			w.wantOutcome(w.provision(quick), "created")
+		})
+		both.Wait()
+		w.wantOutcome(w.provision(slow), "created")
+	})
 }
 
 func TestRevokedKeyIsNeverMadeAgain(t *testing.T) {

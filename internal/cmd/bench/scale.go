@@ -137,7 +137,7 @@ const (
 	priceSecretsCall   = 0.05 / 1e4
 	priceQueueRequest  = 0.40 / 1e6
 	functionGB         = 0.25 // the template's MemorySize
-	batchSize          = 5    // the template's BatchSize
+	batchSize          = 2    // the template's BatchSize
 	keysCosted         = 1000
 	secretsCalls       = 2 // CreateSecret, PutSecretValue
 	queueCallsForBatch = 2 // receive, delete; the sender's is its own
