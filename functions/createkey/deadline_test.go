@@ -131,6 +131,21 @@ func TestTurnThatWouldComeTooLateIsRefused(t *testing.T) {
 	})
 }
 
+// The SDK repeats what was refused for a quota, and its second attempt has no turn in
+// time: the alarm hangs on the refusal all the same.
+func TestQuotaIsToldThoughTheTimeIsUp(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		e.settings.CreateKeyRate = 0.5
+		e.timeout = 3 * time.Second
+		e.aws.Quotas.MaxKeys = 1
+		e.aws.AddKey(awslocal.Key{})
+		e.invoke(batchOf(1))
+		if l := e.lines()["m0"]; l.Code != "quota" || !strings.HasPrefix(l.Reason, "CreateApiKey: LimitExceededException") {
+			e.Errorf("the code is %q, and the reason %q", l.Code, l.Reason)
+		}
+	})
+}
+
 // Side by side these messages would each make a part of their calls, and none
 // all of them. The first is worked on to its end; the others are not started.
 func TestMessageIsNotStartedWithoutTimeForAllItsCalls(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/apikey"
+	"createkey/internal/awserror"
 	"createkey/internal/event"
 	"createkey/internal/eventbridge"
 	"createkey/internal/failure"
@@ -33,17 +34,17 @@ type handler struct {
 func newHandler(cfg aws.Config, s settings, output io.Writer) *handler {
 	pacer := pace.New(s.CreateKeyRate)
 	keys := apigateway.NewFromConfig(cfg, func(o *apigateway.Options) {
-		o.APIOptions = append(o.APIOptions, pacer.Apply, traceCalls)
+		o.APIOptions = append(o.APIOptions, pacer.Apply, awserror.KeepAnswer, traceCalls)
 	})
 	secrets := secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
-		o.APIOptions = append(o.APIOptions, traceCalls)
+		o.APIOptions = append(o.APIOptions, awserror.KeepAnswer, traceCalls)
 	})
 	provisioner := provision.New(keys, secrets)
 	provisioner.DefaultPlan, provisioner.KMSKeyID = s.UsagePlanID, s.KMSKeyID
 	h := &handler{settings: s, pacer: pacer, provisioner: provisioner, log: newLogger(output)}
 	h.services = []service{keysService(keys.Options()), secretsService(secrets.Options())}
 	if s.OutcomeBus != "" {
-		bus := eventbridge.New(cfg, traceCalls)
+		bus := eventbridge.New(cfg, awserror.KeepAnswer, traceCalls)
 		h.events, h.services = bus, append(h.services, service{bus.HTTPClient(), bus.Endpoint})
 	}
 	return h

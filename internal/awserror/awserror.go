@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"createkey/internal/apikey"
 	"createkey/internal/pace"
@@ -51,4 +52,36 @@ func Describe(err error, values ...apikey.Value) string {
 		return certificate.Error()
 	}
 	return "the call failed, or its answer could not be read"
+}
+
+// KeepAnswer has a client's call whose time is up between two attempts fail with what
+// AWS answered to the last one. The SDK would only tell of the time, and so hide a
+// throttle, or the quota on which an alarm hangs. Use it as one of the client's
+// APIOptions.
+func KeepAnswer(stack *middleware.Stack) error {
+	type lastAnswer struct{}
+	call := middleware.InitializeMiddlewareFunc("KeepAnswer", func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		var last error
+		out, metadata, err := next.HandleInitialize(context.WithValue(ctx, lastAnswer{}, &last), in)
+		if last != nil && (errors.Is(err, pace.ErrNoTime) || err != nil && ctx.Err() != nil) {
+			err = last
+		}
+		return out, metadata, err
+	})
+	attempt := middleware.FinalizeMiddlewareFunc("NoteAnswer", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleFinalize(ctx, in)
+		var answer smithy.APIError
+		if errors.As(err, &answer) {
+			*ctx.Value(lastAnswer{}).(*error) = err
+		}
+		return out, metadata, err
+	})
+	return errors.Join(
+		stack.Initialize.Add(call, middleware.After),
+		stack.Finalize.Insert(attempt, "Retry", middleware.After),
+	)
 }
