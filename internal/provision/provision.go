@@ -315,7 +315,7 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 
 // contradiction rejects a request whose identity has a key with other content.
 func (j *job) contradiction(members []string) error {
-	in := "a member that its description does not tell"
+	in := "what its description does not tell: generateDistinctId, or naming what was added as a default or for AWS Marketplace"
 	if len(members) > 0 {
 		in = strings.Join(members, ", ")
 	}
