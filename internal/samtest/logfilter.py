@@ -7,7 +7,7 @@ Nothing local evaluates them: MiniStack has no TestMetricFilter.
 import json
 import re
 
-_TERM = re.compile(r'\$\.(?P<path>[A-Za-z.]+) (?P<operator>=|!=|>) (?:"(?P<text>[^"*]*)"|(?P<number>[0-9.]+))')
+_TERM = re.compile(r'\$\.(?P<path>[A-Za-z.]+) (?P<operator>=|!=|>) (?:"(?P<text>[^"*]*|\*)"|(?P<number>[0-9.]+))')
 
 
 def matches(pattern, line):
@@ -33,6 +33,9 @@ def _holds(term, document):
     match = _TERM.fullmatch(term)
     assert match, f"a form of term that is not known here: {term}"
     value = select("$." + match["path"], json.dumps(document))
+    if match["text"] == "*":
+        assert match["operator"] == "=", f"a form of term that is not known here: {term}"
+        return value is not None  # as the CDK writes FilterPattern.exists
     if match["text"] is not None:
         return {"=": value == match["text"], "!=": value not in (None, match["text"])}[match["operator"]]
     if not isinstance(value, (int, float)):

@@ -157,11 +157,12 @@ def stop(pid):
 
 
 LOCAL = ROOT / ".build" / "local-stack"
+ENV = LOCAL / "env"
 
 
 def up():
     if local_pid():
-        sys.exit("The local stack is up already: `make local-stack-down` ends it.")
+        sys.exit(f"The local stack is up already: `. {ENV.relative_to(ROOT)}` to use it, `make local-stack-down` to end it.")
     ministack = MiniStack(LOCAL, port=int(os.environ.get("PORT", "4566")))
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -178,12 +179,12 @@ def up():
     # An AWS CLI that is older than AWS_ENDPOINT_URL would go to AWS itself.
     path = f"{os.environ['AWS_CLI']}:{Path(sys.executable).parent}:$PATH"
     exports = ministack.environment | outputs | {"SECRET_PREFIX": "createkey/", "SAM_CLI_TELEMETRY": "0", "PATH": path}
-    (LOCAL / "env").write_text("".join(f'export {name}="{value}"\n' for name, value in exports.items()) + AWS_FUNCTION)
-    print(TRY.format(env=(LOCAL / "env").relative_to(ROOT)))
+    ENV.write_text("".join(f'export {name}="{value}"\n' for name, value in exports.items()) + AWS_FUNCTION)
+    print(TRY.format(env=ENV.relative_to(ROOT)))
 
 
 TRY = """
-The stack is up. In this folder:
+The stack is up. In this folder, and once more in each further terminal:
 
   . {env}   # endpoint, credentials, the stack's outputs, an AWS and a SAM CLI
 
@@ -192,10 +193,13 @@ The stack is up. In this folder:
       --message-body '{{"customerId": "cust-1", "name": "Gold", "enabled": true}}'
 
   # or as an event
-  aws events put-events --entries 'Source=signup,DetailType=API Key Requested,Detail="{{\\"customerId\\":\\"cust-2\\",\\"name\\":\\"Gold\\"}}"'
+  aws events put-events --entries 'Source=signup,DetailType=API Key Requested,Detail="{{\\"customerId\\":\\"cust-2\\",\\"name\\":\\"Gold\\",\\"enabled\\":true}}"'
 
   # watch the log: a line for each message, with the reason where it was rejected
   sam logs --stack-name createkey --name CreateKeyFunction --tail
+
+  # why was this message rejected? By its id, or a customer's
+  aws logs filter-log-events --log-group-name "$LogGroupName" --query "events[?contains(message, 'ID')].message" --output text
 
   # read the secret of cust-1's key "Gold"
   aws secretsmanager get-secret-value --secret-id createkey/cust-1/Gold --query SecretString --output text
@@ -206,8 +210,12 @@ The stack is up. In this folder:
   # invoke the function without the queue
   sam remote invoke --stack-name createkey CreateKeyFunction --event-file events/direct.json
 
-docs/operations.md can be tried here, but for three things that MiniStack does not do: it ignores the log's
-filter patterns, has no StartMessageMoveTask, and cannot show the function a key that was disabled.
+docs/operations.md can be tried here, too. MiniStack is not AWS (docs/design.md, "The stack", has all departures):
+
+  - it ignores the log's filter patterns: instead of the runbook's `lines` use the command above
+  - it enables every key, whatever the request says, and one that was disabled later the function cannot read
+  - it makes a second key of the same value
+  - it has no StartMessageMoveTask
 
 `make local-stack-down` ends it, and all that it holds is gone."""
 

@@ -92,6 +92,10 @@ def a_kms_key(shell):
     shell.variables["KMS_KEY_ARN"] = shell.app.cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
 
 
+def an_api(shell):
+    shell.variables |= {"API_ID": shell.app.keys.create_rest_api(name="api")["id"], "STAGE": "prod", "EMAIL": "on-call@example.com"}
+
+
 def two_plans(shell):
     a_customer(shell)
     shell.variables |= {"WRONG_PLAN": shell.app.plan, "RIGHT_PLAN": shell.app.keys.create_usage_plan(name="Right")["id"]}
@@ -111,14 +115,15 @@ PREPARED = {
     "Find a customer's key and request": (a_customer, r'"format": "createkey/1"'),
     "Why was this message rejected?": (a_dead_letter, r""),
     "Correct a request": (a_dead_letter, r""),
+    "Which version runs?": (a_customer, r'version[\s\S]*"[A-Za-z0-9+/]{43}="'),
     "Redrive": (a_rule_dead_letter, r"MessageId"),
     "Revoke": (a_customer, r""),
     "Issue a key anew": (a_customer, r"DeletionDate"),
-    "Rotate a key": (a_customer, r"-"),
+    "Rotate a key, or give a second one": (a_customer, r"-"),
     "Wrong usage plan": (two_plans, r""),
     "Find what was changed by hand": (None, r"-"),
     "Change the KMS key": (a_kms_key, r"ARN"),
-    "Going to production": (None, STACK),
+    "Going to production": (an_api, rf"arn:aws:sns:\S+:createkey-alarms[\s\S]*{STACK}"),
 }
 
 
@@ -129,7 +134,7 @@ def test_every_command_of_the_runbook_is_run():
 
 def test_filter_patterns():
     """MiniStack takes filter patterns and ignores them: they are held against a line here."""
-    line = json.dumps({"messageId": "ID", "customerId": "ID", "outcome": "retried", "code": "unfinished", "level": "ERROR",
+    line = json.dumps({"version": "v1.0.0", "messageId": "ID", "customerId": "ID", "outcome": "retried", "code": "unfinished", "level": "ERROR",
                        "type": "platform.report", "record": {"status": "timeout"}})
     patterns = re.findall(r"""^lines (?:'([^']*)'|"((?:[^"\\]|\\.)*)")""", RUNBOOK, re.MULTILINE)
     assert len(patterns) > 5
@@ -159,14 +164,16 @@ def test_commands(shell, heading):
 def test_the_first_key_of_the_readme(shell):
     """Its commands, for a customer of our own and on the bus that this stack listens to."""
     section = README.split("\n## Your first key\n")[1].split("\n## ")[0]
-    send, read = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
+    make, send, read = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
+    api = shell.app.keys.create_rest_api(name="api")["id"]
+    plan = shell.run(make.replace("API_ID", api).replace("STAGE", "prod")).strip()
     for command in send.split("\n\n"):
         customer = next(customers)
-        command = command.replace("cust-1", customer).replace("QUEUE_URL", shell.app.queue).replace(
+        command = command.replace("cust-1", customer).replace("QUEUE_URL", shell.app.queue).replace("PLAN_ID", plan).replace(
             '[{"Source"', f'[{{"EventBusName": "{EVENT_BUS}", "Source"')
         shell.run(command)
         shell.app.line(customerId=customer, outcome="created")
-        key = shell.app.want_key(customer, "Gold")
+        key = shell.app.want_key(customer, "Gold", plans=[plan])
         found = key["id"] in shell.run(read.replace("cust-1", customer))
         assert found, "the record is not printed (what is printed is not shown)"
 
@@ -186,8 +193,14 @@ def after_block(shell, heading, block):
         line = app.line(messageId=app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="created")
         assert line["keyId"] != key
         app.want_key(customer, "Gold")
-    elif heading == "Rotate a key":
+    elif heading == "Rotate a key, or give a second one":
         app.line(customerId=customer, secretName=f"{STACK}/{customer}/Gold+2027", outcome="created")
+    elif heading == "Going to production" and "create-usage-plan" in block:
+        plans = [p for page in app.keys.get_paginator("get_usage_plans").paginate() for p in page["items"]]
+        assert [{"apiId": shell.variables["API_ID"], "stage": "prod"}] in [p["apiStages"] for p in plans]
+        (subscription,) = [s for s in app.cloud.client("sns").list_subscriptions()["Subscriptions"] if s["Protocol"] == "email"]
+        assert subscription["TopicArn"].endswith(":createkey-alarms")
+        assert app.cloud.client("events").describe_event_bus(Name="createkey-outcomes")["Arn"]
     elif heading == "Going to production":
         cloudformation = app.cloud.client("cloudformation")
         assert cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["EnableTerminationProtection"]

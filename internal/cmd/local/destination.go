@@ -128,9 +128,12 @@ const detailType = "API Key Requested"
 
 // newDestination returns the one of the two that is named.
 func newDestination(queueURL, eventBus, source string) (destination, error) {
+	const want = "exactly one of QUEUE_URL and EVENT_BUS must be set"
 	switch {
-	case (queueURL == "") == (eventBus == ""):
-		return nil, usageError("one of QUEUE_URL and EVENT_BUS must be set")
+	case queueURL == "" && eventBus == "":
+		return nil, usageError(want)
+	case queueURL != "" && eventBus != "":
+		return nil, usageError(want + " (both are)")
 	case queueURL != "":
 		return newQueue(queueURL)
 	}

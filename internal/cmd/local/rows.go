@@ -22,6 +22,15 @@ type row struct {
 	line     int    // on which it begins, from 1; 0 where the file is one message
 	document []byte // what to send
 	err      error  // why there is no document: a *failure.RejectedError
+	hint     string // how a cell was read that the function will not like
+}
+
+// reasons are the faults that an error about the row tells, and its hint.
+func (r row) reasons(err error) []string {
+	if r.hint == "" {
+		return reasons(err)
+	}
+	return append(slices.Clone(reasons(err)), r.hint)
 }
 
 // readRows reads a file: CSV or JSON lines by its name, else one document as it
@@ -103,7 +112,7 @@ func readCSV(text []byte) ([]row, error) {
 		}
 		line, _ := reader.FieldPos(0)
 		r := row{line: line}
-		r.document, r.err = fromCells(header, cells)
+		r.document, r.hint, r.err = fromCells(header, cells)
 		rows = append(rows, r)
 	}
 }
@@ -134,9 +143,9 @@ func checkHeader(header []string) error {
 }
 
 // fromCells makes a request's document of a row.
-func fromCells(header, cells []string) ([]byte, error) {
+func fromCells(header, cells []string) (document []byte, hint string, err error) {
 	if len(cells) != len(header) {
-		return nil, failure.Reject("row: has %d cells, and the header %d", len(cells), len(header))
+		return nil, "", failure.Reject("row: has %d cells, and the header %d", len(cells), len(header))
 	}
 	request, tags := map[string]any{}, map[string]string{}
 	for i, cell := range cells {
@@ -145,11 +154,17 @@ func fromCells(header, cells []string) ([]byte, error) {
 		switch {
 		case cell == "":
 		case !utf8.ValidString(cell): // encoding/json would mend it in silence
-			return nil, failure.Reject("%s: must be UTF-8", column)
+			return nil, "", failure.Reject("%s: must be UTF-8", column)
 		case isTag:
 			tags[key] = cell
-		case (column == "enabled" || column == "generateDistinctId") && (strings.EqualFold(cell, "true") || strings.EqualFold(cell, "false")):
-			request[column] = strings.EqualFold(cell, "true")
+		case column == "enabled" || column == "generateDistinctId":
+			switch {
+			case strings.EqualFold(cell, "true"), strings.EqualFold(cell, "false"):
+				request[column] = strings.EqualFold(cell, "true")
+			default:
+				request[column] = cell
+				hint = "a cell is read as a boolean where it is true or false, and as a string otherwise"
+			}
 		case column == "usagePlanIds":
 			plans := strings.Split(cell, listSeparator)
 			for i := range plans {
@@ -166,6 +181,6 @@ func fromCells(header, cells []string) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false) // the document's size is bounded
-	err := encoder.Encode(request)
-	return bytes.TrimSpace(b.Bytes()), err
+	err = encoder.Encode(request)
+	return bytes.TrimSpace(b.Bytes()), hint, err
 }

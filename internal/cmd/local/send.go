@@ -127,7 +127,7 @@ func (s *sender) check(rows []row) (good []message) {
 			continue
 		}
 		s.bad++
-		for _, reason := range reasons(err) {
+		for _, reason := range r.reasons(err) {
 			s.fault(r.line, reason)
 		}
 	}

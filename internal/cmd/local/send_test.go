@@ -218,7 +218,7 @@ Standard,cust-8,<&>,,,,,
 		t.Errorf("sent %d messages that are not the three good ones", len(got))
 	}
 	for _, fault := range []string{
-		":4: enabled: must be a boolean, not a string", ":6: value: must be at least 20 characters, has 10",
+		":4: enabled: must be a boolean, not a string", ":4: a cell is read as a boolean where it is true or false, and as a string otherwise", ":6: value: must be at least 20 characters, has 10",
 		":8: row: has 2 cells, and the header 8", ":9: row: is not valid CSV (column 14)", ":10: customerId: must be UTF-8",
 		":11: customerId: customerId or name must be given", ":12: usagePlanIds[1]: must not be empty", ":12: usagePlanIds[2]: must not repeat an earlier one",
 	} {
@@ -226,7 +226,7 @@ Standard,cust-8,<&>,,,,,
 			t.Errorf("not told: %s", fault)
 		}
 	}
-	if strings.Count(s.faults, "\n") != 8 {
+	if strings.Count(s.faults, "\n") != 9 {
 		t.Errorf("faults:\n%s", s.faults)
 	}
 	if err == nil || !strings.Contains(err.Error(), "7 bad, 0 unsent") {
@@ -322,8 +322,8 @@ func TestSend_ToAFIFOQueueInOrderForAKey(t *testing.T) {
 
 func TestSend_DestinationsThatAreNone(t *testing.T) {
 	for _, test := range []struct{ queueURL, bus, source, want string }{
-		{"", "", "x", "one of QUEUE_URL and EVENT_BUS"},
-		{testQueue, testBus, "x", "one of QUEUE_URL and EVENT_BUS"},
+		{"", "", "x", "exactly one of QUEUE_URL and EVENT_BUS must be set"},
+		{testQueue, testBus, "x", "exactly one of QUEUE_URL and EVENT_BUS must be set (both are)"},
 		{"arn:aws:sqs:us-east-1:123456789012:requests", "", "x", "QUEUE_URL must be the URL of a queue"},
 		{"", testBus, "createkey", "EVENT_SOURCE: source: is createkey"},
 		{"", testBus, "aws.s3", "EVENT_SOURCE: source: events of AWS's own"},

@@ -63,8 +63,17 @@ func reasons(err error) []string {
 	return []string{err.Error()}
 }
 
+// inAQueue is said of a bare request that nothing but its carrier could identify.
+const inAQueue = "accepted where it is invoked directly or comes as an event, whose id identifies it; rejected in a bare SQS message"
+
+// anonymous tells whether a payload is one bare request with neither customerId
+// nor name, which the function accepts from everywhere but a queue.
+func anonymous(verdicts []verdict) bool {
+	return len(verdicts) == 1 && verdicts[0].err == nil && strings.HasSuffix(verdicts[0].secretName, "_/_/"+invocation)
+}
+
 // validateCommand tells what the function will make of a file, and sends nothing.
-// It returns an error where anything is rejected.
+// It returns an error where anything is rejected, be it from a queue only.
 func validateCommand(out io.Writer, args []string) error {
 	flags := flag.NewFlagSet("validate", flag.ExitOnError)
 	file := flags.String("file", "", "a request in JSON or YAML, a whole payload, or requests as CSV or JSON lines")
@@ -83,6 +92,13 @@ func validateCommand(out io.Writer, args []string) error {
 			}
 			if verdicts, err = judge(payload); err != nil {
 				verdicts = []verdict{{err: err}}
+			}
+			if anonymous(verdicts) {
+				r.hint = inAQueue
+				verdicts, err = judge(events.QueueMessage(invocation, r.document))
+				if err != nil {
+					return err
+				}
 			}
 		}
 		for _, v := range verdicts {
@@ -108,13 +124,10 @@ func printVerdict(out io.Writer, r row, v verdict) {
 	}
 	if v.err == nil {
 		_, _ = fmt.Fprintf(out, "accepted  %s  %s\n", what, v.secretName)
-		if strings.HasSuffix(v.secretName, "/_/_/"+invocation) {
-			_, _ = fmt.Fprintln(out, "          It has neither customerId nor name: the id of what carries it will identify it, and it is rejected from a queue.")
-		}
 		return
 	}
 	_, _ = fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("rejected  %s  %s", what, v.secretName), " "))
-	for _, reason := range reasons(v.err) {
+	for _, reason := range r.reasons(v.err) {
 		_, _ = fmt.Fprintf(out, "          %s\n", reason)
 	}
 }
