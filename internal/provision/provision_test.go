@@ -483,6 +483,46 @@ func TestConflictsAtTheSameTimeShareTheListOfKeys(t *testing.T) {
 	})
 }
 
+// The pages are shared as long as somebody reads on, and no longer: a key that was
+// made since would never be found in them.
+func TestSharedListOfKeysLivesWhileItIsRead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		of := func(customer string) apikey.Request {
+			return apikey.Request{CustomerID: customer} // without a name there is but one list
+		}
+		pages := func() int { return strings.Count(strings.Join(w.calls, " "), "GetApiKeys") }
+		for _, customer := range []string{"first", "early"} {
+			w.interrupted(after, "CreateApiKey", of(customer))
+		}
+		for range 1100 {
+			w.aws.AddKey(awslocal.Key{})
+		}
+		w.interrupted(after, "CreateApiKey", of("last"))
+		w.newEnvironment()
+		w.on(before, "GetApiKeys", always, func() error { time.Sleep(time.Second); return nil })
+		var all sync.WaitGroup
+		for i, customer := range []string{"first", "last", "early"} { // the third when the first has left
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 750 * time.Millisecond)
+				w.wantOutcome(w.provision(of(customer)), "created")
+			})
+		}
+		all.Wait()
+		if got := pages(); got != 3 {
+			t.Errorf("%d pages were read, want each of the 3 once", got)
+		}
+
+		sameEnvironment := w.p
+		w.newEnvironment()
+		w.interrupted(after, "CreateApiKey", of("late"))
+		w.p = sameEnvironment
+		w.wantOutcome(w.provision(of("late")), "created")
+		if got := pages(); got != 3 {
+			t.Errorf("%d pages were read for a key that was made since, want all 3", got)
+		}
+	})
+}
+
 // A reader whose time is up, or whose page fails, leaves the list to the others.
 func TestSharedListOfKeysOutlivesAReader(t *testing.T) {
 	inWorld(t, func(w *world) {
