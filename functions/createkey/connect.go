@@ -34,16 +34,14 @@ func connect(ctx context.Context, services []service) {
 	defer cancel()
 	var all sync.WaitGroup
 	for _, s := range services {
-		all.Go(func() { s.connect(ctx) })
+		if endpoint, err := s.endpoint(ctx); err == nil && endpoint.Scheme == "https" {
+			all.Go(func() { s.connect(ctx, endpoint) })
+		}
 	}
 	all.Wait()
 }
 
-func (s service) connect(ctx context.Context) {
-	endpoint, err := s.endpoint(ctx)
-	if err != nil || endpoint.Scheme != "https" {
-		return
-	}
+func (s service) connect(ctx context.Context, endpoint *url.URL) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, endpoint.String(), nil)
 	if err != nil {
 		return
