@@ -13,7 +13,9 @@ GOOS ?= linux
 GOARCH ?= arm64
 
 # The tag or the commit, which every log line says; nothing where git is missing.
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+# What `sam deploy` keeps in samconfig.toml changes nothing of it.
+VERSION ?= $(shell version=$$(git describe --tags --always 2>/dev/null) && \
+	if git diff --quiet HEAD -- . ':!samconfig.toml'; then echo "$$version"; else echo "$$version-dirty"; fi)
 
 # Without Go's own stamp of git's state: making it fails in a checkout that
 # belongs to somebody else.

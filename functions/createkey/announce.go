@@ -27,9 +27,8 @@ const (
 	eventRejected = "API Key Rejected"
 )
 
-// announcing is the time kept back for the outcome events, where there is a bus,
-// or a fifth of what is left where that is less.
-const announcing = 2 * time.Second
+// busReserve is the time kept back for the outcome events, where there is a bus.
+const busReserve = 2 * time.Second
 
 // readyDetail tells of a key that exists what a direct invocation answers.
 type readyDetail struct {
@@ -57,7 +56,7 @@ func (h *handler) announce(ctx context.Context, outcomes []outcome) {
 	var entries []eventbridge.Entry
 	var of []*outcome // each entry's
 	for i := range outcomes {
-		if o := &outcomes[i]; o.String() != "retried" {
+		if o := &outcomes[i]; o.final() {
 			entries, of = append(entries, h.entry(*o)), append(of, o)
 		}
 	}

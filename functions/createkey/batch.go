@@ -18,19 +18,18 @@ const (
 	// mostInFlight bounds the messages worked on at once, and with them memory
 	// and connections. It is the SDK's number of idle connections for a host.
 	mostInFlight = 10
-	// answering is the time kept back for the answer, or a fifth of what the
-	// invocation has where that is less.
-	answering = time.Second
+	// answerReserve is the time kept back for the answer.
+	answerReserve = time.Second
 )
 
-// leaving returns a context that ends so much earlier, or by a fifth of the time
-// that is left where that is less.
-func leaving(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+// withReserve returns a context that ends by a reserve earlier, or by a fifth of the
+// time that is left where that is less.
+func withReserve(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-min(d, time.Until(deadline)/5)))
+	return context.WithDeadline(ctx, deadline.Add(-min(reserve, time.Until(deadline)/5)))
 }
 
 // handleAll handles the messages of a batch, side by side, and returns their
@@ -38,7 +37,7 @@ func leaving(ctx context.Context, d time.Duration) (context.Context, context.Can
 func (h *handler) handleAll(ctx context.Context, batch event.Batch) []outcome {
 	if h.events != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = leaving(ctx, announcing)
+		ctx, cancel = withReserve(ctx, busReserve)
 		defer cancel()
 	}
 	outcomes := make([]outcome, len(batch.Messages))
@@ -54,7 +53,7 @@ func (h *handler) handleAll(ctx context.Context, batch event.Batch) []outcome {
 		}
 	}
 	lanes := h.lanes(batch.Messages)
-	if len(lanes) == 1 { // mostly: a hand-over to another goroutine would cost a tenth of the call
+	if len(lanes) == 1 { // mostly: handing it to another goroutine would add a tenth to the call's own time
 		work(lanes[0])
 		return outcomes
 	}

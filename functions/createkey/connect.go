@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// connecting is the longest that the start waits for connections.
-const connecting = time.Second
+// connectTimeout is the longest that the start waits for connections.
+const connectTimeout = time.Second
 
 // A service is how one of the SDK's clients reaches AWS.
 type service struct {
@@ -30,7 +30,7 @@ type service struct {
 // is answered will do. A failure is not told either: the first call meets it
 // again, and has the SDK's retries. Plain HTTP has nothing to gain.
 func connect(ctx context.Context, services []service) {
-	ctx, cancel := context.WithTimeout(ctx, connecting)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, s := range services {

@@ -58,7 +58,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		requestID = lc.AwsRequestID
 	}
-	ctx, cancel := leaving(ctx, answering)
+	ctx, cancel := withReserve(ctx, answerReserve)
 	defer cancel()
 	batch, err := event.Decode(payload, requestID)
 	outcomes := []outcome{{messageID: requestID, err: err}}
@@ -117,6 +117,12 @@ type outcome struct {
 	note       string // what an operator should know of a message that is done
 	duration   time.Duration
 	calls      []tracedCall // for LOG_LEVEL=DEBUG
+}
+
+// final tells whether the message's next delivery could only repeat the outcome.
+func (o outcome) final() bool {
+	var rejected *failure.RejectedError
+	return o.err == nil || errors.As(o.err, &rejected)
 }
 
 // String names the outcome as the log, the metrics and the events do.

@@ -184,7 +184,7 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 func unknownElement(name string) string {
 	notOfWords := func(r rune) bool { return r != '_' && r != '-' && !isLetter(r) }
 	if runes := []rune(name); len(runes) >= MinValueLength && strings.ContainsFunc(name, notOfWords) {
-		name = string(runes[:telling-1]) + "…"
+		name = string(runes[:tellingLength-1]) + "…"
 	}
 	return pathElement(name)
 }

@@ -76,15 +76,15 @@ func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// telling is how much of a value in a row would tell of it.
-const telling = 8
+// tellingLength is how much of a value in a row would tell of it.
+const tellingLength = 8
 
 // QuotedIn tells whether a text holds eight bytes of the value in a row, and so must
-// not be printed. A value shorter than that is in no text.
+// not be printed. A value shorter than that is never found.
 func (v Value) QuotedIn(text string) bool {
 	value := v.Reveal()
-	for i := 0; i+telling <= len(value); i++ {
-		if strings.Contains(text, value[i:i+telling]) {
+	for i := 0; i+tellingLength <= len(value); i++ {
+		if strings.Contains(text, value[i:i+tellingLength]) {
 			return true
 		}
 	}
@@ -94,10 +94,7 @@ func (v Value) QuotedIn(text string) bool {
 // String returns REDACTED.
 func (Value) String() string { return redacted }
 
-// GoString returns REDACTED.
-func (Value) GoString() string { return redacted }
-
-// Format covers the verbs that String does not: %x and %d among them.
+// Format serves every verb of package fmt.
 func (Value) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText serves encoding/json, encoding/xml, YAML and slog's text form.

@@ -84,8 +84,8 @@ func TestValueIsRedactedByFmt(t *testing.T) {
 			t.Errorf("%s leaks", verb)
 		}
 	}
-	if got := fmt.Sprint(v) + v.String() + v.GoString() + fmt.Sprintln(v); got != "REDACTEDREDACTEDREDACTEDREDACTED\n" {
-		t.Error("Sprint, String, GoString or Sprintln: not redacted")
+	if got := fmt.Sprint(v) + v.String() + fmt.Sprintf("%#v", v) + fmt.Sprintln(v); got != "REDACTEDREDACTEDREDACTEDREDACTED\n" {
+		t.Error("Sprint, String, Go syntax or Sprintln: not redacted")
 	}
 	if got := fmt.Sprint(Value{}); got != redacted {
 		t.Error("the zero Value tells that it is one")

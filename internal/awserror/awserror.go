@@ -32,7 +32,7 @@ func Describe(err error, values ...apikey.Value) string {
 	var lookup *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &api):
+	case errors.As(err, &api) && api.ErrorCode() != "":
 		message := api.ErrorMessage()
 		for _, v := range values {
 			if v.QuotedIn(message) {

@@ -38,10 +38,10 @@ import (
 // delivered again.
 var ErrNoTime = errors.New("too little time is left to wait for a turn")
 
-// finishing is the time that a call must leave behind it for the calls that
+// finishReserve is the time that a call must leave behind it for the calls that
 // follow, so that a key is not made which then cannot be recorded: a second, or
 // a quarter of what is left where that is less.
-const finishing = time.Second
+const finishReserve = time.Second
 
 // Pacer holds the two token buckets of an environment. Use [New]. Its methods may be
 // called concurrently.
@@ -77,7 +77,7 @@ func (p *Pacer) Admit(ctx context.Context, calls int) (done func(), ok bool) {
 	if p.admitted > 0 {
 		turn = max(turn, float64(p.calls+calls)/float64(p.controlPlane.Limit()))
 	}
-	if deadline, limited := ctx.Deadline(); limited && turn+finishing.Seconds() > time.Until(deadline).Seconds() {
+	if deadline, limited := ctx.Deadline(); limited && turn+finishReserve.Seconds() > time.Until(deadline).Seconds() {
 		return nil, false
 	}
 	p.admitted++
@@ -110,7 +110,7 @@ func (p *Pacer) wait(ctx context.Context, operation string) error {
 	turn := ctx // or less: a turn must leave time behind it
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
-		turn, cancel = context.WithDeadline(ctx, deadline.Add(-min(finishing, time.Until(deadline)/4)))
+		turn, cancel = context.WithDeadline(ctx, deadline.Add(-min(finishReserve, time.Until(deadline)/4)))
 		defer cancel()
 	}
 	// CreateApiKey's own bucket comes last. Before the other one, calls could

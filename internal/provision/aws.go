@@ -35,10 +35,10 @@ func errorCode(err error) string {
 		return noError
 	}
 	var api smithy.APIError
-	if errors.As(err, &api) {
+	if errors.As(err, &api) && api.ErrorCode() != noError {
 		return api.ErrorCode()
 	}
-	return otherError
+	return otherError // a code that the SDK could not make out, too
 }
 
 func retryable(call string, err error, values ...apikey.Value) *failure.RetryableError {

@@ -257,6 +257,48 @@ func TestAnswerThatCannotBeReadIsNotQuoted(t *testing.T) {
 	}
 }
 
+// The SDK makes an empty code of some errors that something between it and AWS may
+// answer. That is an error like any other, and no success.
+func TestErrorWithoutACodeIsRetried(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusServiceUnavailable} {
+		for _, op := range operations {
+			t.Run(fmt.Sprint(op.name, " ", status), func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					addPlans(w)
+					r := request(withPlans("plan1"))
+					if op.earlier != "" {
+						w.interrupted(after, op.earlier, r)
+					}
+					refusing := false
+					w.on(after, op.name, always, func() error { refusing = true; return nil })
+					w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+						resp, err := next.RoundTrip(r)
+						if err == nil && refusing {
+							refusing = false
+							answer := `{"__type":"#"}`
+							resp.StatusCode, resp.ContentLength, resp.Body = status, int64(len(answer)), io.NopCloser(strings.NewReader(answer))
+						}
+						return resp, err
+					})
+					want := "retried: " + op.name
+					if op.keyMade {
+						want = "retried (unfinished): " + op.name
+					}
+					got := w.provision(r)
+					if status == http.StatusBadRequest { // which the SDK does not repeat
+						w.wantOutcome(got, want)
+					}
+					w.heal()
+					if got != "created" {
+						w.provision(r)
+					}
+					w.wantComplete(r, "plan1")
+				})
+			})
+		}
+	}
+}
+
 // An answer that says nothing is no answer: no record may be finished by it, and
 // nothing rejected.
 func TestAnswerThatLacksWhatWasAskedForIsRetried(t *testing.T) {

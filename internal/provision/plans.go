@@ -128,7 +128,7 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 	var reasons []string
 	for i, id := range plans {
 		path := "usagePlanIds[" + strconv.Itoa(i) + "]"
-		stages, err := p.plans.stages(ctx, id)
+		stages, err := p.knownPlans.stages(ctx, id)
 		switch {
 		case errorCode(err) == codeNotFound && len(r.UsagePlanIDs) == 0:
 			return failure.Retry("GetUsagePlan: the deployment's default usage plan %s does not exist", id)
@@ -141,7 +141,7 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 			if other, taken := coveredBy[stage]; taken {
 				reasons = append(reasons, path+": covers API stage "+stage+", as usagePlanIds["+strconv.Itoa(other)+"] does: "+
 					"a key belongs to one usage plan per stage")
-				p.plans.forget(id, plans[other]) // they may be mended before the next message
+				p.knownPlans.forget(id, plans[other]) // they may be mended before the next message
 				break
 			}
 			coveredBy[stage] = i
@@ -157,7 +157,11 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 func (j *job) attachPlans(ctx context.Context) error {
 	for _, id := range j.plans {
 		if err := j.attachPlan(ctx, id); err != nil {
-			// NotFound too: the plan was there a moment ago, so it may be lag.
+			// NotFound too: the plan was there, so it may be lag. Or it was deleted
+			// since: the next message asks, and makes no key in vain.
+			if errorCode(err) == codeNotFound {
+				j.knownPlans.forget(id)
+			}
 			return j.unfinished(retryable("CreateUsagePlanKey ("+id+")", err, j.record.Value))
 		}
 	}

@@ -108,6 +108,25 @@ func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
 	}})
 }
 
+// A plan that is deleted after it was checked costs one key, not one a message.
+func TestPlanThatIsDeletedLaterIsNoticed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		of := func(customer string) apikey.Request {
+			return request(withPlans("plan1"), func(r *apikey.Request) { r.CustomerID = customer })
+		}
+		w.wantOutcome(w.provision(of("first")), "created")
+		w.operatorDeletesPlan("plan1")
+		w.wantOutcome(w.provision(of("second")), "retried (unfinished): CreateUsagePlanKey (plan1): NotFoundException")
+		for _, customer := range []string{"second", "third"} {
+			w.wantOutcome(w.provision(of(customer)), "rejected: usagePlanIds[0]: no such usage plan")
+		}
+		if got := w.state(of("third")); got != "no key, no secret" {
+			w.Errorf("leaves %q, want nothing made", got)
+		}
+	})
+}
+
 // What was rejected for its plans is redriven when the operator has mended them.
 func TestPlansThatAreMendedLaterAreSeen(t *testing.T) {
 	inWorld(t, func(w *world) {

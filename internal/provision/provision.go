@@ -70,11 +70,12 @@ const mostPerPage = 500
 // fields before the first call, and use one for the life of the environment: it
 // remembers the usage plans that it has seen. Its methods may be called concurrently.
 type Provisioner struct {
-	keys     keysAPI
-	secrets  secretsAPI
-	plans    planCache
-	products productCache
-	search   keySearch
+	keys    keysAPI
+	secrets secretsAPI
+
+	knownPlans planCache
+	products   productCache
+	search     keySearch
 
 	// DefaultPlan is the usage plan of a request that names none; empty: none.
 	DefaultPlan string
@@ -89,7 +90,7 @@ type Provisioner struct {
 // what has their methods.
 func New(keys keysAPI, secrets secretsAPI) *Provisioner {
 	return &Provisioner{
-		keys: keys, secrets: secrets, plans: planCache{keys: keys}, products: productCache{keys: keys},
+		keys: keys, secrets: secrets, knownPlans: planCache{keys: keys}, products: productCache{keys: keys},
 		search: keySearch{keys: keys, lists: map[string]*keyList{}}, Random: apikey.Random,
 	}
 }
@@ -149,9 +150,10 @@ func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretNam
 	return j.result, err
 }
 
-// Calls is how many API Gateway calls a new key takes if nothing goes wrong:
+// Calls estimates how many API Gateway calls a new key takes if nothing goes wrong:
 // CreateApiKey, one for each usage plan, and one for each plan that this environment
-// has not seen yet. For an AWS Marketplace sign-up it takes the product to have a plan.
+// has not seen yet. An AWS Marketplace sign-up takes three if its product has a plan,
+// one less while the products are remembered, and up to four if it has none.
 func (p *Provisioner) Calls(r apikey.Request) int {
 	if r.ProductCode != "" {
 		return 3 // with the list of plans, and the plan of the product
@@ -159,7 +161,7 @@ func (p *Provisioner) Calls(r apikey.Request) int {
 	calls := 1
 	for _, id := range r.Plans(p.DefaultPlan) {
 		calls++
-		if _, seen := p.plans.covered.Load(id); !seen {
+		if _, seen := p.knownPlans.covered.Load(id); !seen {
 			calls++
 		}
 	}
@@ -315,7 +317,8 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 
 // contradiction rejects a request whose identity has a key with other content.
 func (j *job) contradiction(members []string) error {
-	in := "what its description does not tell: generateDistinctId, or naming what was added as a default or for AWS Marketplace"
+	in := "what is not known of it: generateDistinctId, usagePlanIds until its record is finished, or naming what was added " +
+		"as a default or for AWS Marketplace"
 	if len(members) > 0 {
 		in = strings.Join(members, ", ")
 	}
@@ -345,8 +348,8 @@ func (j *job) makeKey(ctx context.Context) error {
 		return nil
 	case code == codeConflict:
 		return j.findKey(ctx)
-	case code == codeBadRequest, code == codeNotFound && len(r.StageKeys) > 0:
-		// Nothing but the stages can be missing: the call names nothing else.
+	case code == codeBadRequest,
+		code == codeNotFound && len(r.StageKeys) > 0: // the call names nothing else that could be missing
 		reason := "request: API Gateway refused it: " + awserror.Describe(err, j.record.Value)
 		if !j.drawn {
 			reason += "; where it is the value that was refused, delete secret " + j.secretName +

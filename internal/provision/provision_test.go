@@ -206,7 +206,7 @@ func TestContradictionIsRejectedByTheMembersThatDiffer(t *testing.T) {
 			r.Enabled = false
 		}, "differs in description, enabled, value"},
 		"generateDistinctId, which no description tells": {
-			func(r *apikey.Request) { r.GenerateDistinctID = true }, "differs in what its description does not tell: generateDistinctId",
+			func(r *apikey.Request) { r.GenerateDistinctID = true }, "differs in what is not known of it: generateDistinctId",
 		},
 	}
 	for name, test := range tests {

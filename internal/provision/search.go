@@ -13,9 +13,9 @@ import (
 
 // keySearch finds keys by their values, which no filter of API Gateway knows. A
 // batch that was stopped behind CreateApiKey has a Conflict for every message, and in
-// a full account each would read the same 20 pages, at the pace of the control
-// plane's quota, until no time is left for any. So those who search one list at the
-// same time share its pages. A list lives as long as somebody reads it.
+// a full account each would read the same 20 pages. At the lowest rate, a call a
+// second, no time would be left for any. So those who search one list at the same
+// time share its pages. A list lives as long as somebody reads it.
 type keySearch struct {
 	keys  keysAPI
 	mu    sync.Mutex
@@ -37,8 +37,8 @@ func (s *keySearch) find(ctx context.Context, namePrefix string, value apikey.Va
 	list := s.join(namePrefix)
 	defer s.leave(namePrefix, list)
 	for i := 0; ; i++ {
-		page, err := list.page(ctx, i)
-		if page == nil || err != nil {
+		page, more, err := list.page(ctx, i)
+		if !more || err != nil {
 			return "", err
 		}
 		for _, key := range page {
@@ -70,23 +70,23 @@ func (s *keySearch) leave(namePrefix string, list *keyList) {
 	}
 }
 
-// page returns a page of the list, or nil behind the last one.
-func (l *keyList) page(ctx context.Context, i int) ([]types.ApiKey, error) {
+// page returns a page of the list; behind the last one there is no more.
+func (l *keyList) page(ctx context.Context, i int) (page []types.ApiKey, more bool, err error) {
 	select {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
 	case <-ctx.Done():
-		return nil, &aws.RequestCanceledError{Err: ctx.Err()}
+		return nil, false, &aws.RequestCanceledError{Err: ctx.Err()}
 	}
 	if i == len(l.read) {
 		if !l.pages.HasMorePages() {
-			return nil, nil
+			return nil, false, nil
 		}
-		page, err := l.pages.NextPage(ctx)
+		next, err := l.pages.NextPage(ctx)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		l.read = append(l.read, append([]types.ApiKey{}, page.Items...))
+		l.read = append(l.read, next.Items)
 	}
-	return l.read[i], nil
+	return l.read[i], true, nil
 }

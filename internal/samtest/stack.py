@@ -188,12 +188,14 @@ The stack is up. In this folder, and once more in each further terminal:
 
   . {env}   # endpoint, credentials, the stack's outputs, an AWS and a SAM CLI
 
-  # send a request
+  # make a usage plan, and send a request for a key in it
+  PLAN_ID=$(aws apigateway create-usage-plan --name Gold --query id --output text)
   aws sqs send-message --queue-url "$QueueUrl" \\
-      --message-body '{{"customerId": "cust-1", "name": "Gold", "enabled": true}}'
+      --message-body '{{"customerId": "cust-1", "name": "Gold", "enabled": true, "usagePlanIds": ["'$PLAN_ID'"]}}'
 
   # or as an event
-  aws events put-events --entries 'Source=signup,DetailType=API Key Requested,Detail="{{\\"customerId\\":\\"cust-2\\",\\"name\\":\\"Gold\\",\\"enabled\\":true}}"'
+  aws events put-events --entries '[{{"Source": "signup", "DetailType": "API Key Requested",
+      "Detail": "{{\\"customerId\\": \\"cust-2\\", \\"name\\": \\"Gold\\", \\"enabled\\": true, \\"usagePlanIds\\": [\\"'$PLAN_ID'\\"]}}"}}]'
 
   # watch the log: a line for each message, with the reason where it was rejected
   sam logs --stack-name createkey --name CreateKeyFunction --tail
@@ -215,7 +217,7 @@ docs/operations.md can be tried here, too. MiniStack is not AWS (docs/design.md,
   - it ignores the log's filter patterns: instead of the runbook's `lines` use the command above
   - it enables every key, whatever the request says, and one that was disabled later the function cannot read
   - it makes a second key of the same value
-  - it has no StartMessageMoveTask
+  - it has no StartMessageMoveTask, and takes no saved log queries: `sam deploy` of the template as it is would fail
 
 `make local-stack-down` ends it, and all that it holds is gone."""
 

@@ -65,7 +65,8 @@ def a_customer(shell):
     """A customer with a key."""
     customer = next(customers)
     line = shell.app.line(messageId=shell.app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="created")
-    shell.variables |= {"CUSTOMER": customer, "NAME": "Gold", "KEY_ID": line["keyId"], "MESSAGE_ID": line["messageId"]}
+    shell.variables |= {"CUSTOMER": customer, "NAME": "Gold", "KEY_ID": line["keyId"], "MESSAGE_ID": line["messageId"],
+                        "PLAN_ID": shell.app.plan}
     return line
 
 
