@@ -64,7 +64,7 @@ func (h *handler) announce(ctx context.Context, outcomes []outcome) {
 		n := fitting(entries[sent:])
 		for i, fault := range h.put(ctx, entries[sent:sent+n]) {
 			if o := of[sent+i]; fault != "" {
-				o.err = untaken(o.err, fault)
+				o.err = failure.Bound(untaken(o.err, fault))
 			}
 		}
 		sent += n

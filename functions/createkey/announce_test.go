@@ -369,3 +369,20 @@ func TestPanicInPutEventsFailsItsMessagesAlone(t *testing.T) {
 		}
 	})
 }
+
+// What the bus says is bounded like every other reason: a log line that is too long
+// for CloudWatch would lose its outcome.
+func TestReasonOfTheBusIsBounded(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.aws.RefuseEvent = func(awslocal.Event) *awslocal.Error {
+			return &awslocal.Error{Code: "InternalFailure", Message: strings.Repeat("m", 100<<10)}
+		}
+		e.invoke(sqs(named("a")))
+		if got := e.output.Len(); got > 20<<10 {
+			e.Errorf("the log line has %d bytes", got)
+		}
+		if l := e.lines()["m0"]; l.Outcome != "retried" || !strings.HasPrefix(l.Reason, "PutEvents: InternalFailure") {
+			e.Errorf("the outcome is %s", l.Outcome)
+		}
+	})
+}

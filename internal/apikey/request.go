@@ -296,11 +296,13 @@ func (c *checker) tags(path string, n document.Node) map[string]string {
 
 func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 	var plans []string
+	seen := map[string]bool{}
 	for at, item := range c.items(path, n) {
 		id := c.text(at, item, 1, MaxDocumentSize)
-		if id != "" && slices.Contains(plans, id) {
+		if id != "" && seen[id] {
 			c.fault(at, "must not repeat an earlier one")
 		}
+		seen[id] = true
 		plans = append(plans, id)
 	}
 	if len(plans) > MaxUsagePlans {

@@ -171,7 +171,7 @@ func parseJSON(text []byte) (Node, error) {
 		column := at - (bytes.LastIndexByte(before, '\n') + 1)
 		return Node{}, fmt.Errorf("is not valid JSON (line %d, column %d)", line, column)
 	}
-	w := walker{rest: text}
+	w := walker{rest: text, left: mostValues + len(text)/16}
 	n, err := w.value(0)
 	if err != nil {
 		return Node{}, err
@@ -181,7 +181,16 @@ func parseJSON(text []byte) (Node, error) {
 }
 
 // walker reads JSON that is known to be valid.
-type walker struct{ rest []byte }
+type walker struct {
+	rest []byte
+	left int // how many values may still come
+}
+
+// mostValues is more than a document of 64 KiB can hold. Beside it an envelope has a
+// value for each 16 bytes, which its names and texts see to: a megabyte of "0,0,0"
+// would otherwise take fifty times its size, and with it the memory of its neighbours
+// in the batch.
+const mostValues = 32 << 10
 
 var errDepth = fmt.Errorf("must not be nested deeper than %d levels", maxDepth)
 
@@ -195,6 +204,9 @@ func (w *walker) next() byte {
 func (w *walker) value(depth int) (Node, error) {
 	if depth > maxDepth {
 		return Node{}, errDepth
+	}
+	if w.left--; w.left < 0 {
+		return Node{}, errors.New("holds more values than a request can")
 	}
 	first := w.next()
 	start := len(w.rest)

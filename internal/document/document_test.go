@@ -224,6 +224,22 @@ func TestDepth(t *testing.T) {
 	}
 }
 
+// A tree takes fifty times the memory of such a text, and a queue's message can have a
+// megabyte of it.
+func TestNumberOfValues(t *testing.T) {
+	list := func(bytes int) []byte { return []byte("[" + strings.Repeat("0,", bytes/2-1) + "0]") }
+	if _, err := Parse(list(64 << 10)); err != nil {
+		t.Errorf("64 KiB of values: %v", err)
+	}
+	if _, err := Parse(list(1 << 20)); err == nil || err.Error() != "holds more values than a request can" {
+		t.Errorf("a megabyte of values: %v", err)
+	}
+	record := `{"messageId":"m","receiptHandle":"h","body":"{}","attributes":{"ApproximateReceiveCount":"1"},"eventSource":"aws:sqs"},`
+	if _, err := Parse([]byte("[" + strings.Repeat(record, 50_000) + "{}]")); err != nil {
+		t.Errorf("a batch of 50,000: %v", err)
+	}
+}
+
 func TestSize(t *testing.T) {
 	n, err := Parse([]byte(` {"a": [1, "é\n"] , "b": null}  `))
 	if err != nil {

@@ -153,7 +153,7 @@ func foreign(doc document.Node) string {
 		return "an Amazon Lex event"
 	case doc.Has("awslogs"):
 		return "a CloudWatch Logs subscription's batch"
-	case doc.Has("Event") && doc.GetText("Event") == "s3:TestEvent":
+	case doc.GetText("Event") == "s3:TestEvent":
 		return "an Amazon S3 test event"
 	}
 	return ""

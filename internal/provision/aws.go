@@ -49,6 +49,15 @@ func retryable(call string, err error, values ...apikey.Value) *failure.Retryabl
 // It proves nothing, so the call is made again with the message.
 var errUnreadable = errors.New("the answer is incomplete")
 
+// answered is the error of a call whose answer must have a text: errUnreadable where
+// it is missing.
+func answered(err error, text func() *string) error {
+	if err == nil && aws.ToString(text()) == "" {
+		return errUnreadable
+	}
+	return err
+}
+
 // keyFrom takes all that API Gateway says of a key, but its value. Its list of
 // stages is never nil: the function's answer shows it as [], as the record does.
 // It returns errUnreadable for a key without an id.

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +33,7 @@ func (c *planCache) stages(ctx context.Context, id string) ([]string, error) {
 	}
 	stages, err, _ := c.asking.Do(id, func() (any, error) {
 		plan, err := c.keys.GetUsagePlan(ctx, &apigateway.GetUsagePlanInput{UsagePlanId: &id})
-		if err != nil {
+		if err = answered(err, func() *string { return plan.Id }); err != nil {
 			return nil, err
 		}
 		stages := []string{}
@@ -86,8 +87,10 @@ func (c *productCache) plansOf(ctx context.Context, productCode string) ([]strin
 				return nil, err
 			}
 			for _, plan := range page.Items {
-				code := aws.ToString(plan.ProductCode)
-				list.plans[code] = append(list.plans[code], aws.ToString(plan.Id))
+				code, id := aws.ToString(plan.ProductCode), aws.ToString(plan.Id)
+				if !slices.Contains(list.plans[code], id) { // a list that changes between pages repeats some
+					list.plans[code] = append(list.plans[code], id)
+				}
 			}
 		}
 		c.listed.Store(list)
@@ -170,20 +173,21 @@ func (j *job) attachPlans(ctx context.Context) error {
 
 func (j *job) attachPlan(ctx context.Context, id string) error {
 	in := &apigateway.CreateUsagePlanKeyInput{UsagePlanId: &id, KeyId: &j.result.Key.ID, KeyType: aws.String("API_KEY")}
-	// The answer holds the key's value: it is not even named.
-	_, err := j.keys.CreateUsagePlanKey(ctx, in)
-	if errorCode(err) != codeConflict {
+	// The answer holds the key's value: nothing but its id is read.
+	out, err := j.keys.CreateUsagePlanKey(ctx, in)
+	if err = answered(err, func() *string { return out.Id }); errorCode(err) != codeConflict {
 		return err
 	}
 	// What AWS answers to a repeated pair is not documented: ask.
-	if _, err := j.keys.GetUsagePlanKey(ctx, &apigateway.GetUsagePlanKeyInput{UsagePlanId: in.UsagePlanId, KeyId: in.KeyId}); err == nil {
+	has, err := j.keys.GetUsagePlanKey(ctx, &apigateway.GetUsagePlanKeyInput{UsagePlanId: in.UsagePlanId, KeyId: in.KeyId})
+	if err = answered(err, func() *string { return has.Id }); err == nil {
 		return nil
 	}
 	// AWS also answers Conflict where keys are attached close to each other, and
 	// asks to try again
 	// (https://github.com/serverless/serverless/issues/12065).
-	_, err = j.keys.CreateUsagePlanKey(ctx, in, func(o *apigateway.Options) {
+	out, err = j.keys.CreateUsagePlanKey(ctx, in, func(o *apigateway.Options) {
 		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeConflict)
 	})
-	return err
+	return answered(err, func() *string { return out.Id })
 }

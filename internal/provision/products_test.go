@@ -1,8 +1,13 @@
 package provision_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,6 +138,28 @@ func TestWhatASignUpAddsIsNoDifference(t *testing.T) {
 		if got := w.provision(other); !strings.HasSuffix(got, "and differs in tags") {
 			w.Errorf("outcome is %q: what the sender wrote is", got)
 		}
+	})
+}
+
+// A list that changes while its pages are read may repeat a plan.
+func TestPlanThatIsListedTwiceIsOne(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addProductPlan(w)
+		w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/usageplans") {
+				var list map[string][]any
+				if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+					return nil, err
+				}
+				list["item"] = slices.Concat(list["item"], list["item"])
+				answer, _ := json.Marshal(list)
+				resp.ContentLength, resp.Body = int64(len(answer)), io.NopCloser(bytes.NewReader(answer))
+			}
+			return resp, err
+		})
+		w.wantOutcome(w.provision(signUp("a")), "created")
+		w.wantComplete(signUp("a"), "market")
 	})
 }
 

@@ -198,7 +198,7 @@ func (j *job) writeAhead(ctx context.Context) error {
 		in.KmsKeyId = &j.KMSKeyID
 	}
 	out, err := j.secrets.CreateSecret(ctx, in)
-	switch errorCode(err) {
+	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
 	case noError:
 		j.record, j.drawn = pending, j.request.Value.IsZero()
 		j.result.SecretARN = aws.ToString(out.ARN)
@@ -208,7 +208,7 @@ func (j *job) writeAhead(ctx context.Context) error {
 			return err
 		}
 	case codeInvalidRequest:
-		return j.scheduledForDeletion()
+		return j.scheduledForDeletion(err, value)
 	default:
 		return retryable("CreateSecret", err, value)
 	}
@@ -237,12 +237,12 @@ func (j *job) readRecord(ctx context.Context) error {
 
 func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Options)) error {
 	out, err := j.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &j.secretName}, options...)
-	switch errorCode(err) {
+	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
 	case noError:
 	case codeResourceNotFound:
 		return errNoSecret
 	case codeInvalidRequest:
-		return j.scheduledForDeletion()
+		return j.scheduledForDeletion(err, j.record.Value)
 	default:
 		return retryable("GetSecretValue", err, j.record.Value)
 	}
@@ -261,9 +261,11 @@ func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Opt
 	return nil
 }
 
-func (j *job) scheduledForDeletion() error {
+// scheduledForDeletion is what InvalidRequestException means of a secret's name, as
+// far as is known: AWS's own words are told with it.
+func (j *job) scheduledForDeletion(err error, value apikey.Value) error {
 	return failure.Reject("request: secret %s is scheduled for deletion: "+
-		"restore it, or delete it without a recovery window", j.secretName)
+		"restore it, or delete it without a recovery window (%s)", j.secretName, awserror.Describe(err, value))
 }
 
 // unlessFinished answers a request whose plans have a fault: a finished one is
@@ -381,7 +383,7 @@ func (j *job) findKey(ctx context.Context) error {
 	}
 	if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {
 		return failure.Reject("value: key %s, which this request did not make, has the same value already: "+
-			"to have another, delete secret %s without a recovery window first", id, j.secretName)
+			"to have another, delete secret %s without a recovery window first, and before it the key, should it be this customer's", id, j.secretName)
 	}
 	j.result.Key = key
 	if key.Tags[apikey.TagRequest] != j.request.Digest() {
@@ -419,14 +421,14 @@ func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
 func (j *job) finish(ctx context.Context) error {
 	j.result.Key.UsagePlanIDs = append([]string{}, j.plans...)
 	j.record.Key = j.result.Key
-	_, err := j.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+	out, err := j.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		// The full ARN, so that a secret which was deleted and made anew under
 		// the same name does not get the record of its predecessor's key.
 		SecretId:           &j.result.SecretARN,
 		ClientRequestToken: aws.String(apikey.FinishedToken(j.secretName)),
 		SecretString:       aws.String(j.record.Encode().Reveal()),
 	})
-	switch errorCode(err) {
+	switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {
 	case noError:
 		j.result.Status = Created
 		return nil

@@ -6,7 +6,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
-	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
 
 	"createkey/internal/apikey"
 )
@@ -27,7 +26,13 @@ type keyList struct {
 	readers int           // keySearch.mu guards it
 	turn    chan struct{} // who holds it may use what is below
 	pages   *apigateway.GetApiKeysPaginator
-	read    [][]types.ApiKey
+	read    [][]keyValue
+}
+
+// keyValue is all that is kept of a key while its list is read.
+type keyValue struct {
+	id    string
+	value apikey.Value
 }
 
 // find returns the id of the key that bears a value, or nothing, among those whose
@@ -42,8 +47,8 @@ func (s *keySearch) find(ctx context.Context, namePrefix string, value apikey.Va
 			return "", err
 		}
 		for _, key := range page {
-			if apikey.NewValue(aws.ToString(key.Value)).Equal(value) {
-				return aws.ToString(key.Id), nil
+			if key.value.Equal(value) {
+				return key.id, nil
 			}
 		}
 	}
@@ -71,7 +76,7 @@ func (s *keySearch) leave(namePrefix string, list *keyList) {
 }
 
 // page returns a page of the list; behind the last one there is no more.
-func (l *keyList) page(ctx context.Context, i int) (page []types.ApiKey, more bool, err error) {
+func (l *keyList) page(ctx context.Context, i int) (page []keyValue, more bool, err error) {
 	select {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
@@ -86,7 +91,10 @@ func (l *keyList) page(ctx context.Context, i int) (page []types.ApiKey, more bo
 		if err != nil {
 			return nil, false, err
 		}
-		l.read = append(l.read, next.Items)
+		for _, key := range next.Items {
+			page = append(page, keyValue{aws.ToString(key.Id), apikey.NewValue(aws.ToString(key.Value))})
+		}
+		l.read = append(l.read, page)
 	}
 	return l.read[i], true, nil
 }
