@@ -26,11 +26,11 @@ type keyList struct {
 	readers int           // keySearch.mu guards it
 	turn    chan struct{} // who holds it may use what is below
 	pages   *apigateway.GetApiKeysPaginator
-	read    [][]keyValue
+	read    [][]listedKey
 }
 
-// keyValue is all that is kept of a key while its list is read.
-type keyValue struct {
+// listedKey is all that is kept of a key while its list is read.
+type listedKey struct {
 	id    string
 	value apikey.Value
 }
@@ -76,7 +76,7 @@ func (s *keySearch) leave(namePrefix string, list *keyList) {
 }
 
 // page returns a page of the list; behind the last one there is no more.
-func (l *keyList) page(ctx context.Context, i int) (page []keyValue, more bool, err error) {
+func (l *keyList) page(ctx context.Context, i int) (page []listedKey, more bool, err error) {
 	select {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
@@ -92,7 +92,7 @@ func (l *keyList) page(ctx context.Context, i int) (page []keyValue, more bool, 
 			return nil, false, err
 		}
 		for _, key := range next.Items {
-			page = append(page, keyValue{aws.ToString(key.Id), apikey.NewValue(aws.ToString(key.Value))})
+			page = append(page, listedKey{aws.ToString(key.Id), apikey.NewValue(aws.ToString(key.Value))})
 		}
 		l.read = append(l.read, page)
 	}
