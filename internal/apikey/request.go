@@ -100,7 +100,7 @@ func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName 
 		return r, "", c.err()
 	}
 	if doc.Kind == document.String && doc.Fault == "" { // YAML takes any text for one
-		c.fault("request", "must be a JSON or YAML object, not text")
+		c.fault("request", "must be a JSON or YAML object, not a string")
 		return r, "", c.err()
 	}
 	c.members("request", "", doc, map[string]func(string, document.Node){

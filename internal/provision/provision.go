@@ -246,9 +246,6 @@ func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Opt
 	default:
 		return retryable("GetSecretValue", err, j.record.Value)
 	}
-	if out.SecretString == nil && out.SecretBinary == nil {
-		return retryable("GetSecretValue", errUnreadable)
-	}
 	record, err := apikey.ParseRecord(aws.ToString(out.SecretString))
 	switch {
 	case errors.Is(err, apikey.ErrNewer):
