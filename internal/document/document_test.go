@@ -227,12 +227,19 @@ func TestDepth(t *testing.T) {
 // A tree takes fifty times the memory of such a text, and a queue's message can have a
 // megabyte of it.
 func TestNumberOfValues(t *testing.T) {
-	list := func(bytes int) []byte { return []byte("[" + strings.Repeat("0,", bytes/2-1) + "0]") }
-	if _, err := Parse(list(64 << 10)); err != nil {
-		t.Errorf("64 KiB of values: %v", err)
+	list := func(items int) []byte { return []byte("[" + strings.Repeat("0,", items-1) + "0]") }
+	most := 1
+	for 1+(most+1) <= mostValues+(2*(most+1)+1)/16 { // the list and its items, in two bytes each
+		most++
 	}
-	if _, err := Parse(list(1 << 20)); err == nil || err.Error() != "holds more values than a request can" {
-		t.Errorf("a megabyte of values: %v", err)
+	if len(list(most)) < 64<<10 {
+		t.Errorf("%d bytes are refused", len(list(most+1)))
+	}
+	if _, err := Parse(list(most)); err != nil {
+		t.Errorf("%d values: %v", most, err)
+	}
+	if _, err := Parse(list(most + 1)); err == nil || err.Error() != "holds more values than a request can" {
+		t.Errorf("%d values: %v", most+1, err)
 	}
 	record := `{"messageId":"m","receiptHandle":"h","body":"{}","attributes":{"ApproximateReceiveCount":"1"},"eventSource":"aws:sqs"},`
 	if _, err := Parse([]byte("[" + strings.Repeat(record, 50_000) + "{}]")); err != nil {
