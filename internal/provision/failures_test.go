@@ -257,6 +257,20 @@ func TestAnswerThatCannotBeReadIsNotQuoted(t *testing.T) {
 	}
 }
 
+// answer puts an answer in the place of AWS's, after the call took effect.
+func (w *world) answer(operation string, times, status int, answer string) {
+	due := false
+	w.on(after, operation, times, func() error { due = true; return nil })
+	w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(r)
+		if err == nil && due {
+			due = false
+			resp.StatusCode, resp.ContentLength, resp.Body = status, int64(len(answer)), io.NopCloser(strings.NewReader(answer))
+		}
+		return resp, err
+	})
+}
+
 // The SDK makes an empty code of some errors that something between it and AWS may
 // answer. That is an error like any other, and no success.
 func TestErrorWithoutACodeIsRetried(t *testing.T) {
@@ -269,17 +283,7 @@ func TestErrorWithoutACodeIsRetried(t *testing.T) {
 					if op.earlier != "" {
 						w.interrupted(after, op.earlier, r)
 					}
-					refusing := false
-					w.on(after, op.name, always, func() error { refusing = true; return nil })
-					w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-						resp, err := next.RoundTrip(r)
-						if err == nil && refusing {
-							refusing = false
-							answer := `{"__type":"#"}`
-							resp.StatusCode, resp.ContentLength, resp.Body = status, int64(len(answer)), io.NopCloser(strings.NewReader(answer))
-						}
-						return resp, err
-					})
+					w.answer(op.name, always, status, `{"__type":"#"}`)
 					want := "retried: " + op.name
 					if op.keyMade {
 						want = "retried (unfinished): " + op.name
@@ -314,16 +318,7 @@ func TestAnswerThatLacksWhatWasAskedForIsRetried(t *testing.T) {
 					if op.earlier != "" {
 						w.interrupted(after, op.earlier, r)
 					}
-					incomplete := false
-					w.on(after, op.name, 1, func() error { incomplete = true; return nil })
-					w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
-						resp, err := next.RoundTrip(r)
-						if err == nil && incomplete {
-							incomplete = false
-							resp.StatusCode, resp.ContentLength, resp.Body = http.StatusOK, int64(len(answer)), io.NopCloser(strings.NewReader(answer))
-						}
-						return resp, err
-					})
+					w.answer(op.name, 1, http.StatusOK, answer)
 					want := "retried: " + op.name
 					if op.keyMade {
 						want = "retried (unfinished): " + op.name
