@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -33,18 +34,17 @@ type handler struct {
 
 func newHandler(cfg aws.Config, s settings, output io.Writer) *handler {
 	pacer := pace.New(s.CreateKeyRate)
+	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), awserror.KeepAnswer, traceCalls) // of every client
 	keys := apigateway.NewFromConfig(cfg, func(o *apigateway.Options) {
-		o.APIOptions = append(o.APIOptions, pacer.Apply, awserror.KeepAnswer, traceCalls)
+		o.APIOptions = append(o.APIOptions, pacer.Apply)
 	})
-	secrets := secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) {
-		o.APIOptions = append(o.APIOptions, awserror.KeepAnswer, traceCalls)
-	})
+	secrets := secretsmanager.NewFromConfig(cfg)
 	provisioner := provision.New(keys, secrets)
 	provisioner.DefaultPlan, provisioner.KMSKeyID = s.UsagePlanID, s.KMSKeyID
 	h := &handler{settings: s, pacer: pacer, provisioner: provisioner, log: newLogger(output)}
 	h.services = []service{keysService(keys.Options()), secretsService(secrets.Options())}
 	if s.OutcomeBus != "" {
-		bus := eventbridge.New(cfg, awserror.KeepAnswer, traceCalls)
+		bus := eventbridge.New(cfg)
 		h.events, h.services = bus, append(h.services, service{bus.HTTPClient(), bus.Endpoint})
 	}
 	return h

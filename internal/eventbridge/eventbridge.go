@@ -29,7 +29,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,14 +81,11 @@ type Client struct {
 	// sdk is how the SDK's client of another JSON 1.1 service has settled the
 	// configuration.
 	sdk secretsmanager.Options
-	// options are applied to the middleware stack of every call.
-	options []func(*middleware.Stack) error
 }
 
-// New returns a client. It makes no connection. Each option is applied to the
-// middleware stack of every call, behind cfg.APIOptions.
-func New(cfg aws.Config, options ...func(*middleware.Stack) error) *Client {
-	return &Client{cfg, secretsmanager.NewFromConfig(cfg).Options(), slices.Concat(cfg.APIOptions, options)}
+// New returns a client. It makes no connection.
+func New(cfg aws.Config) *Client {
+	return &Client{cfg, secretsmanager.NewFromConfig(cfg).Options()}
 }
 
 // PutEvents sends events, and returns as many results in the same order
@@ -119,7 +115,7 @@ func (c *Client) PutEvents(ctx context.Context, entries []Entry) ([]Result, erro
 		stack.Finalize.Add(sign{c.sdk, sha256.Sum256(body.Bytes())}, middleware.After),
 		stack.Deserialize.Add(deserialize{}, middleware.After),
 	)
-	for _, option := range c.options {
+	for _, option := range c.cfg.APIOptions {
 		err = errors.Join(err, option(stack))
 	}
 	if err != nil {
