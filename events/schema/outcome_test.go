@@ -13,7 +13,7 @@ import (
 
 	"createkey/events/schema"
 	"createkey/internal/apikey"
-	"createkey/internal/awslocal"
+	"createkey/internal/test/awslocal"
 	"createkey/internal/document"
 	"createkey/internal/provision"
 )
@@ -116,8 +116,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// envelope is an EventBridge event with that detail.
-func envelope(s schema.Schema, detail any) map[string]any {
+// busEvent is an EventBridge event with that detail.
+func busEvent(s schema.Schema, detail any) map[string]any {
 	source := s.Source
 	if source == "" {
 		source = "onboarding"
@@ -144,17 +144,17 @@ func TestRegistryAndSchemaAgree(t *testing.T) {
 	for _, o := range outcomes(t) {
 		compiled := compileRegistry(t, o.schema)
 		for _, detail := range o.good {
-			if err := compiled.Validate(envelope(o.schema, detail)); err != nil {
+			if err := compiled.Validate(busEvent(o.schema, detail)); err != nil {
 				t.Errorf("%s refuses a good event: %v", o.schema.Name, err)
 			}
 		}
 		for i, detail := range o.bad {
-			if compiled.Validate(envelope(o.schema, detail)) == nil {
+			if compiled.Validate(busEvent(o.schema, detail)) == nil {
 				t.Errorf("%s accepts bad event %d", o.schema.Name, i)
 			}
 		}
 		for _, member := range []string{"id", "detail", "detail-type"} {
-			if compiled.Validate(without(envelope(o.schema, o.good[0]), member)) == nil {
+			if compiled.Validate(without(busEvent(o.schema, o.good[0]), member)) == nil {
 				t.Errorf("%s accepts an event without %s", o.schema.Name, member)
 			}
 		}
@@ -168,7 +168,7 @@ func TestRegistryAndSchemaAgree(t *testing.T) {
 		if !v.sayable {
 			continue
 		}
-		inSchema, inRegistry := compiled.Validate(v.instance) == nil, registry.Validate(envelope(requested, v.instance)) == nil
+		inSchema, inRegistry := compiled.Validate(v.instance) == nil, registry.Validate(busEvent(requested, v.instance)) == nil
 		if inSchema != inRegistry {
 			t.Fatalf("the schema accepts a request: %t; the registry's form: %t", inSchema, inRegistry)
 		}

@@ -19,9 +19,9 @@ import (
 	"createkey/events"
 	"createkey/events/schema"
 	"createkey/internal/apikey"
-	"createkey/internal/corpus"
+	"createkey/internal/test/corpus"
 	"createkey/internal/document"
-	"createkey/internal/event"
+	"createkey/internal/envelope"
 	"createkey/internal/failure"
 )
 
@@ -157,7 +157,7 @@ func TestSchemaAndValidatorAgree_Samples(t *testing.T) {
 	compiled := compileSchema(t, requested)
 	accepted, refused := 0, 0
 	for _, sample := range events.Samples {
-		batch, err := event.Decode(sample.Payload(), "request-1")
+		batch, err := envelope.Decode(sample.Payload(), "request-1")
 		if err != nil {
 			t.Fatalf("%s: %s", sample.File, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +23,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
+
+	"createkey/internal/function"
 )
 
 // version is what `make` built, by git's tag or commit: the linker sets it. Empty
@@ -37,22 +40,23 @@ func main() {
 	// broken connection sent. The output is for our own lines.
 	log.SetOutput(io.Discard)
 
+	logger := function.NewLogger(os.Stdout, version)
 	cfg, settings, err := configure()
 	if err != nil {
-		stop(err)
+		stop(logger, err)
 	}
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		stop(errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
+		stop(logger, errors.New("AWS_LAMBDA_RUNTIME_API: must be set: this executable runs in AWS Lambda, and locally by `make run`"))
 	}
-	h := newHandler(cfg, settings, os.Stdout)
-	connect(context.Background(), h.services)
-	lambda.Start(h)
+	handler := function.New(cfg, settings, logger)
+	handler.Connect(context.Background())
+	lambda.Start(handler)
 }
 
 // configure reads the environment: our own settings, and the SDK's. Its error tells
 // the faults of both.
-func configure() (aws.Config, settings, error) {
-	s, ours := readSettings(os.Getenv)
+func configure() (aws.Config, function.Settings, error) {
+	s, ours := function.ReadSettings(os.Getenv)
 	client := awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = attemptTimeout }).
 		WithTransportOptions(func(t *http.Transport) { t.ResponseHeaderTimeout = attemptTimeout })
@@ -67,7 +71,7 @@ func configure() (aws.Config, settings, error) {
 }
 
 // stop ends a start that cannot succeed, with one line that says why.
-func stop(err error) {
-	newLogger(os.Stdout).Error("", "reason", "cannot start: "+err.Error())
+func stop(logger *slog.Logger, err error) {
+	logger.Error("", "reason", "cannot start: "+err.Error())
 	os.Exit(1)
 }

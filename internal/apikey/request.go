@@ -284,7 +284,7 @@ func (c *checker) tags(path string, n document.Node) map[string]string {
 			c.fault(at, "a tag's key must not be empty")
 		case length > MaxTagKeyLength:
 			c.fault(at, "a tag's key must be at most "+strconv.Itoa(MaxTagKeyLength)+" characters, has "+strconv.Itoa(length))
-		case strings.HasPrefix(m.Name, "aws:"):
+		case len(m.Name) >= 4 && strings.EqualFold(m.Name[:4], "aws:"): // AWS refuses it in any case
 			c.fault(at, "a tag's key must not begin with aws:, which is AWS's own")
 		case strings.HasPrefix(m.Name, "createkey:"):
 			c.fault(at, "a tag's key must not begin with createkey:, which is this program's own")

@@ -69,6 +69,18 @@ func Retry(format string, args ...any) *RetryableError {
 
 func (e *RetryableError) Error() string { return e.Reason }
 
+// IsRejected reports whether err is, or wraps, a *RejectedError.
+func IsRejected(err error) bool {
+	_, ok := errors.AsType[*RejectedError](err)
+	return ok
+}
+
+// IsRetryable reports whether err is, or wraps, a *RetryableError.
+func IsRetryable(err error) bool {
+	_, ok := errors.AsType[*RetryableError](err)
+	return ok
+}
+
 // maxText is how long the reasons of a failure may be together, in bytes. A
 // document of 64 KiB can have ten thousand faults, and a log line and an event
 // have to hold what is told of it.
@@ -78,12 +90,10 @@ const maxText = 16 << 10
 // KiB, and then tells how many reasons it leaves out. It returns a new failure of the
 // same class; an error of neither class, or nil, comes back as it is.
 func Bound(err error) error {
-	var rejected *RejectedError
-	var again *RetryableError
-	switch {
-	case errors.As(err, &rejected):
+	if rejected, ok := errors.AsType[*RejectedError](err); ok {
 		return &RejectedError{Reasons: bound(rejected.Reasons)}
-	case errors.As(err, &again):
+	}
+	if again, ok := errors.AsType[*RetryableError](err); ok {
 		return &RetryableError{Reason: bound([]string{again.Reason})[0], Code: again.Code}
 	}
 	return err

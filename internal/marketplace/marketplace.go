@@ -8,7 +8,7 @@
 //
 // A document of which [IsNotification] is true is read by [FromNotification], an
 // EventBridge event of source [Source] by [FromEvent]. Both return a [SignUp], which
-// package event makes a request of. The package knows Marketplace's documents and
+// package envelope makes a request of. The package knows Marketplace's documents and
 // nothing of what carried them, nor of keys. They are those of
 // https://docs.aws.amazon.com/marketplace/latest/userguide/saas-notification.html and
 // https://docs.aws.amazon.com/marketplace/latest/userguide/saas-eventbridge-integration.html

@@ -8,8 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 
-	"createkey/internal/awslocal"
 	"createkey/internal/pace"
+	"createkey/internal/test/awslocal"
 )
 
 // A client's calls wait for their turn. One whose turn comes too late fails at once and
@@ -33,20 +33,15 @@ func ExamplePacer_Apply() {
 	// calls: 1
 }
 
-// Of a batch only as many messages are started as can get their turn in time; the
-// others make no call and are delivered again.
+// A message whose calls would take too long is not started: it makes no call and is
+// delivered again.
 func ExamplePacer_Admit() {
 	pacer := pace.New(0.1)                                                   // a key every ten seconds
-	ctx, cancel := context.WithTimeout(context.Background(), 45*time.Second) // of the invocation
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // of the invocation
 	defer cancel()
-	const calls = 1 // that a message makes
-	for message := 1; ; message++ {
-		done, ok := pacer.Admit(ctx, calls)
-		if !ok {
-			fmt.Println("message", message, "is not started")
-			return
-		}
-		defer done() // when it has ended
-	}
-	// Output: message 6 is not started
+	fmt.Println("3 calls:", pacer.Admit(ctx, 3))
+	fmt.Println("9 calls:", pacer.Admit(ctx, 9))
+	// Output:
+	// 3 calls: true
+	// 9 calls: false
 }

@@ -23,7 +23,6 @@ package pace
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,18 +42,13 @@ var ErrNoTime = errors.New("too little time is left to wait for a turn")
 // a quarter of what is left where that is less.
 const finishReserve = time.Second
 
-// Pacer holds the two token buckets of an environment. Use [New]. Its methods may be
-// called concurrently.
+// Pacer holds the two token buckets of an environment. Use [New].
 type Pacer struct {
 	create       *rate.Limiter
 	controlPlane *rate.Limiter
-
-	mu       sync.Mutex
-	admitted int // messages in flight
-	calls    int // that they make altogether
 }
 
-// New returns a pacer for so many keys a second, more than none.
+// New returns a Pacer for a rate in keys a second, greater than zero.
 func New(keysPerSecond float64) *Pacer {
 	return &Pacer{
 		create:       rate.NewLimiter(rate.Limit(keysPerSecond), 1),
@@ -62,32 +56,22 @@ func New(keysPerSecond float64) *Pacer {
 	}
 }
 
-// Admit tells whether a message can be started that makes so many API Gateway
-// calls, a CreateApiKey among them (provision's Calls counts them). That one, behind those of the messages in
-// flight, has to leave a second before the context's deadline, and so do all
-// their calls together; but where nothing is in flight, a message is started
-// however many calls it makes, or it never would be. Without a deadline there is
-// always time. The caller calls done when an admitted message has ended; of one that
-// is refused done is nil, and no call was made.
-func (p *Pacer) Admit(ctx context.Context, calls int) (done func(), ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ahead := float64(p.admitted) + 1 - max(0, p.create.Tokens()) // what has ended may have been sent just now
-	turn := ahead / float64(p.create.Limit())
-	if p.admitted > 0 {
-		turn = max(turn, float64(p.calls+calls)/float64(p.controlPlane.Limit()))
+// Admit reports whether a message can be started that makes so many API Gateway calls, a
+// CreateApiKey among them (provision's Calls counts them): the turn of each has to come
+// a second or more before the context's deadline. Without a deadline there is always time.
+func (p *Pacer) Admit(ctx context.Context, calls int) bool {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return true
 	}
-	if deadline, limited := ctx.Deadline(); limited && turn+finishReserve.Seconds() > time.Until(deadline).Seconds() {
-		return nil, false
-	}
-	p.admitted++
-	p.calls += calls
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.admitted--
-		p.calls -= calls
-	}, true
+	turn := max(wait(p.create, 1), wait(p.controlPlane, calls))
+	return turn+finishReserve <= time.Until(deadline)
+}
+
+// wait returns how long the last of n calls waits for its token.
+func wait(bucket *rate.Limiter, n int) time.Duration {
+	missing := float64(n) - bucket.Tokens()
+	return time.Duration(max(0, missing) / float64(bucket.Limit()) * float64(time.Second))
 }
 
 // Apply makes an API Gateway client's stack wait for its turn. It sits behind

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 
-	"createkey/internal/awslocal"
 	"createkey/internal/pace"
+	"createkey/internal/test/awslocal"
 )
 
 // A paced is a client of the embedded AWS, paced at two keys a second: one
@@ -22,7 +22,8 @@ import (
 type paced struct {
 	*testing.T
 	*apigateway.Client
-	aws *awslocal.Server
+	aws   *awslocal.Server
+	pacer *pace.Pacer
 }
 
 const (
@@ -34,9 +35,9 @@ const (
 func inPace(t *testing.T, test func(p *paced)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &paced{T: t, aws: &awslocal.Server{}}
+		p := &paced{T: t, aws: &awslocal.Server{}, pacer: pace.New(rate)}
 		p.Client = apigateway.NewFromConfig(p.aws.Config(), func(o *apigateway.Options) {
-			o.APIOptions = append(o.APIOptions, pace.New(rate).Apply)
+			o.APIOptions = append(o.APIOptions, p.pacer.Apply)
 		})
 		test(p)
 	})
@@ -230,104 +231,45 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 	})
 }
 
+// A message is started when its last call's turn leaves a second before the deadline:
+// CreateApiKey's bucket has a token each 500 ms, that of all calls one each 250 ms, and
+// each holds one token when it was idle.
 func TestAdmit(t *testing.T) {
-	tests := map[string]struct {
-		left  time.Duration // 0: no deadline
-		ahead int
-		calls int // of each message
+	for name, test := range map[string]struct {
+		left  time.Duration // until the deadline; 0: none
+		sent  int           // CreateApiKey calls just before
+		calls int
 		want  bool
 	}{
-		"no deadline":                      {0, 100, 1, true},
-		"one second left":                  {time.Second, 0, 1, true},
-		"less than a second left":          {time.Second - time.Millisecond, 0, 1, false},
-		"none left":                        {-time.Second, 0, 1, false},
-		"three ahead, and time for them":   {2500 * time.Millisecond, 3, 1, true},
-		"three ahead, and no time":         {2499 * time.Millisecond, 3, 1, false},
-		"many calls, and time for them":    {6 * time.Second, 1, 10, true},
-		"many calls, and no time":          {6*time.Second - time.Millisecond, 1, 10, false},
-		"many calls, but nothing is ahead": {time.Second, 0, 100, true},
-	}
-	for name, test := range tests {
+		"no deadline":                {0, 1, 1000, true},
+		"one second left":            {time.Second, 0, 1, true},
+		"less than a second left":    {time.Second - time.Millisecond, 0, 1, false},
+		"none left":                  {-time.Second, 0, 1, false},
+		"a key just made, in time":   {1500 * time.Millisecond, 1, 1, true},
+		"a key just made, too late":  {1500*time.Millisecond - time.Millisecond, 1, 1, false},
+		"ten calls, in time":         {3250 * time.Millisecond, 0, 10, true},
+		"ten calls, too late":        {3250*time.Millisecond - time.Millisecond, 0, 10, false},
+		"a key and ten, in time":     {3500 * time.Millisecond, 1, 10, true},
+		"a key and ten, too late":    {3500*time.Millisecond - time.Millisecond, 1, 10, false},
+		"two calls wait for the key": {1500*time.Millisecond - time.Millisecond, 1, 2, false},
+	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				pacer := pace.New(rate)
-				for range test.ahead {
-					if _, ok := pacer.Admit(t.Context(), test.calls); !ok {
-						t.Fatal("a message without a deadline was not admitted")
+			inPace(t, func(p *paced) {
+				for range test.sent {
+					if err := p.create(p.Context()); err != nil {
+						p.Fatal(err)
 					}
 				}
-				ctx := t.Context()
+				ctx := p.Context()
 				if test.left != 0 {
 					var cancel context.CancelFunc
 					ctx, cancel = context.WithTimeout(ctx, test.left)
 					defer cancel()
 				}
-				if _, ok := pacer.Admit(ctx, test.calls); ok != test.want {
-					t.Errorf("admitted: %v, want %v", ok, test.want)
+				if got := p.pacer.Admit(ctx, test.calls); got != test.want {
+					p.Errorf("Admit = %v, want %v", got, test.want)
 				}
 			})
 		})
-	}
-}
-
-// A message that has ended, or was not admitted, is ahead of nobody.
-func TestAdmitCountsTheMessagesInFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pacer := pace.New(rate)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		for range 5 {
-			done, ok := pacer.Admit(ctx, 1000)
-			if !ok {
-				t.Fatal("not admitted, though nothing is in flight")
-			}
-			if _, second := pacer.Admit(ctx, 1); second {
-				t.Fatal("a second one was admitted, though its turn would come too late")
-			}
-			done()
-		}
-	})
-}
-
-// So are its calls: they take nobody's time any more.
-func TestAdmitForgetsTheCallsOfWhatHasEnded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pacer := pace.New(rate)
-		if _, ok := pacer.Admit(t.Context(), 1); !ok {
-			t.Fatal("a message without a deadline was not admitted")
-		}
-		done, ok := pacer.Admit(t.Context(), 1000)
-		if !ok {
-			t.Fatal("a message without a deadline was not admitted")
-		}
-		done()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		if _, ok := pacer.Admit(ctx, 1); !ok {
-			t.Error("not admitted, though the message of many calls has ended")
-		}
-	})
-}
-
-// Messages of a batch ask at the same time, and must not overlook each other:
-// both would be started, and neither have the turns to finish.
-func TestAdmitOfManyAtOnceAdmitsOne(t *testing.T) {
-	for range 1000 {
-		pacer := pace.New(rate)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		var admitted atomic.Int32
-		var all sync.WaitGroup
-		for range 4 {
-			all.Go(func() {
-				if _, ok := pacer.Admit(ctx, 15); ok {
-					admitted.Add(1)
-				}
-			})
-		}
-		all.Wait()
-		cancel()
-		if got := admitted.Load(); got != 1 {
-			t.Fatalf("%d were admitted, want 1: two together have no time for all their calls", got)
-		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awserror"
+	"createkey/internal/awserr"
 	"createkey/internal/failure"
 )
 
@@ -25,7 +25,6 @@ const (
 	codeLimitExceeded = "LimitExceededException"
 	codeNotFound      = "NotFoundException" // API Gateway's
 
-	codeInvalidRequest   = "InvalidRequestException" // the secret is scheduled for deletion
 	codeResourceExists   = "ResourceExistsException"
 	codeResourceNotFound = "ResourceNotFoundException" // Secrets Manager's
 )
@@ -34,15 +33,14 @@ func errorCode(err error) string {
 	if err == nil {
 		return noError
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() != noError {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != noError {
 		return api.ErrorCode()
 	}
 	return otherError // a code that the SDK could not make out, too
 }
 
 func retryable(call string, err error, values ...apikey.Value) *failure.RetryableError {
-	return failure.Retry("%s: %s", call, awserror.Describe(err, values...))
+	return failure.Retry("%s: %s", call, awserr.Describe(err, values...))
 }
 
 // errUnreadable is an answer that tells of success and lacks what it was asked for.

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awslocal"
 	"createkey/internal/failure"
 	"createkey/internal/provision"
+	"createkey/internal/test/awslocal"
 )
 
 // A message that is delivered twice makes one key.

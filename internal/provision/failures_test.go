@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awslocal"
+	"createkey/internal/test/awslocal"
 )
 
 // operations are all that the algorithm calls, each with the death of an earlier

@@ -5,101 +5,77 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
-	"golang.org/x/sync/singleflight"
 
 	"createkey/internal/apikey"
 	"createkey/internal/failure"
 )
 
-// planCache remembers which API stages a usage plan covers, for the life of the
-// environment: one GetUsagePlan for a plan, however many messages name it. What
-// was not found is asked for again, for somebody may be making it.
+// planCache remembers usage plans for the life of the environment: one GetUsagePlan for
+// a plan and one list of all plans a minute, however many messages ask for them.
 type planCache struct {
-	keys    keysAPI
-	asking  singleflight.Group
-	covered sync.Map // plan id -> []string, the stages as apiId/stage
+	// stages has the API stages, as apiId/stage, that each plan covers. A plan that was
+	// not found is not in it, for somebody may be making it.
+	stages map[string][]string
+
+	// products has the plans of each AWS Marketplace product code, as listed at that
+	// time. That a product has no plan is remembered likewise.
+	products map[string][]string
+	listed   time.Time
 }
 
-func (c *planCache) stages(ctx context.Context, id string) ([]string, error) {
-	if stages, ok := c.covered.Load(id); ok {
-		return stages.([]string), nil
-	}
-	stages, err, _ := c.asking.Do(id, func() (any, error) {
-		plan, err := c.keys.GetUsagePlan(ctx, &apigateway.GetUsagePlanInput{UsagePlanId: &id})
-		if err = answered(err, func() *string { return plan.Id }); err != nil {
-			return nil, err
-		}
-		stages := []string{}
-		for _, s := range plan.ApiStages {
-			stages = append(stages, aws.ToString(s.ApiId)+"/"+aws.ToString(s.Stage))
-		}
-		c.covered.Store(id, stages)
-		return stages, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return stages.([]string), nil
-}
-
-func (c *planCache) forget(ids ...string) {
-	for _, id := range ids {
-		c.covered.Delete(id)
-	}
-}
-
-// productsFor is how long the usage plans' product codes are remembered. A
-// product code that is set on a plan is found after this at the latest.
+// productsFor is how long the usage plans' product codes are remembered. A product code
+// that is set on a plan is found after this at the latest.
 const productsFor = time.Minute
 
-// productCache remembers which usage plans carry which AWS Marketplace product
-// code: one list of all plans for every environment and minute, however many
-// customers sign up. That a product has no plan is remembered likewise.
-type productCache struct {
-	keys   keysAPI
-	asking singleflight.Group
-	listed atomic.Pointer[productList]
+// forget drops what is known of a plan, and of the products' plans.
+func (c *planCache) forget(id string) {
+	delete(c.stages, id)
+	c.products = nil
 }
 
-type productList struct {
-	at    time.Time
-	plans map[string][]string // product code -> plan ids
-}
-
-// plansOf returns the ids of the plans that carry a product code.
-func (c *productCache) plansOf(ctx context.Context, productCode string) ([]string, error) {
-	if list := c.listed.Load(); list != nil && time.Since(list.at) < productsFor {
-		return list.plans[productCode], nil
+// planStages returns the API stages that a usage plan covers.
+func (p *Provisioner) planStages(ctx context.Context, id string) ([]string, error) {
+	if stages, known := p.plans.stages[id]; known {
+		return stages, nil
 	}
-	list, err, _ := c.asking.Do("", func() (any, error) {
-		list := &productList{at: time.Now(), plans: map[string][]string{}}
-		pages := apigateway.NewGetUsagePlansPaginator(c.keys, &apigateway.GetUsagePlansInput{Limit: aws.Int32(mostPerPage)})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
-			if err != nil {
-				return nil, err
-			}
-			for _, plan := range page.Items {
-				code, id := aws.ToString(plan.ProductCode), aws.ToString(plan.Id)
-				if !slices.Contains(list.plans[code], id) { // a list that changes between pages repeats some
-					list.plans[code] = append(list.plans[code], id)
-				}
-			}
-		}
-		c.listed.Store(list)
-		return list, nil
-	})
-	if err != nil {
+	plan, err := p.keys.GetUsagePlan(ctx, &apigateway.GetUsagePlanInput{UsagePlanId: &id})
+	if err = answered(err, func() *string { return plan.Id }); err != nil {
 		return nil, err
 	}
-	return list.(*productList).plans[productCode], nil
+	var stages []string
+	for _, s := range plan.ApiStages {
+		stages = append(stages, aws.ToString(s.ApiId)+"/"+aws.ToString(s.Stage))
+	}
+	p.plans.stages[id] = stages
+	return stages, nil
+}
+
+// productPlans returns the ids of the usage plans that carry a product code.
+func (p *Provisioner) productPlans(ctx context.Context, productCode string) ([]string, error) {
+	if p.plans.products != nil && p.Now().Sub(p.plans.listed) < productsFor {
+		return p.plans.products[productCode], nil
+	}
+	listed, plansOf := p.Now(), map[string][]string{}
+	pages := apigateway.NewGetUsagePlansPaginator(p.keys, &apigateway.GetUsagePlansInput{Limit: aws.Int32(mostPerPage)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, plan := range page.Items {
+			code, id := aws.ToString(plan.ProductCode), aws.ToString(plan.Id)
+			if !slices.Contains(plansOf[code], id) { // a list that changes between pages repeats some
+				plansOf[code] = append(plansOf[code], id)
+			}
+		}
+	}
+	p.plans.products, p.plans.listed = plansOf, listed
+	return plansOf[productCode], nil
 }
 
 // choosePlans returns the usage plans that a request's key is to be in: those
@@ -107,7 +83,7 @@ func (c *productCache) plansOf(ctx context.Context, productCode string) ([]strin
 // Its error is one that keeps anything from being made.
 func (p *Provisioner) choosePlans(ctx context.Context, r apikey.Request) ([]string, error) {
 	if len(r.UsagePlanIDs) == 0 && r.ProductCode != "" {
-		plans, err := p.products.plansOf(ctx, r.ProductCode)
+		plans, err := p.productPlans(ctx, r.ProductCode)
 		switch {
 		case err != nil:
 			return nil, retryable("GetUsagePlans", err)
@@ -131,12 +107,12 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 	var reasons []string
 	for i, id := range plans {
 		path := "usagePlanIds[" + strconv.Itoa(i) + "]"
-		stages, err := p.knownPlans.stages(ctx, id)
+		stages, err := p.planStages(ctx, id)
 		switch {
 		case errorCode(err) == codeNotFound && len(r.UsagePlanIDs) == 0:
 			return failure.Retry("GetUsagePlan: the deployment's default usage plan %s does not exist", id)
 		case errorCode(err) == codeNotFound:
-			reasons = append(reasons, path+": no such usage plan")
+			reasons = append(reasons, path+": there is no usage plan "+failure.Quote(id))
 		case err != nil:
 			return retryable("GetUsagePlan", err)
 		}
@@ -144,7 +120,8 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 			if other, taken := coveredBy[stage]; taken {
 				reasons = append(reasons, path+": covers API stage "+stage+", as usagePlanIds["+strconv.Itoa(other)+"] does: "+
 					"a key belongs to one usage plan per stage")
-				p.knownPlans.forget(id, plans[other]) // they may be mended before the next message
+				p.plans.forget(id) // they may be mended before the next message
+				p.plans.forget(plans[other])
 				break
 			}
 			coveredBy[stage] = i
@@ -158,12 +135,12 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 
 // attachPlans is step 3. A key that a plan has already is done.
 func (j *job) attachPlans(ctx context.Context) error {
-	for _, id := range j.plans {
+	for _, id := range j.wanted {
 		if err := j.attachPlan(ctx, id); err != nil {
 			// NotFound too: the plan was there, so it may be lag. Or it was deleted
 			// since: the next message asks, and makes no key in vain.
 			if errorCode(err) == codeNotFound {
-				j.knownPlans.forget(id)
+				j.plans.forget(id)
 			}
 			return j.unfinished(retryable("CreateUsagePlanKey ("+id+")", err, j.record.Value))
 		}

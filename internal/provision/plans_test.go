@@ -1,14 +1,11 @@
 package provision_test
 
 import (
-	"fmt"
 	"net/http"
-	"sync"
 	"testing"
-	"time"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awslocal"
+	"createkey/internal/test/awslocal"
 )
 
 // addPlans adds usage plans, of which prod and prod-too cover the same API stage.
@@ -56,36 +53,12 @@ func TestDefaultPlanIsForRequestsThatNameNone(t *testing.T) {
 	})
 }
 
-func TestConcurrentFirstUsesOfAPlanShareOneCheck(t *testing.T) {
-	inWorld(t, func(w *world) {
-		addPlans(w)
-		w.on(before, "GetUsagePlan", always, func() error { wait(time.Second); return nil })
-		var all sync.WaitGroup
-		for i := range 5 {
-			all.Go(func() {
-				r := request(withPlans("plan1"), func(r *apikey.Request) { r.Name = fmt.Sprint(i) })
-				w.wantOutcome(w.provision(r), "created")
-			})
-		}
-		all.Wait()
-		checks := 0
-		for _, c := range w.aws.Calls() {
-			if c.Operation == "GetUsagePlan" {
-				checks++
-			}
-		}
-		if checks != 1 {
-			w.Errorf("%d GetUsagePlan, want 1 for all", checks)
-		}
-	})
-}
-
 func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
 	run(t, []scenario{{
 		name:    "missing ones, all named",
 		given:   addPlans,
 		request: request(withPlans("plan1", "plan-1", "plan-2")),
-		want:    "rejected: usagePlanIds[1]: no such usage plan; usagePlanIds[2]: no such usage plan",
+		want:    "rejected: usagePlanIds[1]: there is no usage plan \"plan-1\"; usagePlanIds[2]: there is no usage plan \"plan-2\"",
 		calls:   "GetUsagePlan GetUsagePlan GetUsagePlan GetSecretValue", leaves: "no key, no secret",
 	}, {
 		name:    "two that cover the same API stage",
@@ -98,7 +71,7 @@ func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
 		given: func(w *world) {
 			w.interrupted(after, "CreateSecret", request())
 		},
-		request: request(withPlans("plan-1")), want: "rejected: usagePlanIds[0]: no such usage plan",
+		request: request(withPlans("plan-1")), want: "rejected: usagePlanIds[0]: there is no usage plan",
 		calls: "GetUsagePlan GetSecretValue", leaves: "no key, pending",
 	}, {
 		name:    "a missing default is the deployment's fault: retried",
@@ -119,7 +92,7 @@ func TestPlanThatIsDeletedLaterIsNoticed(t *testing.T) {
 		w.operatorDeletesPlan("plan1")
 		w.wantOutcome(w.provision(of("second")), "retried (unfinished): CreateUsagePlanKey (plan1): NotFoundException")
 		for _, customer := range []string{"second", "third"} {
-			w.wantOutcome(w.provision(of(customer)), "rejected: usagePlanIds[0]: no such usage plan")
+			w.wantOutcome(w.provision(of(customer)), "rejected: usagePlanIds[0]: there is no usage plan")
 		}
 		if got := w.state(of("third")); got != "no key, no secret" {
 			w.Errorf("leaves %q, want nothing made", got)
@@ -144,7 +117,7 @@ func TestPlanThatIsMadeLaterIsFound(t *testing.T) {
 	inWorld(t, func(w *world) {
 		r := request(withPlans("plan1"))
 		for range 2 { // what is missing is asked for again
-			w.wantOutcome(w.provision(r), "rejected: no such usage plan")
+			w.wantOutcome(w.provision(r), "rejected: there is no usage plan")
 			if got := w.state(r); got != "no key, no secret" {
 				w.Errorf("leaves %q, want nothing made", got)
 			}

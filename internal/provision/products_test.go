@@ -9,12 +9,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awslocal"
+	"createkey/internal/test/awslocal"
 )
 
 // signUp is a request that was made of an AWS Marketplace message.
@@ -183,26 +182,5 @@ func TestProductCodesAreListedOnceAMinute(t *testing.T) {
 		w.wantOutcome(w.provision(other("d")), "created")
 		w.wantCalls("GetUsagePlans CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue")
 		w.wantComplete(other("d"), "late")
-	})
-}
-
-func TestConcurrentSignUpsShareOneList(t *testing.T) {
-	inWorld(t, func(w *world) {
-		addProductPlan(w)
-		w.on(before, "GetUsagePlans", always, func() error { wait(time.Second); return nil })
-		var all sync.WaitGroup
-		for i := range 5 {
-			all.Go(func() { w.wantOutcome(w.provision(signUp(fmt.Sprint(i))), "created") })
-		}
-		all.Wait()
-		lists := 0
-		for _, c := range w.aws.Calls() {
-			if c.Operation == "GetUsagePlans" {
-				lists++
-			}
-		}
-		if lists != 1 {
-			w.Errorf("%d GetUsagePlans, want 1 for all", lists)
-		}
 	})
 }

@@ -39,7 +39,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awserror"
+	"createkey/internal/awserr"
 	"createkey/internal/failure"
 )
 
@@ -67,35 +67,37 @@ const visibleWithin = 5 * time.Minute
 const mostPerPage = 500
 
 // Provisioner provisions keys in one account and Region. Use [New], set the exported
-// fields before the first call, and use one for the life of the environment: it
-// remembers the usage plans that it has seen. Its methods may be called concurrently.
+// fields before the first call, and keep one for the life of the environment: it
+// remembers the usage plans that it has seen. Its methods must not be called
+// concurrently.
 type Provisioner struct {
 	keys    keysAPI
 	secrets secretsAPI
 
-	knownPlans planCache
-	products   productCache
-	search     keySearch
+	plans planCache
+	lists map[string]*keyList // by name prefix; see ForgetKeys
 
 	// DefaultPlan is the usage plan of a request that names none; empty: none.
 	DefaultPlan string
 	// KMSKeyID encrypts the secrets: the id, the ARN or the alias of a KMS key; empty:
 	// the AWS managed key aws/secretsmanager.
 	KMSKeyID string
-	// Random is where values are drawn from: apikey.Random, outside of tests.
+	// Random is the source of generated values: apikey.Random, outside of tests.
 	Random io.Reader
+	// Now tells the time: time.Now, outside of tests.
+	Now func() time.Time
 }
 
 // New returns a Provisioner over an *apigateway.Client and a *secretsmanager.Client, or
 // what has their methods.
 func New(keys keysAPI, secrets secretsAPI) *Provisioner {
 	return &Provisioner{
-		keys: keys, secrets: secrets, knownPlans: planCache{keys: keys}, products: productCache{keys: keys},
-		search: keySearch{keys: keys, lists: map[string]*keyList{}}, Random: apikey.Random,
+		keys: keys, secrets: secrets, plans: planCache{stages: map[string][]string{}},
+		lists: map[string]*keyList{}, Random: apikey.Random, Now: time.Now,
 	}
 }
 
-// Status tells which delivery finished the record.
+// Status says which delivery finished the record.
 type Status string
 
 // The statuses of a key that is ready.
@@ -104,7 +106,7 @@ const (
 	Existing Status = "existing" // an earlier or a concurrent one did
 )
 
-// Result tells what exists. Beside an error it holds what is known so far, and no
+// Result describes what exists. Beside an error it holds what is known so far, and no
 // Status.
 type Result struct {
 	Status    Status
@@ -124,15 +126,15 @@ type Result struct {
 // A new key takes three AWS calls, one more for each usage plan, and another one for
 // each plan that was not seen before.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
-	j := job{Provisioner: p, request: r, plans: r.Plans(p.DefaultPlan), secretName: secretName}
-	if err := r.CheckRecordSize(secretName, j.plans); err != nil {
+	j := job{Provisioner: p, request: r, wanted: r.Plans(p.DefaultPlan), secretName: secretName}
+	if err := r.CheckRecordSize(secretName, j.wanted); err != nil {
 		return Result{}, err
 	}
 	plans, err := p.choosePlans(ctx, r)
 	if err != nil {
 		return j.unlessFinished(ctx, err)
 	}
-	j.plans = plans
+	j.wanted = plans
 	if err := j.writeAhead(ctx); err != nil {
 		return j.result, err
 	}
@@ -161,7 +163,7 @@ func (p *Provisioner) Calls(r apikey.Request) int {
 	calls := 1
 	for _, id := range r.Plans(p.DefaultPlan) {
 		calls++
-		if _, seen := p.knownPlans.covered.Load(id); !seen {
+		if _, seen := p.plans.stages[id]; !seen {
 			calls++
 		}
 	}
@@ -172,7 +174,7 @@ func (p *Provisioner) Calls(r apikey.Request) int {
 type job struct {
 	*Provisioner
 	request    apikey.Request
-	plans      []string
+	wanted     []string // the usage plans that the key is to be in
 	secretName string
 
 	record apikey.Record // as the secret holds it, or will
@@ -207,8 +209,6 @@ func (j *job) writeAhead(ctx context.Context) error {
 		if err := j.readRecord(ctx); err != nil {
 			return err
 		}
-	case codeInvalidRequest:
-		return j.scheduledForDeletion(err, value)
 	default:
 		return retryable("CreateSecret", err, value)
 	}
@@ -226,13 +226,18 @@ var errNoSecret = errors.New("no such secret")
 // readRecord reads a secret that is known to exist. Secrets Manager is
 // eventually consistent, so that "not found" only means "not yet".
 func (j *job) readRecord(ctx context.Context) error {
-	err := j.getRecord(ctx, func(o *secretsmanager.Options) {
-		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeResourceNotFound)
-	})
+	err := j.getRecord(ctx, retryNotFound)
 	if errors.Is(err, errNoSecret) {
-		return failure.Retry("GetSecretValue: ResourceNotFoundException: secret %s exists, and cannot be seen yet", j.secretName)
+		return failure.Retry("GetSecretValue: ResourceNotFoundException: secret %s exists, and cannot be seen yet; "+
+			"or it has no value at all, and was not made by createkey", j.secretName)
 	}
 	return err
+}
+
+// retryNotFound has a call on a secret that is known to exist made again where it
+// cannot be seen yet.
+func retryNotFound(o *secretsmanager.Options) {
+	o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeResourceNotFound)
 }
 
 func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Options)) error {
@@ -241,8 +246,6 @@ func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Opt
 	case noError:
 	case codeResourceNotFound:
 		return errNoSecret
-	case codeInvalidRequest:
-		return j.scheduledForDeletion(err, j.record.Value)
 	default:
 		return retryable("GetSecretValue", err, j.record.Value)
 	}
@@ -258,25 +261,16 @@ func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Opt
 	return nil
 }
 
-// scheduledForDeletion is what InvalidRequestException means of a secret's name, as
-// far as is known: AWS's own words are told with it.
-func (j *job) scheduledForDeletion(err error, value apikey.Value) error {
-	return failure.Reject("request: secret %s is scheduled for deletion: "+
-		"restore it, or delete it without a recovery window (%s)", j.secretName, awserror.Describe(err, value))
-}
-
 // unlessFinished answers a request whose plans have a fault: a finished one is
 // a repeat all the same, and for any other nothing is made. Where the record
 // cannot be read, it is not known which of the two this is.
 func (j *job) unlessFinished(ctx context.Context, fault error) (Result, error) {
 	err := j.getRecord(ctx)
-	var rejected *failure.RejectedError
-	var again *failure.RetryableError
 	switch {
 	case err == nil && j.record.Finished():
 		return j.repeat(ctx)
-	case errors.As(fault, &rejected) && errors.As(err, &again):
-		return Result{}, again
+	case failure.IsRejected(fault) && failure.IsRetryable(err):
+		return Result{}, err
 	}
 	return Result{}, fault
 }
@@ -289,7 +283,7 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 	switch errorCode(err) {
 	case noError:
 	case codeNotFound:
-		if time.Since(recorded.CreatedDate) < visibleWithin {
+		if j.Now().Sub(recorded.CreatedDate) < visibleWithin {
 			return j.result, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
 		}
 		return j.result, failure.Reject("request: key %s was revoked: it is gone from API Gateway, and secret %s records it; "+
@@ -303,7 +297,7 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 	}
 	var differences []string
 	if digest != j.request.Digest() {
-		differences = j.request.Differences(recorded, j.plans)
+		differences = j.request.Differences(recorded, j.wanted)
 	}
 	if !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value) {
 		differences = append(differences, "value")
@@ -316,8 +310,7 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 
 // contradiction rejects a request whose identity has a key with other content.
 func (j *job) contradiction(members []string) error {
-	in := "what is not known of it: generateDistinctId, usagePlanIds until its record is finished, or naming what was added " +
-		"as a default or for AWS Marketplace"
+	in := "a member that the key does not show: generateDistinctId, usagePlanIds, or a tag that was added for the sender"
 	if len(members) > 0 {
 		in = strings.Join(members, ", ")
 	}
@@ -349,7 +342,7 @@ func (j *job) makeKey(ctx context.Context) error {
 		return j.findKey(ctx)
 	case code == codeBadRequest,
 		code == codeNotFound && len(r.StageKeys) > 0: // the call names nothing else that could be missing
-		reason := "request: API Gateway refused it: " + awserror.Describe(err, j.record.Value)
+		reason := "request: API Gateway refused it: " + awserr.Describe(err, j.record.Value)
 		if !j.drawn {
 			reason += "; where it is the value that was refused, delete secret " + j.secretName +
 				" without a recovery window before sending another"
@@ -357,7 +350,7 @@ func (j *job) makeKey(ctx context.Context) error {
 		return failure.Reject("%s", reason)
 	case code == codeLimitExceeded:
 		// The type alone cannot tell the quota of 10,000 keys from a rate limit.
-		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserror.Describe(err, j.record.Value)}
+		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserr.Describe(err, j.record.Value)}
 	default:
 		return retryable("CreateApiKey", err, j.record.Value)
 	}
@@ -398,12 +391,12 @@ func (j *job) findKey(ctx context.Context) error {
 // customer is unproven, so nothing rests on it.
 func (j *job) findID(ctx context.Context) (string, error) {
 	if j.request.Value.IsZero() && j.request.Name != "" {
-		id, err := j.search.find(ctx, j.request.Name, j.record.Value)
+		id, err := j.findInList(ctx, j.request.Name, j.record.Value)
 		if id != "" || err != nil || j.drawn {
 			return id, err
 		}
 	}
-	return j.search.find(ctx, "", j.record.Value)
+	return j.findInList(ctx, "", j.record.Value)
 }
 
 func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
@@ -416,7 +409,7 @@ func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
 
 // finish is step 4: it puts the finished record, once in the secret's life.
 func (j *job) finish(ctx context.Context) error {
-	j.result.Key.UsagePlanIDs = append([]string{}, j.plans...)
+	j.result.Key.UsagePlanIDs = append([]string{}, j.wanted...)
 	j.record.Key = j.result.Key
 	out, err := j.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		// The full ARN, so that a secret which was deleted and made anew under
@@ -424,7 +417,7 @@ func (j *job) finish(ctx context.Context) error {
 		SecretId:           &j.result.SecretARN,
 		ClientRequestToken: aws.String(apikey.FinishedToken(j.secretName)),
 		SecretString:       aws.String(j.record.Encode().Reveal()),
-	})
+	}, retryNotFound)
 	switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {
 	case noError:
 		j.result.Status = Created

@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awslocal"
 	"createkey/internal/failure"
 	"createkey/internal/provision"
+	"createkey/internal/test/awslocal"
 )
 
 const (

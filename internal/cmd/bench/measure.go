@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"createkey/internal/awslocal"
-	"createkey/internal/sandbox"
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/sandbox"
 )
 
 // The bounds.

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"createkey/internal/awslocal"
+	"createkey/internal/test/awslocal"
 )
 
 const peers = "internal/bench/peers"

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"createkey/events"
-	"createkey/internal/awslocal"
-	"createkey/internal/lambdalocal"
-	"createkey/internal/sandbox"
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/lambdalocal"
+	"createkey/internal/test/sandbox"
 )
 
 // A side is one executable in a local Lambda, with a local AWS of its own.

@@ -28,8 +28,8 @@ import (
 	"syscall"
 
 	"createkey/events"
-	"createkey/internal/awslocal"
-	"createkey/internal/sandbox"
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/sandbox"
 )
 
 // Exit statuses.

@@ -16,7 +16,7 @@ import (
 	"createkey/events"
 	"createkey/internal/apikey"
 	"createkey/internal/marketplace"
-	"createkey/internal/sandbox"
+	"createkey/internal/test/sandbox"
 )
 
 // listSamples writes a line of JSON for each sample: its file, its payload as

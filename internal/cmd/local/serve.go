@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"createkey/internal/sandbox"
+	"createkey/internal/test/sandbox"
 )
 
 // serve keeps both APIs up until the context ends, and shows the function's log.

@@ -12,7 +12,7 @@ import (
 
 	"createkey/events"
 	"createkey/internal/apikey"
-	"createkey/internal/event"
+	"createkey/internal/envelope"
 	"createkey/internal/failure"
 )
 
@@ -29,10 +29,10 @@ type verdict struct {
 	err        error // nil, or a *failure.RejectedError
 }
 
-// judge is the function's own way from a payload to its requests: event.Decode,
+// judge is the function's own way from a payload to its requests: envelope.Decode,
 // apikey.Parse, and the size of the record. Its error is of the payload as a whole.
 func judge(payload []byte) ([]verdict, error) {
-	batch, err := event.Decode(payload, invocation)
+	batch, err := envelope.Decode(payload, invocation)
 	if err != nil {
 		return nil, err
 	}

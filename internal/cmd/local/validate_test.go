@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"createkey/events"
-	"createkey/internal/awslocal"
-	"createkey/internal/corpus"
-	"createkey/internal/sandbox"
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/corpus"
+	"createkey/internal/test/sandbox"
 )
 
 const vectors = "../../apikey/testdata/requests"

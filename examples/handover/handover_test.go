@@ -1,0 +1,277 @@
+package handover_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"pgregory.net/rapid"
+
+	"createkey/examples/handover"
+	"createkey/internal/apikey"
+	"createkey/internal/document"
+	"createkey/internal/provision"
+	"createkey/internal/test/awslocal"
+)
+
+const prefix = "keys/"
+
+// account is an AWS account in which createkey makes keys.
+type account struct {
+	*testing.T
+	aws awslocal.Server
+}
+
+func (a *account) secrets() *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(a.aws.Config())
+}
+
+// makeKey makes the key of a request, and returns what `API Key Ready` says of it.
+func (a *account) makeKey(customerID, name string) events.EventBridgeEvent {
+	a.Helper()
+	request, err := json.Marshal(map[string]any{"customerId": customerID, "name": name, "enabled": true})
+	if err != nil {
+		a.Fatal(err)
+	}
+	doc, err := document.Parse(request)
+	if err != nil {
+		a.Fatal(err)
+	}
+	r, secretName, err := apikey.Parse(doc, prefix, "")
+	if err != nil {
+		a.Fatal(err)
+	}
+	result, err := provision.New(apigateway.NewFromConfig(a.aws.Config()), a.secrets()).Provision(a.Context(), r, secretName)
+	if err != nil {
+		a.Fatal(err)
+	}
+	detail, err := json.Marshal(struct {
+		apikey.Key
+		SecretName string           `json:"secretName"`
+		SecretARN  string           `json:"secretArn"`
+		Status     provision.Status `json:"status"`
+	}{result.Key, secretName, result.SecretARN, result.Status})
+	if err != nil {
+		a.Fatal(err)
+	}
+	return events.EventBridgeEvent{Source: "createkey", DetailType: "API Key Ready", Detail: detail}
+}
+
+// isValueOf tells whether a text is the value of a customer's one key.
+func (a *account) isValueOf(text, customerID string) bool {
+	return slices.ContainsFunc(a.aws.Keys(), func(k awslocal.Key) bool {
+		return k.CustomerID == customerID && string(k.Value) == text
+	})
+}
+
+func TestConsumer(t *testing.T) {
+	a := &account{T: t}
+	event := a.makeKey("cust-1", "Gold plan")
+	delivered := 0
+	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(_ context.Context, ready handover.Ready, value string) error {
+		delivered++
+		if ready.CustomerID != "cust-1" || ready.Name != "Gold plan" || !a.isValueOf(value, "cust-1") {
+			t.Error("another's key")
+		}
+		return nil
+	}}
+	for range 2 { // an event may come twice
+		if err := c.Handle(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if delivered != 2 {
+		t.Errorf("delivered %d times", delivered)
+	}
+	c.Deliver = func(context.Context, handover.Ready, string) error { return errors.New("the vault is sealed") }
+	if err := c.Handle(t.Context(), event); err == nil || !strings.Contains(err.Error(), "delivering the key of customer cust-1: the vault is sealed") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestConsumer_Fails(t *testing.T) {
+	a := &account{T: t}
+	event := a.makeKey("cust-1", "Gold")
+	refused := (*awslocal.Error)(nil)
+	a.aws.Before = func(context.Context, awslocal.Call) error {
+		if refused == nil {
+			return nil
+		}
+		return refused
+	}
+	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(context.Context, handover.Ready, string) error {
+		t.Error("delivered")
+		return nil
+	}}
+	put := func(text string) string {
+		name := "keys/other/" + aws.ToString(secretID(text))
+		out, err := a.secrets().CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: &text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return aws.ToString(out.ARN)
+	}
+	pending, foreign, text := put(`{"format":"createkey/1","value":"fake-value-0123456789"}`), put(`{"password":"fake-value"}`), put("fake-value")
+	for _, test := range []struct {
+		name, detail string
+		refused      *awslocal.Error
+		want         string
+	}{
+		{"no event of createkey's", `{"id": "x"}`, nil, "no secretArn"},
+		{"no detail", ``, nil, "no secretArn"},
+		{"a denial", string(event.Detail), awslocal.AccessDenied, "AccessDeniedException"},
+		{"a record whose key is not made", `{"secretArn": "` + pending + `"}`, nil, "not ready yet"},
+		{"a secret that is not there", `{"secretArn": "keys/none"}`, nil, "not ready yet"},
+		{"somebody else's secret", `{"secretArn": "` + foreign + `"}`, nil, "not a record of createkey's"},
+		{"no document", `{"secretArn": "` + text + `"}`, nil, "not a record of createkey's"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			refused = test.refused
+			err := c.Handle(t.Context(), events.EventBridgeEvent{Detail: json.RawMessage(test.detail)})
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "fake-value") {
+				t.Error("another error, or one that quotes the secret")
+			}
+		})
+	}
+}
+
+// secretID makes a name of a text's length, which differs in the tests here.
+func secretID(text string) *string { return aws.String(strings.Repeat("x", len(text))) }
+
+// visit sends a buyer to the page, and returns its status and the values shown.
+func visit(t *testing.T, p handover.Page, token string) (int, []string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/register", strings.NewReader(url.Values{"x-amzn-marketplace-token": {token}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	if w.Header().Get("Cache-Control") != "no-store" {
+		t.Error("the page may be cached")
+	}
+	var values []string
+	for _, match := range regexp.MustCompile(`<code>(.*?)</code>`).FindAllStringSubmatch(w.Body.String(), -1) {
+		values = append(values, html.UnescapeString(match[1]))
+	}
+	return w.Code, values
+}
+
+func TestPage(t *testing.T) {
+	a := &account{T: t}
+	known := map[string][]string{} // by account and product, as a Consumer keeps them
+	noted := map[string]bool{}
+	var noteFails error
+	p := handover.Page{
+		Secrets: a.secrets(), Prefix: prefix,
+		Resolve: func(_ context.Context, token string) (handover.Customer, error) {
+			customer, ok := map[string]handover.Customer{
+				"by identifier": {ID: "X01EXAMPLEX", AWSAccountID: "111122223333", ProductCode: "prod 1"},
+				"by account":    {AWSAccountID: "444455556666", ProductCode: "prod 2"},
+			}[token]
+			if !ok {
+				return handover.Customer{}, errors.New("ExpiredTokenException")
+			}
+			return customer, nil
+		},
+		Find: func(_ context.Context, account, product string) ([]string, error) {
+			return known[account+product], nil
+		},
+		FirstTime: func(_ context.Context, id string) (bool, error) {
+			first := !noted[id]
+			noted[id] = noteFails == nil
+			return first && noteFails == nil, noteFails
+		},
+	}
+	expect := func(token string, status int, customerID string, keys int) {
+		t.Helper()
+		got, values := visit(t, p, token)
+		if got != status || len(values) != keys {
+			t.Errorf("%s: status %d, want %d; %d values, want %d", token, got, status, len(values), keys)
+		}
+		for _, value := range values {
+			if !a.isValueOf(value, customerID) {
+				t.Errorf("%s: another's value", token)
+			}
+		}
+	}
+	expect("", http.StatusForbidden, "", 0)
+	expect("forged", http.StatusForbidden, "", 0)
+	expect("by identifier", http.StatusServiceUnavailable, "", 0)
+	expect("by account", http.StatusServiceUnavailable, "", 0)
+
+	a.makeKey("X01EXAMPLEX", "prod 1")
+	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(_ context.Context, ready handover.Ready, _ string) error {
+		product, _, _ := strings.Cut(ready.Name, "/")
+		known[ready.CustomerID+product] = append(known[ready.CustomerID+product], ready.SecretARN)
+		return nil
+	}}
+	for _, agreement := range []string{"agmt-1", "agmt-2"} {
+		if err := c.Handle(t.Context(), a.makeKey("444455556666", "prod 2/"+agreement)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	noteFails = errors.New("the table is gone")
+	expect("by identifier", http.StatusBadGateway, "", 0)
+	noteFails = nil
+	expect("by identifier", http.StatusOK, "X01EXAMPLEX", 1)
+	expect("by identifier", http.StatusOK, "", 0) // once
+	expect("by account", http.StatusOK, "444455556666", 2)
+	expect("by account", http.StatusOK, "", 0)
+}
+
+// The example writes the encoding out, so that it can be copied.
+func TestSecretNameIsTheFunctions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-zA-Z0-9 ._/@=+-]{0,20}`), rapid.StringN(0, 300, -1))
+		customer, name := text.Draw(t, "customer"), text.Draw(t, "name")
+		want, err := apikey.SecretName(prefix, customer, name, "")
+		if err != nil {
+			return // no identity
+		}
+		if got := handover.SecretName(prefix, customer, name); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	})
+}
+
+// What docs/handover.md quotes is the example, word for word.
+func TestTheDocsQuoteTheExample(t *testing.T) {
+	docs, err := os.ReadFile("../../../docs/handover.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.Write(text)
+	}
+	quotations := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(docs), -1)
+	if len(quotations) < 3 {
+		t.Errorf("%d quotations", len(quotations))
+	}
+	for _, quotation := range quotations {
+		if !strings.Contains(code.String(), quotation[1]) {
+			t.Errorf("not in the example:\n%s", quotation[1])
+		}
+	}
+}

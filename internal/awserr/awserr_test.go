@@ -1,0 +1,74 @@
+package awserr_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+
+	"createkey/internal/awserr"
+	"createkey/internal/pace"
+	"createkey/internal/test/awslocal"
+)
+
+// Each attempt takes a second, and a call has one and a half.
+func TestKeepAnswer(t *testing.T) {
+	const hangs = "hangs"
+	tests := map[string]struct {
+		attempts []string // what AWS answers
+		backoff  time.Duration
+		rate     float64 // keys a second
+		want     string
+	}{
+		"the time is up while the SDK backs off":     {[]string{"TooManyRequestsException"}, time.Minute, 1000, "TooManyRequestsException"},
+		"the time is up while an attempt waits":      {[]string{"TooManyRequestsException"}, 0, 0.1, "TooManyRequestsException"},
+		"the time is up while an attempt is made":    {[]string{"TooManyRequestsException", hangs}, 0, 1000, "TooManyRequestsException"},
+		"AWS never answered":                         {[]string{hangs}, 0, 1000, "no answer in time"},
+		"the answer was lost, and no time is left":   {[]string{"lost", hangs}, 0, 1000, "no answer in time"},
+		"there was time: the last answer counts":     {[]string{"AccessDeniedException"}, 0, 1000, "AccessDeniedException"},
+		"there was time: so does the second attempt": {[]string{"lost", "AccessDeniedException"}, 0, 1000, "AccessDeniedException"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				attempts := test.attempts
+				server := &awslocal.Server{Before: func(ctx context.Context, _ awslocal.Call) error {
+					answer := attempts[0]
+					attempts = attempts[1:]
+					switch answer {
+					case hangs:
+						<-ctx.Done()
+						return ctx.Err()
+					case "lost":
+						return awslocal.ErrConnectionLost
+					case "TooManyRequestsException":
+						time.Sleep(time.Second)
+						return awslocal.TooManyRequests
+					}
+					return awslocal.AccessDenied
+				}}
+				pacer := pace.New(test.rate)
+				client := apigateway.NewFromConfig(server.Config(), func(o *apigateway.Options) {
+					o.APIOptions = append(o.APIOptions, pacer.Apply, awserr.KeepAnswer)
+					o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+						o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return test.backoff, nil })
+					})
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+				defer cancel()
+				_, err := client.CreateApiKey(ctx, &apigateway.CreateApiKeyInput{Name: aws.String("n")})
+				if err == nil {
+					t.Fatal("the call succeeded")
+				}
+				if got := awserr.Describe(err); !strings.HasPrefix(got, test.want) {
+					t.Errorf("the call failed with %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,245 @@
+package envelope
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"createkey/internal/document"
+	"createkey/internal/failure"
+)
+
+// vector is a file of testdata/payloads: a header of "key: value" lines that
+// states the expected outcome, an empty line, and the payload as it is.
+//
+//	comment     what it is there for, where its name does not tell
+//	request-id  the Lambda request id: none, or lambda-1 where it is not given
+//	error       why the payload is rejected as a whole
+//	kind        direct, sqs or sns
+//	message     the id of a message; the lines below it are about that one
+//	group       its message group
+//	ordered     yes: from a FIFO queue
+//	delivery    its delivery id
+//	reject      why it is rejected, a line for each fault
+//	product     the product code of its sign-up, and below it, by name
+//	tag         the tags that the sign-up adds, as name=value
+//	request     its request, as JSON
+//
+// Values in vectors begin with fake-value, so that a fault which quotes one is seen.
+type vector struct {
+	name      string
+	requestID string
+	lines     []string // kind and below, or error
+	payload   []byte
+}
+
+func readVectors(t testing.TB) []vector {
+	t.Helper()
+	files, err := filepath.Glob("testdata/payloads/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no vectors")
+	}
+	var vectors []vector
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, payload, found := strings.Cut(string(text), "\n\n")
+		if !found {
+			t.Fatalf("%s: no empty line", file)
+		}
+		v := vector{name: strings.TrimSuffix(filepath.Base(file), ".txt"), requestID: "lambda-1", payload: []byte(payload)}
+		for line := range strings.SplitSeq(head, "\n") {
+			if strings.HasPrefix(line, "comment: ") {
+				continue
+			}
+			if id, ok := strings.CutPrefix(line, "request-id: "); ok {
+				v.requestID = strings.TrimPrefix(id, "none")
+				continue
+			}
+			v.lines = append(v.lines, line)
+		}
+		vectors = append(vectors, v)
+	}
+	return vectors
+}
+
+// describe writes what was decoded as the lines of a vector, and the requests
+// apart, which a failure must not print.
+func describe(t testing.TB, batch Batch, err error) (lines []string, requests []document.Node) {
+	t.Helper()
+	if err != nil {
+		return []string{"error: " + strings.Join(rejection(t, err), "; ")}, nil
+	}
+	lines = append(lines, "kind: "+map[Kind]string{Direct: "direct", SQS: "sqs", SNS: "sns"}[batch.Kind])
+	for _, m := range batch.Messages {
+		lines = append(lines, "message: "+m.ID)
+		if m.Group != "" {
+			lines = append(lines, "group: "+m.Group)
+		}
+		if m.Ordered {
+			lines = append(lines, "ordered: yes")
+		}
+		if m.DeliveryID != "" {
+			lines = append(lines, "delivery: "+m.DeliveryID)
+		}
+		if m.Err != nil {
+			for _, reason := range rejection(t, m.Err) {
+				lines = append(lines, "reject: "+reason)
+			}
+			continue
+		}
+		if m.SignUp.ProductCode != "" {
+			lines = append(lines, "product: "+m.SignUp.ProductCode)
+		}
+		for _, name := range slices.Sorted(maps.Keys(m.SignUp.Tags)) {
+			lines = append(lines, "tag: "+name+"="+m.SignUp.Tags[name])
+		}
+		lines = append(lines, "request")
+		requests = append(requests, m.Request)
+	}
+	return lines, requests
+}
+
+func rejection(t testing.TB, err error) []string {
+	t.Helper()
+	var rejected *failure.RejectedError
+	if !errors.As(err, &rejected) || len(rejected.Reasons) == 0 {
+		t.Fatalf("error is a %T, want a *failure.RejectedError with reasons", err)
+	}
+	return rejected.Reasons
+}
+
+func TestPayloadVectors(t *testing.T) {
+	for _, v := range readVectors(t) {
+		t.Run(v.name, func(t *testing.T) {
+			batch, err := Decode(v.payload, v.requestID)
+			got, requests := describe(t, batch, err)
+			var want []string
+			var wantRequests []document.Node
+			for _, line := range v.lines {
+				if text, ok := strings.CutPrefix(line, "request: "); ok {
+					doc, err := document.Parse([]byte(text))
+					if err != nil {
+						t.Fatalf("the vector's request %s", err)
+					}
+					line, wantRequests = "request", append(wantRequests, doc)
+				}
+				want = append(want, line)
+			}
+			if strings.Contains(strings.Join(got, "\n"), "fake-value") {
+				t.Fatal("a fault quotes a value")
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+			}
+			for i := range requests {
+				if !reflect.DeepEqual(sizeless(requests[i]), sizeless(wantRequests[i])) {
+					t.Errorf("request %d differs", i)
+				}
+			}
+		})
+	}
+}
+
+// sizeless is a node without the sizes of its source.
+func sizeless(n document.Node) document.Node {
+	n.Size = 0
+	n.Items, n.Members = slices.Clone(n.Items), slices.Clone(n.Members)
+	for i := range n.Items {
+		n.Items[i] = sizeless(n.Items[i])
+	}
+	for i := range n.Members {
+		n.Members[i].Value = sizeless(n.Members[i].Value)
+	}
+	return n
+}
+
+// The limit on a request's size is on the request, not on its envelopes.
+func TestSizeIsThatOfTheRequest(t *testing.T) {
+	const request = `{"name": "n"}`
+	event := fmt.Sprintf(`{"source": "a", "detail-type": "t", "id": "e-1", "detail": %s, "resources": [%q]}`, request, strings.Repeat("x", 1000))
+	body := func(text string) string {
+		return fmt.Sprintf(`{"Records": [{"eventSource": "aws:sqs", "messageId": "m-1", "body": %q}]}`, text)
+	}
+	for name, payload := range map[string]string{
+		"direct":                request,
+		"EventBridge":           event,
+		"SQS":                   body(request),
+		"EventBridge in SQS":    body(event),
+		"SNS in SQS":            body(fmt.Sprintf(`{"Type": "Notification", "MessageId": "s-1", "Message": %q}`, request)),
+		"EventBridge in SNS":    body(fmt.Sprintf(`{"Type": "Notification", "MessageId": "s-1", "Message": %q}`, event)),
+		"SNS":                   fmt.Sprintf(`{"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "s-1", "Message": %q}}]}`, request),
+		"a batch of a megabyte": strings.Replace(body(request), "]}", strings.Repeat(`, {"eventSource": "aws:sqs", "messageId": "m-2", "body": "[`+strings.Repeat(" ", 65_000)+`]"}`, 16)+"]}", 1),
+	} {
+		batch, err := Decode([]byte(payload), "lambda-1")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if m := batch.Messages[0]; m.Err != nil || m.Request.Size != len(request) {
+			t.Errorf("%s: %d bytes, %v, want %d", name, m.Request.Size, m.Err, len(request))
+		}
+	}
+}
+
+// FuzzDecode: whatever the payload is, Decode answers it, every message can be
+// named in the answer, and no reason is without its path.
+func FuzzDecode(f *testing.F) {
+	for _, v := range readVectors(f) {
+		f.Add(v.payload)
+	}
+	samples, err := filepath.Glob("../../events/*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, sample := range samples {
+		if text, err := os.ReadFile(sample); err == nil {
+			f.Add(text)
+		}
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		batch, err := Decode(payload, "lambda-1")
+		if err != nil {
+			checkReason(t, err)
+			if len(batch.Messages) > 0 {
+				t.Fatal("messages beside an error")
+			}
+			return
+		}
+		if len(batch.Messages) == 0 || batch.Kind == Direct && len(batch.Messages) != 1 {
+			t.Fatalf("%d messages of kind %d", len(batch.Messages), batch.Kind)
+		}
+		for _, m := range batch.Messages {
+			if m.ID == "" {
+				t.Fatal("a message without an id")
+			}
+			if batch.Kind != SQS && m.DeliveryID == "" && m.Err == nil {
+				t.Fatal("a delivery without an id, and not from a queue")
+			}
+			if batch.Kind != SQS && (m.Ordered || m.Group != "") {
+				t.Fatal("a group of no queue")
+			}
+			if m.Err != nil {
+				checkReason(t, m.Err)
+			}
+		}
+	})
+}
+
+func checkReason(t *testing.T, err error) {
+	t.Helper()
+	for _, reason := range rejection(t, err) {
+		path, rule, found := strings.Cut(reason, ": ")
+		if !found || path == "" || rule == "" {
+			t.Fatal("a fault without a path or a rule")
+		}
+	}
+}

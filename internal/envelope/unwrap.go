@@ -1,0 +1,160 @@
+package envelope
+
+import (
+	"cmp"
+	"strings"
+
+	"createkey/internal/document"
+	"createkey/internal/failure"
+	"createkey/internal/marketplace"
+)
+
+// carrier is what a document lay in, which decides what it may be.
+type carrier int
+
+const (
+	fromInvocation carrier = iota // the payload itself
+	fromQueue                     // the body of an SQS message
+	fromTopic                     // the Message of an SNS notification
+)
+
+func rejected(format string, args ...any) Message {
+	return Message{Err: failure.Reject(format, args...)}
+}
+
+// unwrapText unwraps the document that is the text of a member.
+func unwrapText(envelope document.Node, member string, in carrier) Message {
+	text, ok := envelope.Get(member)
+	switch {
+	case !ok || text.Kind != document.String:
+		return rejected("%s: must be a string", member)
+	case text.Fault != "":
+		return rejected("%s: %s", member, text.Fault)
+	}
+	doc, err := document.Parse([]byte(text.Text))
+	if err != nil {
+		return rejected("%s: %s", member, err)
+	}
+	return unwrap(doc, in)
+}
+
+// unwrap finds the request in a document: an envelope that may stand where the
+// document stood, or the request itself.
+func unwrap(doc document.Node, in carrier) Message {
+	switch {
+	case doc.Has("source", "detail-type", "detail"):
+		return fromEventBridge(doc)
+	case doc.GetText("Type") == "Notification" && doc.Has("Message") && in == fromQueue:
+		return fromNotification(doc)
+	case marketplace.IsNotification(doc):
+		return signUp(Message{}, marketplace.FromNotification, doc)
+	}
+	if what := foreign(doc); what != "" {
+		return rejected("payload: is %s, not a request for an API key", what)
+	}
+	return Message{Request: doc}
+}
+
+// fromEventBridge takes the detail of an event, whatever its detail-type
+// (https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html).
+func fromEventBridge(doc document.Node) Message {
+	if m, ok := soundEnvelope(doc); !ok {
+		return m
+	}
+	source, detailType := doc.GetText("source"), doc.GetText("detail-type")
+	detail, _ := doc.Get("detail")
+	m := Message{ID: doc.GetText("id"), DeliveryID: doc.GetText("id"), Request: detail}
+	switch {
+	case source == "":
+		m.Err = failure.Reject("source: must be a string, not empty")
+	case source == "createkey":
+		m.Err = failure.Reject("source: is createkey: an outcome of this program's own is not a request")
+	case source == marketplace.Source:
+		return signUp(m, marketplace.FromEvent, doc)
+	case strings.HasPrefix(source, "aws."):
+		m.Err = failure.Reject("source: events of AWS's own (%s, %s) are not requests", failure.Quote(source), failure.Quote(detailType))
+	}
+	return m
+}
+
+// signUp makes a request of an AWS Marketplace message, which the validator
+// judges like any other.
+func signUp(m Message, read func(document.Node) (marketplace.SignUp, error), doc document.Node) Message {
+	if m.SignUp, m.Err = read(doc); m.Err != nil {
+		return m
+	}
+	text := func(s string) document.Node { return document.Node{Kind: document.String, Text: s} }
+	m.Request = document.Node{Kind: document.Object, Members: []document.Member{
+		{Name: "customerId", Value: text(m.SignUp.CustomerID)},
+		{Name: "name", Value: text(m.SignUp.Name)},
+		{Name: "enabled", Value: document.Node{Kind: document.Bool, Bool: true}},
+	}}
+	return m
+}
+
+// fromNotification takes the Message of an SNS notification
+// (https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html).
+func fromNotification(doc document.Node) Message {
+	if m, ok := soundEnvelope(doc); !ok {
+		return m
+	}
+	m := unwrapText(doc, "Message", fromTopic)
+	if m.DeliveryID == "" {
+		m.DeliveryID = doc.GetText("MessageId")
+	}
+	return m
+}
+
+// soundEnvelope refuses an envelope with a fault, such as a repeated member:
+// which of the two was meant would be a guess.
+func soundEnvelope(doc document.Node) (Message, bool) {
+	if doc.Fault != "" {
+		return rejected("payload: %s", doc.Fault), false
+	}
+	for _, member := range doc.Members {
+		if fault := cmp.Or(member.Fault, member.Value.Fault); fault != "" {
+			return rejected("%s: %s", failure.Quote(member.Name), fault), false
+		}
+	}
+	return Message{}, true
+}
+
+// foreign names a payload that is certainly something else, where the
+// validator's "unknown member" for each of its members would only confuse.
+func foreign(doc document.Node) string {
+	switch {
+	case doc.Kind == document.List:
+		return "a list"
+	case doc.Has("Records"):
+		return "a batch inside a message"
+	case doc.GetText("eventSource") != "":
+		return "an event of " + failure.Quote(doc.GetText("eventSource"))
+	case doc.Has("source", "detail-type"):
+		return "an EventBridge event without its detail"
+	case doc.GetText("Type") == "Notification" && doc.Has("TopicArn") && !doc.Has("Message"):
+		return "an SNS notification without its Message"
+	case doc.GetText("Type") == "Notification" && doc.Has("TopicArn"):
+		return "an SNS notification outside of a queue's message"
+	case doc.Has("Type", "TopicArn"):
+		return "an SNS " + failure.Quote(doc.GetText("Type"))
+	case doc.Has("requestContext", "requestPayload"):
+		return "the record of a Lambda destination"
+	case doc.Has("requestContext"):
+		return "an HTTP request (API Gateway, a function URL or a load balancer)"
+	case doc.Has("RequestType", "StackId"):
+		return "a CloudFormation custom resource's request"
+	case doc.Has("triggerSource", "userPoolId"):
+		return "an Amazon Cognito trigger"
+	case doc.Has("deliveryStreamArn", "records"):
+		return "a batch of Amazon Data Firehose"
+	case doc.Has("alarmArn", "alarmData"):
+		return "a CloudWatch alarm"
+	case doc.Has("sessionState", "bot"):
+		return "an Amazon Lex event"
+	case doc.Has("awslogs"):
+		return "a CloudWatch Logs subscription's batch"
+	case doc.GetText("Event") == "s3:TestEvent":
+		return "an Amazon S3 test event"
+	}
+	return ""
+}

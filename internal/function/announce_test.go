@@ -1,0 +1,388 @@
+package function
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"createkey/events/schema"
+	"createkey/internal/test/awslocal"
+)
+
+// withBus runs a test in an environment whose outcomes are told to a bus.
+func withBus(t *testing.T, test func(e *environment)) {
+	t.Helper()
+	inEnvironment(t, func(e *environment) {
+		e.settings.OutcomeBus = "outcomes"
+		test(e)
+		e.events()
+	})
+}
+
+// events returns the events that the bus has taken since the last look, each as
+// its detail-type and messageId. It checks what must hold of every one.
+func (e *environment) events() string {
+	e.Helper()
+	var told []string
+	taken := e.aws.Events()
+	for _, event := range taken[e.seen:] {
+		if event.Bus != e.settings.OutcomeBus || event.Source != "createkey" {
+			e.Errorf("an event went to bus %s with source %s", event.Bus, event.Source)
+		}
+		if e.leaks(event.Detail) {
+			e.Error("an event holds a part of a value (not shown)")
+		}
+		var detail map[string]any
+		if err := json.Unmarshal([]byte(event.Detail), &detail); err != nil {
+			e.Fatal(err)
+		}
+		if err := promised()[event.DetailType].Validate(detail); err != nil {
+			e.Errorf("an event %q is not as events/schema says: %v", event.DetailType, err)
+		}
+		told = append(told, fmt.Sprint(event.DetailType, " ", detail["messageId"]))
+	}
+	e.seen = len(taken)
+	return strings.Join(told, ", ")
+}
+
+// promised are the schemas of the outcome events, by their detail-types.
+var promised = sync.OnceValue(func() map[string]*jsonschema.Schema {
+	schemas := map[string]*jsonschema.Schema{}
+	compiler := jsonschema.NewCompiler()
+	for _, s := range schema.Schemas {
+		text, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.JSON()))
+		if err == nil {
+			err = compiler.AddResource(s.File, text)
+		}
+		if err != nil {
+			panic(err) // what is embedded is at fault
+		}
+		schemas[s.DetailType] = compiler.MustCompile(s.File)
+	}
+	return schemas
+})
+
+func (e *environment) wantEvents(want string) {
+	e.Helper()
+	if got := e.events(); got != want {
+		e.Errorf("the bus has taken %q, want %q", got, want)
+	}
+}
+
+// refuse lets the bus refuse the events of a message, times over.
+func (e *environment) refuse(messageID string, times int) {
+	e.aws.RefuseEvent = func(event awslocal.Event) *awslocal.Error {
+		if times == 0 || !strings.Contains(event.Detail, `"messageId":"`+messageID+`"`) {
+			return nil
+		}
+		times--
+		return &awslocal.Error{Code: "ThrottlingException", Message: "slow down"}
+	}
+}
+
+func TestReadyEventIsTheDirectAnswerAndTheMessagesID(t *testing.T) {
+	withBus(t, func(e *environment) {
+		for i, status := range []string{"created", "existing"} {
+			answer, _, _ := e.invoke(`{"customerId":"acme","name":"<a>","enabled":true,"description":"d","value":"` + explicitValue + `"}`)
+			event := e.aws.Events()[i]
+			var want, got map[string]any
+			if err := json.Unmarshal([]byte(answer), &want); err != nil {
+				e.Fatal(err)
+			}
+			want["messageId"] = "invocation-1"
+			if err := json.Unmarshal([]byte(event.Detail), &got); err != nil || fmt.Sprint(got) != fmt.Sprint(want) || got["status"] != status {
+				e.Errorf("the detail is %s, want %v", event.Detail, want)
+			}
+			e.wantLog("invocation-1 " + status)
+			if event.DetailType != "API Key Ready" || !strings.Contains(event.Detail, `"name":"<a>"`) {
+				e.Errorf("the event is %s, %s", event.DetailType, event.Detail)
+			}
+		}
+	})
+}
+
+func TestRejectedEventTellsWhatIsKnown(t *testing.T) {
+	tests := map[string]struct{ payload, want string }{
+		"all":            {sqs(faulty("a")), `{"messageId":"m0","customerId":"acme","name":"a","secretName":"test/acme/a","reasons":["tags.\"aws:x\": a tag's key must not begin with aws:, which is AWS's own"]}`},
+		"not the name":   {sqs(`{"customerId":"acme","name":7,"x":0}`), `{"messageId":"m0","customerId":"acme","reasons":["name: must be a string, not a number","x: unknown member"]}`},
+		"no document":    {sqs(`{`), `{"messageId":"m0","reasons":["body: is not valid JSON (line 1, column 1)"]}`},
+		"the payload":    {`{"Records":[]}`, `{"messageId":"invocation-1","reasons":["Records: must be a list of SQS or SNS records, not empty"]}`},
+		"unsubscription": {sqs(notification("subscribe-fail", "")), `{"messageId":"m0","customerId":"cust","name":"prod","reasons":["action: \"subscribe-fail\" of AWS Marketplace is not a sign-up: nothing was bought, and no key is made"]}`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			withBus(t, func(e *environment) {
+				e.invoke(test.payload)
+				if taken := e.aws.Events(); len(taken) != 1 || taken[0].DetailType != "API Key Rejected" || strings.TrimSpace(taken[0].Detail) != test.want {
+					e.Errorf("the bus has taken %+v, want %s", taken, test.want)
+				}
+			})
+		})
+	}
+}
+
+// A message that will come again is not final, and nobody is told of it.
+func TestOutcomesOfABatchAreToldInOneCallAndRetriesAreNot(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.aws.Before = func(_ context.Context, c awslocal.Call) error {
+			if c.Resource == "test/acme/denied" {
+				return awslocal.AccessDenied
+			}
+			return nil
+		}
+		e.invoke(sqs(named("a"), faulty("b"), named("denied"), named("c"), named("a")))
+		e.wantEvents("API Key Ready m0, API Key Rejected m1, API Key Ready m3, API Key Ready m4")
+		if n := strings.Count(e.calls(), "PutEvents"); n != 1 {
+			e.Errorf("%d PutEvents, want 1", n)
+		}
+		e.wantLog("m0 created", "m1 rejected", "m2 retried", "m3 created", "m4 existing")
+
+		e.invoke(sqs(named("denied")))
+		e.wantEvents("")
+		if calls := e.calls(); strings.Contains(calls, "PutEvents") {
+			e.Error("PutEvents was called without an event")
+		}
+	})
+}
+
+func TestWithoutABusNobodyIsTold(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		e.invoke(sqs(named("a"), faulty("b")))
+		if calls := e.calls(); strings.Contains(calls, "PutEvents") || e.handler.events != nil {
+			e.Errorf("calls were %s", calls)
+		}
+	})
+}
+
+func TestMessageIsDoneOnlyWhenTheBusTookItsEvent(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.refuse("m1", 1)
+		batch := sqs(named("a"), named("b"), faulty("c"))
+		answer, _, _ := e.invoke(batch)
+		if answer != `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}` {
+			e.Errorf("answered %s", answer)
+		}
+		if l := e.wantLog("m0 created", "m1 retried: PutEvents: ThrottlingException: slow down", "m2 rejected")["m1"]; l.KeyID == "" || l.Code != "" {
+			e.Errorf("the line is %+v", l)
+		}
+		e.wantEvents("API Key Ready m0, API Key Rejected m2")
+
+		e.invoke(batch)
+		e.wantLog("m0 existing", "m1 existing", "m2 rejected")
+		e.wantEvents("API Key Ready m0, API Key Ready m1, API Key Rejected m2")
+		if n := len(e.aws.Keys()); n != 2 {
+			e.Errorf("there are %d keys, want one for each", n)
+		}
+	})
+}
+
+func TestRejectionStaysOneThoughItsEventIsNotTaken(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.refuse("invocation-1", 2)
+		_, kind, text := e.invoke(`{"bogus":1}`)
+		e.wantError(kind, text, "RejectedError", "bogus: unknown member; event: was not sent: PutEvents: ThrottlingException: slow down")
+		_, kind, text = e.invoke(`[]`)
+		e.wantError(kind, text, "RejectedError", "not empty; event: was not sent: PutEvents: ThrottlingException: slow down")
+		_, kind, text = e.invoke(`[]`)
+		e.wantError(kind, text, "RejectedError", "not empty")
+		e.wantEvents("API Key Rejected invocation-1")
+		e.output.Reset() // three lines of one invocation's id
+	})
+}
+
+func TestCallThatFailsMakesItsMessagesRetryable(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault  error
+		reason string
+	}{
+		"denied":          {awslocal.AccessDenied, "PutEvents: AccessDeniedException"},
+		"down":            {awslocal.ServiceUnavailable, "PutEvents: ServiceUnavailableException"},
+		"connection lost": {awslocal.ErrConnectionLost, "PutEvents: the call failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withBus(t, func(e *environment) {
+				e.aws.After = func(_ context.Context, c awslocal.Call) error {
+					if c.Operation == "PutEvents" {
+						return test.fault
+					}
+					return nil
+				}
+				_, kind, text := e.invoke(named("a"))
+				e.wantError(kind, text, "RetryableError", test.reason)
+				e.wantLog("invocation-1 retried: " + test.reason)
+				e.aws.After = nil
+				e.invoke(named("a"))
+				e.wantLog("invocation-1 existing")
+				if e.keys() != "a" {
+					e.Errorf("there are keys %s, want one", e.keys())
+				}
+			})
+		})
+	}
+}
+
+// What comes after a failure of a FIFO queue's group is delivered again with it.
+func TestEventThatIsNotTakenFailsTheRestOfItsGroup(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.refuse("m0", 1)
+		payload := sqsFrom(fifoARN, "ABAB", named("a0"), named("b0"), named("a1"), named("b1"))
+		answer, _, _ := e.invoke(payload)
+		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m2"}]}` {
+			e.Errorf("answered %s", answer)
+		}
+		e.wantLog("m0 retried: PutEvents", "m1 created", "m2 retried: not done: an earlier message of its group failed", "m3 created")
+		e.events()
+		e.invoke(payload)
+		e.wantLog("m0 existing", "m1 existing", "m2 existing", "m3 existing")
+		e.wantEvents("API Key Ready m0, API Key Ready m1, API Key Ready m2, API Key Ready m3")
+	})
+}
+
+func TestBatchIsAnsweredInTimeThoughTheBusHangs(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{
+		30 * time.Second: 29 * time.Second,
+		3 * time.Second:  2400 * time.Millisecond,
+	} {
+		withBus(t, func(e *environment) {
+			e.timeout = timeout
+			e.hang("PutEvents")
+			start := time.Now()
+			answer, _, _ := e.invoke(batchOf(12))
+			if took := time.Since(start); took != want {
+				e.Errorf("answered after %v, want %v", took, want)
+			}
+			if n := strings.Count(answer, "itemIdentifier"); n != 12 {
+				e.Errorf("%d messages are to be delivered again, want all 12", n)
+			}
+			for id, l := range e.lines() {
+				if l.Outcome != "retried" || l.Reason != "PutEvents: no answer in time" {
+					e.Errorf("message %s: %s: %q", id, l.Outcome, l.Reason)
+				}
+			}
+		})
+	}
+}
+
+// A call that hangs does not take the time that the others' events need.
+func TestTimeIsKeptBackForEvents(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.aws.Before = func(ctx context.Context, c awslocal.Call) error {
+			switch {
+			case c.Resource == "test/acme/key1":
+				<-ctx.Done()
+				return ctx.Err()
+			case c.Operation == "PutEvents":
+				<-time.After(1900 * time.Millisecond)
+			}
+			return nil
+		}
+		e.invoke(batchOf(2))
+		e.wantLog("m0 created", "m1 retried: CreateSecret: no answer in time")
+		e.wantEvents("API Key Ready m0")
+	})
+}
+
+func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.invoke(batchOf(25))
+		if n := strings.Count(e.calls(), "PutEvents"); n != 3 || len(e.aws.Events()) != 25 {
+			e.Errorf("%d events in %d calls, want 25 in 3", len(e.aws.Events()), n)
+		}
+		e.lines()
+	})
+	withBus(t, func(e *environment) {
+		var bodies []string
+		for i := range 10 {
+			bodies = append(bodies, fmt.Sprintf(`{"name":"%d","description":%q}`, i, strings.Repeat("<", 64_000)))
+		}
+		e.invoke(sqs(bodies...))
+		if n := strings.Count(e.calls(), "PutEvents"); n != 3 || len(e.aws.Events()) != 10 {
+			e.Errorf("%d events in %d calls, want 10 in 3", len(e.aws.Events()), n)
+		}
+		e.lines()
+	})
+}
+
+// Whatever a message holds, what is told of it fits into a log line and an event.
+func TestReasonsAreBounded(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.invoke(sqs(
+			`{"customerId":"c","name":"n","usagePlanIds":[`+strings.TrimSuffix(strings.Repeat("1,", 30_000), ",")+`]}`,
+			`{"customerId":"`+strings.Repeat("\\u0001", 10_000)+`","enabled":0}`,
+			"name: 1\ncustomerId: \""+strings.Repeat("\\0", 30_000)+"\"",
+		))
+		for id, l := range e.wantLog("m0 rejected: usagePlanIds[0]: must be a string, not a number", "m1 rejected: enabled", "m2 rejected: name") {
+			if len(l.Reason) > 20_000 || id == "m0" && !strings.HasSuffix(l.Reason, " more: they are left out here") {
+				e.Errorf("%s: the reason has %d characters", id, len(l.Reason))
+			}
+		}
+		e.wantEvents("API Key Rejected m0, API Key Rejected m1, API Key Rejected m2")
+		for _, event := range e.aws.Events() {
+			if len(event.Detail) > 255<<10 {
+				e.Errorf("an event has %d bytes", len(event.Detail))
+			}
+		}
+	})
+}
+
+func TestDebugListsPutEvents(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.settings.Debug = true
+		e.invoke(sqs(named("a"), faulty("b")))
+		lines := e.wantLog("m0 created", "m1 rejected")
+		for id, want := range map[string]string{
+			"m0": "[{CreateSecret 0 false} {CreateApiKey 0 false} {PutSecretValue 0 false} {PutEvents 0 false}]",
+			"m1": "[{PutEvents 0 false}]",
+		} {
+			if got := fmt.Sprint(lines[id].Calls); got != want {
+				e.Errorf("%s: the calls are %s, want %s", id, got, want)
+			}
+		}
+	})
+}
+
+func TestPanicInPutEventsFailsItsMessagesAlone(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			body, _ := io.ReadAll(r.Body)
+			if strings.Contains(string(body), `"Entries":`) && strings.Contains(string(body), "m11") {
+				panic("cannot send " + string(body))
+			}
+			r.Body = io.NopCloser(strings.NewReader(string(body)))
+			return next.RoundTrip(r)
+		})
+		answer, _, _ := e.invoke(batchOf(12))
+		if answer != `{"batchItemFailures":[{"itemIdentifier":"m10"},{"itemIdentifier":"m11"}]}` {
+			e.Errorf("answered %s", answer)
+		}
+		if l := e.lines()["m10"]; !strings.HasPrefix(l.Reason, "PutEvents: internal error: panic in createkey/functions/createkey.TestPanicInPutEvents") {
+			e.Errorf("the reason is %q", l.Reason)
+		}
+	})
+}
+
+// What the bus says is bounded like every other reason: a log line that is too long
+// for CloudWatch would lose its outcome.
+func TestReasonOfTheBusIsBounded(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.aws.RefuseEvent = func(awslocal.Event) *awslocal.Error {
+			return &awslocal.Error{Code: "InternalFailure", Message: strings.Repeat("m", 100<<10)}
+		}
+		e.invoke(sqs(named("a")))
+		if got := e.output.Len(); got > 20<<10 {
+			e.Errorf("the log line has %d bytes", got)
+		}
+		if l := e.lines()["m0"]; l.Outcome != "retried" || !strings.HasPrefix(l.Reason, "PutEvents: InternalFailure") {
+			e.Errorf("the outcome is %s", l.Outcome)
+		}
+	})
+}

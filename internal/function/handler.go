@@ -1,0 +1,194 @@
+// Package function is the Lambda function: it turns an invocation into messages,
+// provisions the key that each asks for, and reports what became of them.
+//
+// It guarantees that every message of a batch is accounted for exactly once in the
+// answer, in the log and, where a bus is configured, in the outcome events; that a
+// message counts as done only when its event was accepted; that the answer is given
+// before the invocation's deadline; and that nothing it writes holds a key's value.
+//
+// Messages are handled one after the other: at the rates that API Gateway allows,
+// nothing is gained by more (package pace), and a delivery stays a straight line.
+//
+//	log := function.NewLogger(os.Stdout, version)
+//	handler := function.New(cfg, settings, log)
+//	lambda.Start(handler)
+package function
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"createkey/internal/apikey"
+	"createkey/internal/awserr"
+	"createkey/internal/envelope"
+	"createkey/internal/failure"
+	"createkey/internal/pace"
+	"createkey/internal/provision"
+)
+
+// Handler answers the invocations of one execution environment, one at a time, as
+// Lambda sends them. Use [New].
+type Handler struct {
+	settings    Settings
+	pacer       *pace.Pacer
+	Provisioner *provision.Provisioner // its Random and Now are for tests to set
+	events      eventsAPI              // nil: no outcome events
+	services    []service              // for Connect
+	log         *slog.Logger
+}
+
+// New returns a Handler whose AWS clients are made from cfg. It makes no call.
+func New(cfg aws.Config, s Settings, log *slog.Logger) *Handler {
+	pacer := pace.New(s.CreateKeyRate)
+	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), awserr.KeepAnswer, traceCalls) // of every client
+	keys := apigateway.NewFromConfig(cfg, func(o *apigateway.Options) {
+		o.APIOptions = append(o.APIOptions, pacer.Apply)
+	})
+	secrets := secretsmanager.NewFromConfig(cfg)
+	provisioner := provision.New(keys, secrets)
+	provisioner.DefaultPlan, provisioner.KMSKeyID = s.UsagePlanID, s.KMSKeyID
+	h := &Handler{settings: s, pacer: pacer, Provisioner: provisioner, log: log}
+	h.services = []service{keysService(keys.Options()), secretsService(secrets.Options())}
+	if s.OutcomeBus != "" {
+		bus := eventbridge.NewFromConfig(cfg)
+		h.events, h.services = bus, append(h.services, busService(bus.Options()))
+	}
+	return h
+}
+
+// Invoke handles one invocation: it decodes the payload into messages, works on each,
+// announces the outcomes on the bus, logs them, and answers in the form that the
+// payload's sender expects. Its error is a *failure.RejectedError or a
+// *failure.RetryableError; that of an SQS batch is of the batch as a whole.
+func (h *Handler) Invoke(ctx context.Context, payload []byte) (response []byte, err error) {
+	err = guard(func() error {
+		response, err = h.invoke(ctx, payload)
+		return err
+	})
+	return response, err
+}
+
+func (h *Handler) invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	requestID := "" // of the invocation; there is none outside of Lambda
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		requestID = lc.AwsRequestID
+	}
+	ctx, cancel := withReserve(ctx, answerReserve)
+	defer cancel()
+
+	batch, err := decode(payload, requestID)
+	outcomes := []outcome{{messageID: requestID, err: err}}
+	if err == nil {
+		outcomes = h.work(ctx, batch.Messages)
+	}
+	h.announce(ctx, outcomes)
+	holdGroups(batch.Messages, outcomes)
+	h.report(ctx, outcomes)
+	return answer(batch, outcomes)
+}
+
+func decode(payload []byte, requestID string) (batch envelope.Batch, err error) {
+	err = guard(func() error {
+		batch, err = envelope.Decode(payload, requestID)
+		return err
+	})
+	return batch, err
+}
+
+// work handles the messages one after the other, while there is time left to
+// announce their outcomes.
+func (h *Handler) work(ctx context.Context, messages []envelope.Message) []outcome {
+	if h.events != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = withReserve(ctx, busReserve)
+		defer cancel()
+	}
+	h.Provisioner.ForgetKeys() // the lists that the invocation before has read
+	outcomes := make([]outcome, len(messages))
+	held := map[string]bool{} // message groups with a message that is to come again
+	for i, m := range messages {
+		outcomes[i] = h.handle(ctx, m, i == 0, m.Ordered && held[m.Group])
+		held[m.Group] = held[m.Group] || outcomes[i].retried()
+	}
+	return outcomes
+}
+
+// handle takes one message from its document to its outcome. held says that an
+// earlier message of its group is to come again, so that this one has to wait.
+func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bool) (o outcome) {
+	ctx = withTrace(ctx, h.settings.Debug)
+	start := time.Now()
+	o.messageID, o.customerID, o.name = m.ID, m.SignUp.CustomerID, m.SignUp.Name
+	err := guard(func() error {
+		if m.Err != nil {
+			return m.Err
+		}
+		request, secretName, err := apikey.Parse(m.Request, h.settings.SecretPrefix, m.DeliveryID)
+		o.customerID, o.name, o.secretName = request.CustomerID, request.Name, secretName
+		if err != nil {
+			return err
+		}
+		request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
+		if held {
+			return failure.Retry("not started: an earlier message of its group is to come again")
+		}
+		if !h.admit(ctx, request, first) {
+			return failure.Retry("not started: too little time is left")
+		}
+		o.result, err = h.Provisioner.Provision(ctx, request, secretName)
+		if err == nil {
+			o.note = planNote(request, o.result.Key)
+		}
+		return err
+	})
+	o.err = failure.Bound(err)
+	o.duration, o.calls = time.Since(start), tracedCalls(ctx)
+	return o
+}
+
+// admit reports whether there is time for a message's API Gateway calls. The first
+// message of an invocation is started however many calls it makes, or one with ten
+// usage plans never would be at the lowest rate.
+func (h *Handler) admit(ctx context.Context, r apikey.Request, first bool) bool {
+	calls := 1
+	if !first {
+		calls = h.Provisioner.Calls(r)
+	}
+	return h.pacer.Admit(ctx, calls)
+}
+
+// holdGroups marks as retried what was done behind a message of the same FIFO group
+// that is to come again. They were handled in order; but an event may not have been
+// accepted since.
+func holdGroups(messages []envelope.Message, outcomes []outcome) {
+	held := map[string]bool{}
+	for i, m := range messages {
+		if o := &outcomes[i]; m.Ordered {
+			if held[m.Group] && o.err == nil {
+				o.err = failure.Retry("not done: an earlier message of its group is to come again")
+			}
+			held[m.Group] = held[m.Group] || o.retried()
+		}
+	}
+}
+
+// answerReserve is the time kept back for the answer.
+const answerReserve = time.Second
+
+// withReserve returns a context whose deadline is earlier by a reserve, or by a fifth
+// of the time that is left where that is less.
+func withReserve(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(reserve, time.Until(deadline)/5)))
+}

@@ -1,0 +1,27 @@
+package function
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"createkey/internal/test/awslocal"
+)
+
+// BenchmarkNewKey is a new key in a warm environment, the local AWS included.
+func BenchmarkNewKey(b *testing.B) {
+	server := &awslocal.Server{}
+	h := New(server.Config(), Settings{SecretPrefix: "apikeys/", CreateKeyRate: 1e6}, NewLogger(io.Discard, ""))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+		payload := fmt.Appendf(nil, `{"Records": [{"messageId": "m", "eventSource": "aws:sqs", `+
+			`"body": "{\"customerId\": \"c%d\", \"name\": \"Standard\", \"enabled\": true}"}]}`, i)
+		if _, err := h.Invoke(ctx, payload); err != nil {
+			b.Fatal(err)
+		}
+		cancel()
+	}
+}

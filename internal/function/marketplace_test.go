@@ -1,0 +1,91 @@
+package function
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"createkey/internal/test/awslocal"
+)
+
+// notification is what Marketplace publishes, with the blanks of AWS's samples.
+func notification(action, offer string) string {
+	return asJSON(map[string]string{
+		"action": action, "customer-identifier": " cust", "product-code": "prod", "offer-identifier": offer, "isFreeTrialTermPresent": "true",
+	})
+}
+
+func licence(id, account, product, agreement string) string {
+	return asJSON(map[string]any{
+		"version": "0", "id": id, "source": "aws.agreement-marketplace", "detail-type": "License Updated - Manufacturer",
+		"detail": map[string]any{
+			"agreement": map[string]string{"id": agreement}, "product": map[string]string{"code": product}, "acceptor": map[string]string{"accountId": account},
+			"license": map[string]string{"arn": "arn:aws:license-manager::294406891311:license:l-1"}, "offer": map[string]string{"id": "offer-1"},
+		},
+	})
+}
+
+func viaTopic(message string) string {
+	return asJSON(map[string]string{"Type": "Notification", "MessageId": "n1", "TopicArn": "t", "Message": message})
+}
+
+func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		e.aws.AddUsagePlan(awslocal.UsagePlan{ID: "market", ProductCode: "prod"})
+		e.invoke(sqs(
+			viaTopic(notification("subscribe-success", "offer-1")),
+			licence("e1", "444455556666", "prod", "agmt-1"),
+			licence("e2", "444455556666", "prod", "agmt-2"),
+		))
+		e.wantLog("m0 created", "m1 created", "m2 created")
+		want := map[string]string{
+			"test/cust/prod":                  "map[marketplace:offer-id:offer-1 marketplace:product-code:prod]",
+			"test/444455556666/prod=2Fagmt-1": "map[marketplace:agreement-id:agmt-1 marketplace:offer-id:offer-1]",
+			"test/444455556666/prod=2Fagmt-2": "map[marketplace:agreement-id:agmt-2 marketplace:offer-id:offer-1]",
+		}
+		for _, k := range e.aws.Keys() {
+			secret := k.Tags["createkey:secret"]
+			delete(k.Tags, "createkey:secret")
+			delete(k.Tags, "createkey:request")
+			if fmt.Sprint(k.Tags) != want[secret] || !k.Enabled || fmt.Sprint(e.aws.UsagePlanKeys(k.ID)) != "[market]" {
+				e.Errorf("%s: tags %v, enabled %t, plans %v", secret, k.Tags, k.Enabled, e.aws.UsagePlanKeys(k.ID))
+			}
+			delete(want, secret)
+		}
+		if len(want) > 0 {
+			e.Errorf("no keys for %v", want)
+		}
+
+		// Entitlements change, the offer is renewed, and somebody asks without Marketplace.
+		e.invoke(sqs(notification("subscribe-success", "offer-2"), licence("e9", "444455556666", "prod", "agmt-1"),
+			`{"customerId":"cust","name":"prod","enabled":true}`))
+		e.wantLog("m0 existing", "m1 existing", "m2 existing")
+	})
+}
+
+func TestSignUpWithoutAPlanSaysSo(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		for _, status := range []string{"created", "existing"} {
+			answer, _, _ := e.invoke(notification("subscribe-success", ""))
+			var got ready
+			if err := json.Unmarshal([]byte(answer), &got); err != nil || got.UsagePlanIDs == nil || len(got.UsagePlanIDs) > 0 {
+				e.Errorf("answered %s", answer)
+			}
+			e.wantLog("invocation-1 " + status + `: the key is in no usage plan: none had product code "prod"`)
+		}
+	})
+}
+
+func TestWhatIsNoSignUpIsRejectedAndMakesNothing(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		answer, _, _ := e.invoke(sqs(viaTopic(notification("unsubscribe-success", "")), licence("e1", "", " ", "a")))
+		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m1"}]}` {
+			e.Errorf("answered %s", answer)
+		}
+		e.wantLog(`m0 rejected: action: "unsubscribe-success" of AWS Marketplace is not a sign-up`,
+			"m1 rejected: detail.acceptor.accountId: must not be empty; detail.product.code: must not be empty")
+		if calls := e.calls(); calls != "" {
+			e.Errorf("calls were %s, want none", calls)
+		}
+	})
+}

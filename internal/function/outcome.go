@@ -1,0 +1,59 @@
+package function
+
+import (
+	"time"
+
+	"createkey/internal/apikey"
+	"createkey/internal/failure"
+	"createkey/internal/provision"
+)
+
+// outcome is what became of one message.
+type outcome struct {
+	messageID  string
+	customerID string
+	name       string // that the request gives its key
+	secretName string
+	result     provision.Result
+	err        error  // nil, *failure.RejectedError or *failure.RetryableError
+	note       string // for the operator, of a message that is done
+	duration   time.Duration
+	calls      []tracedCall // for LOG_LEVEL=DEBUG
+}
+
+// retried reports whether the message is to come again.
+func (o outcome) retried() bool { return o.err != nil && !failure.IsRejected(o.err) }
+
+// String returns the outcome's name in the log, the metrics and the events.
+func (o outcome) String() string {
+	switch {
+	case o.err == nil:
+		return string(o.result.Status)
+	case failure.IsRejected(o.err):
+		return "rejected"
+	}
+	return "retried"
+}
+
+// ready is the answer for a key that exists: the output document of
+// `aws apigateway create-api-key` without the value, and where the value is.
+type ready struct {
+	apikey.Key
+	SecretName string           `json:"secretName"`
+	SecretARN  string           `json:"secretArn"`
+	Status     provision.Status `json:"status"`
+}
+
+func (o outcome) ready() ready {
+	return ready{o.result.Key, o.secretName, o.result.SecretARN, o.result.Status}
+}
+
+// planNote warns of an AWS Marketplace customer whose key is in no usage plan, and so
+// has neither a limit nor a meter.
+func planNote(r apikey.Request, key apikey.Key) string {
+	if r.ProductCode == "" || len(key.UsagePlanIDs) > 0 {
+		return ""
+	}
+	return "the key is in no usage plan: none had product code " + failure.Quote(r.ProductCode) +
+		" when it was made, and there was no default plan"
+}

@@ -1,0 +1,73 @@
+package function
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"createkey/internal/apikey"
+)
+
+// Settings are what the environment sets of this program. Everything else is
+// the AWS SDK's own: region, credentials, endpoints, CA bundle, retries.
+type Settings struct {
+	SecretPrefix  string  // SECRET_PREFIX: begins the name of every secret
+	KMSKeyID      string  // KMS_KEY_ID: encrypts the secrets; empty: aws/secretsmanager
+	UsagePlanID   string  // USAGE_PLAN_ID: for requests that name no plan; empty: none
+	OutcomeBus    string  // OUTCOME_BUS: the event bus that outcomes are told to; empty: none
+	CreateKeyRate float64 // CREATE_KEY_RATE: keys a second for one environment
+	Debug         bool    // LOG_LEVEL is DEBUG: log lines list the AWS calls made
+}
+
+const (
+	defaultSecretPrefix  = "apikeys/"
+	defaultCreateKeyRate = "2"
+	// slowestRate keeps the wait for one turn inside Lambda's longest time-out.
+	slowestRate = 0.01
+)
+
+const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// ReadSettings reads the settings and checks them as a whole: its error names
+// every bad variable with the rule that it breaks, and never a variable's value.
+func ReadSettings(getenv func(string) string) (Settings, error) {
+	var faults []string
+	fault := func(name, rule string) { faults = append(faults, name+": "+rule) }
+	// text reads a variable of so many characters at most, out of those given.
+	text := func(name, absent, characters string, longest int, rule string) string {
+		value := cmp.Or(getenv(name), absent)
+		if len(value) > longest || strings.Trim(value, characters) != "" {
+			fault(name, rule)
+		}
+		return value
+	}
+	s := Settings{
+		SecretPrefix: text("SECRET_PREFIX", defaultSecretPrefix, alphanumeric+"/_+=.@-", apikey.MaxPrefixLength,
+			fmt.Sprintf("must be at most %d characters of A-Z a-z 0-9 / _ + = . @ -", apikey.MaxPrefixLength)),
+		KMSKeyID: text("KMS_KEY_ID", "", alphanumeric+":/_-", 2048,
+			"must be the id, the ARN or the alias of a KMS key"),
+		UsagePlanID: text("USAGE_PLAN_ID", "", alphanumeric+"_-", 128,
+			"must be the id of a usage plan: letters, digits, - and _"),
+		OutcomeBus: text("OUTCOME_BUS", "", alphanumeric+"._/-", 256,
+			"must be the name, not the ARN, of an event bus: at most 256 characters of A-Z a-z 0-9 . _ / -"),
+	}
+	rate, err := strconv.ParseFloat(cmp.Or(getenv("CREATE_KEY_RATE"), defaultCreateKeyRate), 64)
+	if err != nil || !(rate >= slowestRate) || math.IsInf(rate, 0) {
+		fault("CREATE_KEY_RATE", fmt.Sprintf("must be a number of keys a second, at least %g", slowestRate))
+	}
+	s.CreateKeyRate = rate
+	switch getenv("LOG_LEVEL") {
+	case "", "INFO":
+	case "DEBUG":
+		s.Debug = true
+	default:
+		fault("LOG_LEVEL", "must be DEBUG or INFO: a higher level would lose the lines that metrics count")
+	}
+	if faults != nil {
+		return Settings{}, errors.New(strings.Join(faults, "; "))
+	}
+	return s, nil
+}

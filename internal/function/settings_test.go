@@ -1,0 +1,83 @@
+package function
+
+import (
+	"strings"
+	"testing"
+
+	"createkey/internal/apikey"
+)
+
+func TestSettings(t *testing.T) {
+	long := func(n int) string { return strings.Repeat("x", n) }
+	defaults := Settings{SecretPrefix: "apikeys/", CreateKeyRate: 2}
+	with := func(change func(*Settings)) Settings {
+		s := defaults
+		change(&s)
+		return s
+	}
+	tests := []struct {
+		name string
+		env  map[string]string
+		want Settings
+	}{
+		{"defaults", nil, defaults},
+		{"empty means unset", map[string]string{
+			"SECRET_PREFIX": "", "KMS_KEY_ID": "", "USAGE_PLAN_ID": "", "OUTCOME_BUS": "", "CREATE_KEY_RATE": "", "LOG_LEVEL": "",
+		}, defaults},
+		{"prefix", map[string]string{"SECRET_PREFIX": "my-Stack_1/+=.@"}, with(func(s *Settings) { s.SecretPrefix = "my-Stack_1/+=.@" })},
+		{"longest prefix", map[string]string{"SECRET_PREFIX": long(apikey.MaxPrefixLength)}, with(func(s *Settings) { s.SecretPrefix = long(apikey.MaxPrefixLength) })},
+		{"key id", map[string]string{"KMS_KEY_ID": "1234abcd-12ab-34cd-56ef-1234567890ab"}, with(func(s *Settings) { s.KMSKeyID = "1234abcd-12ab-34cd-56ef-1234567890ab" })},
+		{"key ARN", map[string]string{"KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/mrk-1234"}, with(func(s *Settings) { s.KMSKeyID = "arn:aws:kms:us-east-1:123456789012:key/mrk-1234" })},
+		{"key alias", map[string]string{"KMS_KEY_ID": "alias/customers"}, with(func(s *Settings) { s.KMSKeyID = "alias/customers" })},
+		{"plan", map[string]string{"USAGE_PLAN_ID": "a1b2c3"}, with(func(s *Settings) { s.UsagePlanID = "a1b2c3" })},
+		{"bus", map[string]string{"OUTCOME_BUS": "aws.partner/Example_1-2"}, with(func(s *Settings) { s.OutcomeBus = "aws.partner/Example_1-2" })},
+		{"rate", map[string]string{"CREATE_KEY_RATE": "2.5"}, with(func(s *Settings) { s.CreateKeyRate = 2.5 })},
+		{"slowest rate", map[string]string{"CREATE_KEY_RATE": "0.01"}, with(func(s *Settings) { s.CreateKeyRate = 0.01 })},
+		{"DEBUG", map[string]string{"LOG_LEVEL": "DEBUG"}, with(func(s *Settings) { s.Debug = true })},
+		{"INFO", map[string]string{"LOG_LEVEL": "INFO"}, defaults},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := ReadSettings(func(name string) string { return test.env[name] })
+			if err != nil || got != test.want {
+				t.Errorf("got %+v, %v, want %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
+	const marker = "QUOTED" // in every bad value
+	tests := map[string][]string{
+		"SECRET_PREFIX":   {marker + " /", marker + "/%", marker + "/\n", "ä" + marker, marker + strings.Repeat("x", apikey.MaxPrefixLength)},
+		"KMS_KEY_ID":      {marker + " ", "arn:" + marker + "?", marker + strings.Repeat("x", 2048)},
+		"USAGE_PLAN_ID":   {marker + "/", marker + " ", "../" + marker, marker + strings.Repeat("x", 128)},
+		"CREATE_KEY_RATE": {marker, "0", "-1", "0.009", "NaN", "Inf", "-Inf", "1e999", "2 ", "2\n" + marker},
+		"LOG_LEVEL":       {"WARN" + marker, "WARN", "ERROR", "debug", "INFO "},
+		"OUTCOME_BUS":     {marker + " ", "arn:aws:events:us-east-1:123456789012:event-bus/" + marker, marker + strings.Repeat("x", 256)},
+	}
+	for name, values := range tests {
+		for _, value := range values {
+			_, err := ReadSettings(func(n string) string { return map[string]string{name: value}[n] })
+			if err == nil {
+				t.Errorf("%s: %q was accepted", name, value)
+				continue
+			}
+			if got := err.Error(); !strings.HasPrefix(got, name+": must be ") || strings.Count(got, ": must be ") != 1 || strings.Contains(got, marker) {
+				t.Errorf("%s: the error is %q, want this variable alone, and its value not quoted", name, got)
+			}
+		}
+	}
+}
+
+func TestAllBadSettingsAreNamedTogether(t *testing.T) {
+	_, err := ReadSettings(func(name string) string { return "bad value?" })
+	if err == nil {
+		t.Fatal("six bad values were accepted")
+	}
+	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "CREATE_KEY_RATE", "LOG_LEVEL", "OUTCOME_BUS"} {
+		if strings.Count(err.Error(), name+": must be ") != 1 {
+			t.Errorf("the error does not name %s once: %v", name, err)
+		}
+	}
+}

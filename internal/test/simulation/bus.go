@@ -1,0 +1,174 @@
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/smithy-go/middleware"
+
+	"createkey/internal/test/awslocal"
+)
+
+// A bus is where every AWS call waits for its turn, and its answer too where it
+// is delayed. It has the local AWS's hooks, which run in the goroutine of the
+// call; everything else here is the scheduler's.
+type bus struct {
+	mu      sync.Mutex
+	arrived []*call       // since the scheduler last looked, in no certain order
+	effects map[int]*call // by Seq, from the verdict to the end
+}
+
+// A call is one attempt of an AWS call that waits at the bus.
+type call struct {
+	awslocal.Call
+	ctx     context.Context
+	from    *environment
+	arrived time.Time
+	done    bool // it has taken effect or was refused: its answer waits
+	turn    chan verdict
+	verdict verdict
+}
+
+// A verdict is what the scheduler makes of a call.
+type verdict struct {
+	before error         // answers, or cuts the connection, without any effect
+	after  error         // answers, or cuts the connection, in spite of the effect
+	hold   bool          // the call takes effect now, and its answer waits
+	lag    time.Duration // how stale a read is
+	refuse bool          // the bus refuses the first of the events
+}
+
+type environmentKey struct{}
+
+// before is awslocal's hook of that name. A call of nobody's environment is the
+// operator's, and does not wait.
+func (b *bus) before(ctx context.Context, c awslocal.Call) error {
+	from, ok := ctx.Value(environmentKey{}).(*environment)
+	if !ok {
+		return nil
+	}
+	w := &call{Call: c, ctx: ctx, from: from, arrived: time.Now(), turn: make(chan verdict)}
+	b.mu.Lock()
+	b.arrived = append(b.arrived, w)
+	b.mu.Unlock()
+	w.verdict = <-w.turn
+	if w.verdict.before == nil {
+		b.mu.Lock()
+		b.effects[c.Seq] = w
+		b.mu.Unlock()
+	}
+	return w.verdict.before
+}
+
+// after is awslocal's hook of that name: the effect has happened.
+func (b *bus) after(_ context.Context, c awslocal.Call) error {
+	b.mu.Lock()
+	w := b.effects[c.Seq]
+	delete(b.effects, c.Seq)
+	if w != nil {
+		w.Call, w.done = c, true
+		if w.verdict.hold {
+			b.arrived = append(b.arrived, w)
+		}
+	}
+	b.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	if w.verdict.hold {
+		w.verdict = <-w.turn
+	}
+	return w.verdict.after
+}
+
+func (b *bus) lag(c awslocal.Call) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w := b.effects[c.Seq]; w != nil {
+		return w.verdict.lag
+	}
+	return 0
+}
+
+// take returns the calls that have arrived. Those of the same moment are put
+// into an order of their own: which goroutine came first is not the seed's to say.
+func (b *bus) take() []*call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	arrived := b.arrived
+	b.arrived = nil
+	slices.SortStableFunc(arrived, func(x, y *call) int {
+		return cmp.Or(x.arrived.Compare(y.arrived), cmp.Compare(x.from.number, y.from.number),
+			cmp.Compare(x.Operation, y.Operation), cmp.Compare(x.Resource+x.Path, y.Resource+y.Path))
+	})
+	return arrived
+}
+
+// orphaned tells that nobody waits for the answer any more: the environment was
+// killed, the client has timed out or the invocation's time is up. The call is
+// still under way, and may yet take effect.
+func (c *call) orphaned() bool { return c.ctx.Err() != nil }
+
+// stagger lets calls that begin at the same instant come to the pacer at
+// different ones. Whose goroutine is the first to run is up to the Go scheduler,
+// and would decide who gets the pacer's next turn.
+func stagger(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Stagger", func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		switch in := in.Parameters.(type) { // the calls with which messages begin
+		case *apigateway.GetUsagePlanInput:
+			linger(ctx, *in.UsagePlanId)
+		case *apigateway.GetUsagePlansInput:
+			linger(ctx, "all plans")
+		case *secretsmanager.CreateSecretInput:
+			linger(ctx, *in.Name)
+		}
+		return next.HandleInitialize(ctx, in)
+	}), middleware.Before)
+}
+
+// A staggeredClient does the same for calls that the pacer's two buckets let go
+// at the same instant: they would time out, and come again, at the same one.
+type staggeredClient struct{ http.Client }
+
+func (c *staggeredClient) Do(r *http.Request) (*http.Response, error) {
+	linger(r.Context(), r.URL.Path+r.Header.Get("X-Amz-Target"))
+	return c.Client.Do(r)
+}
+
+// linger waits for less than a step, each subject for another time.
+func linger(ctx context.Context, subject string) {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(subject))
+	select {
+	case <-time.After(time.Duration(hash.Sum64() % uint64(shortest/2))):
+	case <-ctx.Done():
+	}
+}
+
+// source is a seeded io.Reader that goroutines may share. What it deals decides
+// ids and values, and never the schedule.
+type source struct {
+	mu  sync.Mutex
+	rng *rand.ChaCha8
+}
+
+func newSource(seed uint64, number int) *source {
+	return &source{rng: rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24),
+		byte(seed >> 32), byte(seed >> 40), byte(seed >> 48), byte(seed >> 56), byte(number), byte(number >> 8)})}
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rng.Read(p)
+}

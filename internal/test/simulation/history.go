@@ -1,0 +1,453 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/middleware"
+
+	"createkey/internal/test/awslocal"
+)
+
+// An Environment is one execution environment of the function, with its caches: a
+// handler as AWS Lambda's runtime calls it. It is invoked again when it has answered,
+// never before.
+type Environment interface {
+	Invoke(ctx context.Context, payload []byte) ([]byte, error)
+}
+
+// Settings are those of one deployment, as the function's environment has them.
+type Settings struct {
+	SecretPrefix  string
+	UsagePlanID   string // the default plan; empty: none
+	OutcomeBus    string // empty: none
+	CreateKeyRate float64
+	Debug         bool
+}
+
+// A Factory starts an environment with cold caches. Its AWS clients are to be
+// made of cfg, its values drawn from random and its log written to output.
+type Factory func(cfg aws.Config, s Settings, random io.Reader, output io.Writer) Environment
+
+// A cut is the part of a history that is played: its first steps, less those
+// left out. What a step draws depends on nothing but the seed and its number.
+type cut struct {
+	steps int // -1: all
+	skip  map[int]bool
+}
+
+// A history is one run: what happened, in which world.
+type history struct {
+	seed  uint64
+	n     int // the step that is being made
+	rng   *rand.Rand
+	start time.Time
+
+	newEnvironment Factory
+	server         *awslocal.Server
+	bus            *bus
+	operator       operator
+	settings       Settings
+	environments   []*environment
+	born           int // environments so far
+	identities     []*identity
+	messages       []*message
+	waiting        []*call
+
+	faults       []fault
+	faultPercent int
+	stalePercent int
+	backoff      time.Duration
+	refusing     bool // the next event that comes to the bus is refused
+	weights      struct{ serve, deliver, pause, kill, operate, redeploy int }
+
+	defaults map[string]bool // plans that were a default
+	disabled map[string]bool // keys that the operator disabled
+	printed  []byte          // logs, answers and errors
+	lines    []string
+	reached  tally
+	broken   string
+}
+
+// An environment is one that is, or was, alive.
+type environment struct {
+	Environment
+	number   int
+	bus      string
+	outdated bool // replaced once it has answered
+	busy     *invocation
+	alive    context.Context
+	kill     context.CancelFunc
+	output   output
+}
+
+func (e *environment) String() string { return fmt.Sprintf("env %d", e.number) }
+
+// An invocation is one delivery of messages to an environment.
+type invocation struct {
+	messages []*message
+	deadline time.Time
+
+	over   chan struct{} // closed when the rest is set
+	ended  time.Time
+	answer []byte
+	err    error
+	log    []byte
+}
+
+// output gathers what an environment writes.
+type output struct {
+	mu    sync.Mutex
+	bytes []byte
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bytes = append(o.bytes, p...)
+	return len(p), nil
+}
+
+func (o *output) take() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	taken := o.bytes
+	o.bytes = nil
+	return taken
+}
+
+// play plays a history in the virtual time of a bubble.
+func play(newEnvironment Factory, seed uint64, part cut) *history {
+	h := &history{
+		seed: seed, newEnvironment: newEnvironment, bus: &bus{effects: map[int]*call{}}, start: time.Now(),
+		defaults: map[string]bool{}, disabled: map[string]bool{}, reached: tally{},
+	}
+	h.server = &awslocal.Server{
+		Before: h.bus.before, After: h.bus.after, Lag: h.bus.lag,
+		Rand: newSource(seed, 0), NameRelease: releaseWithin,
+		RefuseEvent: func(awslocal.Event) (refusal *awslocal.Error) {
+			if h.refusing {
+				refusal = awslocal.Throttling
+			}
+			h.refusing = false
+			return refusal
+		},
+	}
+	h.operator = newOperator(h.server)
+	h.begin(0)
+	length := h.setUp()
+	if part.steps >= 0 {
+		length = min(length, part.steps)
+	}
+	for n := 1; n <= length && h.broken == ""; n++ {
+		h.begin(n)
+		h.passTime(shortest + h.upTo(100*time.Millisecond))
+		if !part.skip[n] {
+			h.step()
+		}
+	}
+	if h.broken == "" {
+		h.settle()
+	}
+	h.tearDown()
+	h.checkSilence()
+	return h
+}
+
+// releaseWithin is how long the name of a secret stays taken that was deleted
+// without a recovery window.
+const releaseWithin = 10 * time.Second
+
+// begin begins a step, whose random numbers are its own: a step that is left
+// out changes nothing about what the next ones draw.
+func (h *history) begin(n int) {
+	h.n, h.rng = n, rand.New(rand.NewPCG(h.seed, uint64(n)))
+}
+
+func (h *history) oneIn(n int) bool { return h.rng.IntN(n) == 0 }
+
+func (h *history) upTo(d time.Duration) time.Duration { return time.Duration(h.rng.Int64N(int64(d))) }
+
+func pick[T any](h *history, choices ...T) T { return choices[h.rng.IntN(len(choices))] }
+
+// setUp draws the world, and returns how many steps the history has.
+func (h *history) setUp() int {
+	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planOne, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "one"}}})
+	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planTwo, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "two"}}})
+	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planOneToo, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "one"}}})
+	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planProduct, ProductCode: product, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "three"}}})
+	h.chooseFaults()
+	h.weights.serve, h.weights.deliver, h.weights.pause = 60, pick(h, 8, 20), pick(h, 1, 4)
+	h.weights.kill, h.weights.operate, h.weights.redeploy = pick(h, 0, 2, 6), pick(h, 0, 0, 3, 12), pick(h, 0, 0, 1, 4)
+	h.backoff = pick(h, 50*time.Millisecond, time.Second, 5*time.Second)
+	h.sendMessages()
+	h.plantForeign()
+	h.passTime(gatewayLag) // what is there beforehand, every read sees
+	h.noteReasons()
+	h.settings = h.drawSettings()
+	for n := range 2 + h.rng.IntN(3) {
+		h.environments = append(h.environments, nil)
+		h.replace(n)
+	}
+	return 20 + h.rng.IntN(60)
+}
+
+// replace starts a new environment in the place of an old one.
+func (h *history) replace(n int) {
+	h.born++
+	e := &environment{number: h.born, bus: h.settings.OutcomeBus}
+	h.defaults[h.settings.UsagePlanID] = true
+	e.alive, e.kill = context.WithCancel(context.WithValue(context.Background(), environmentKey{}, e))
+	cfg := h.server.Config()
+	cfg.HTTPClient = &staggeredClient{http.Client{Transport: h.server.Transport(), Timeout: clientWait}}
+	cfg.APIOptions = []func(*middleware.Stack) error{stagger}
+	cfg.Retryer = func() aws.Retryer { // the SDK's own, but for the random back-off
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+				return h.backoff << attempt, nil
+			})
+		})
+	}
+	e.Environment = h.newEnvironment(cfg, h.settings, newSource(h.seed, e.number), &e.output)
+	h.environments[n] = e
+}
+
+// step makes one step: the seed chooses among all that can happen.
+func (h *history) step() {
+	var idle, busy []int
+	for n, e := range h.environments {
+		if e.busy == nil {
+			idle = append(idle, n)
+		} else {
+			busy = append(busy, n)
+		}
+	}
+	choices := []struct {
+		weight   int
+		possible bool
+		do       func()
+	}{
+		{h.weights.serve, len(h.waiting) > 0, h.serveOne},
+		{h.weights.serve, len(busy) > 0 && len(h.waiting) == 0, func() { h.passTime(h.upTo(time.Second)) }},
+		{h.weights.deliver, len(idle) > 0, func() { h.deliver(h.environments[pick(h, idle...)], h.chooseBatch()) }},
+		{h.weights.pause, true, func() { h.passTime(h.pause(len(busy) > 0)) }},
+		{h.weights.kill, len(busy) > 0, func() { h.kill(pick(h, busy...)) }},
+		{h.weights.operate, true, h.operate},
+		{h.weights.redeploy, true, h.redeploy},
+	}
+	total := 0
+	for i, c := range choices {
+		if !c.possible {
+			choices[i].weight = 0
+		}
+		total += choices[i].weight
+	}
+	n := h.rng.IntN(total)
+	for _, c := range choices {
+		if n -= c.weight; n < 0 {
+			c.do()
+			return
+		}
+	}
+}
+
+// pause is how long nothing happens: seconds; longer than an answer is waited
+// for; or, where nothing is under way, as long as it takes until a key may be
+// deleted and until reads see everything.
+func (h *history) pause(busy bool) time.Duration {
+	if busy {
+		return h.upTo(pick(h, 2*time.Second, 2*time.Second, clientWait+2*time.Second, timeLimit))
+	}
+	return h.upTo(pick(h, time.Minute, 2*time.Minute, 8*time.Minute))
+}
+
+// kill kills an environment at whatever it is doing, and starts another.
+func (h *history) kill(n int) {
+	e := h.environments[n]
+	at := "between two calls"
+	for _, c := range h.waiting {
+		if c.from == e && !c.orphaned() {
+			what := killedBefore
+			if c.done {
+				what = killedAfter
+			}
+			h.reach("fault", what, c.Operation)
+			at = what + " of " + c.Operation
+		}
+	}
+	h.tell(e.String(), "is killed: %s", at)
+	h.bury(e)
+	h.replace(n)
+}
+
+// bury ends an environment: its goroutines unwind, and their calls are refused
+// before they reach the bus.
+func (h *history) bury(e *environment) {
+	e.kill()
+	synctest.Wait()
+	e.busy = nil
+	h.printed = append(h.printed, e.output.take()...)
+}
+
+// deliver invokes an environment.
+func (h *history) deliver(e *environment, batch []*message) {
+	inv := &invocation{messages: batch, deadline: time.Now().Add(timeLimit), over: make(chan struct{})}
+	e.busy = inv
+	ids := ""
+	for _, m := range batch {
+		ids += " " + m.id
+	}
+	h.reach("delivered", batch[0].carrier, "")
+	for _, m := range batch {
+		if m.signUp {
+			h.reach("delivered", marketplace, "")
+		}
+	}
+	h.tell(e.String(), "is delivered%s by %s", ids, batch[0].carrier)
+	ctx, cancel := context.WithDeadline(e.alive, inv.deadline)
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: batch[0].eventID()})
+	go func() {
+		defer cancel()
+		inv.answer, inv.err = e.Invoke(ctx, payload(batch))
+		inv.ended = time.Now()
+		close(inv.over)
+	}()
+	h.look()
+}
+
+// passTime lets virtual time pass, and looks what has come of it.
+func (h *history) passTime(d time.Duration) {
+	<-time.After(d)
+	h.look()
+}
+
+// look takes the calls that have arrived and the answers that were given.
+func (h *history) look() {
+	synctest.Wait()
+	h.waiting = append(h.waiting, h.bus.take()...)
+	h.dropOld()
+	for n, e := range h.environments {
+		if e == nil || e.busy == nil {
+			continue
+		}
+		select {
+		case <-e.busy.over:
+			h.answered(e)
+			if e.outdated {
+				h.replace(n)
+			}
+		default:
+		}
+	}
+}
+
+// answered takes the answer of an invocation.
+func (h *history) answered(e *environment) {
+	inv := e.busy
+	e.busy = nil
+	inv.log = e.output.take()
+	h.printed = append(append(h.printed, inv.log...), inv.answer...)
+	if inv.err != nil {
+		h.printed = append(h.printed, inv.err.Error()...)
+	}
+	outcomes := h.checkAnswer(e, inv)
+	for _, m := range inv.messages {
+		l := outcomes[m]
+		m.last, m.done = l, m.done || l.done()
+		h.reachOutcome(l)
+		h.tell(e.String(), "answers %s: %s %s", m.id, l.Outcome, l.Reason)
+	}
+}
+
+// settle is the end of every history: the faults stop, and everything is
+// delivered again. The first round has to settle every message, the second one
+// to change nothing. Its counterpart is internal/model's (model).unsettled.
+func (h *history) settle() {
+	h.tell("", "from here on without faults")
+	for _, e := range h.environments {
+		h.bury(e)
+	}
+	h.environments = h.environments[:1]
+	h.settings = Settings{SecretPrefix: prefix, UsagePlanID: planOne, CreateKeyRate: 100, OutcomeBus: pick(h, "", outcomes)}
+	if h.oneIn(2) {
+		for _, i := range h.identities {
+			if secret, exists := h.snapshot().secrets[i.secret]; exists && h.restore(secret) {
+				h.tell("operator", "restores %s", i.secret)
+			}
+		}
+	}
+	h.passTime(max(onTheWay, gatewayLag) + time.Minute)
+	h.replace(0)
+	for round := range 2 {
+		before := h.snapshot()
+		for _, n := range h.rng.Perm(len(h.messages)) {
+			m := h.messages[n]
+			l := h.deliverInPeace(m)
+			if h.broken != "" {
+				return
+			}
+			reason := h.against(m, h.snapshot())
+			switch {
+			case l.Outcome == "retried":
+				h.violate(complete, "without faults, %s is not settled: %s", m.id, l.Reason)
+			case round == 0:
+			case l.Outcome == "rejected" && reason == "":
+				h.violate(honest, "%s is rejected, and nothing is against it", m.id)
+			case l.done() && reason != "":
+				h.violate(honest, "%s is called %s, although %s", m.id, l.Outcome, reason)
+			}
+		}
+		if round == 1 && !reflect.DeepEqual(before, h.snapshot()) {
+			h.violate(untouched, "repeats of settled messages changed something")
+		}
+	}
+}
+
+// deliverInPeace delivers one message and serves its calls until it is answered.
+func (h *history) deliverInPeace(m *message) line {
+	e := h.environments[0]
+	h.deliver(e, []*message{m})
+	inv := e.busy
+	for h.broken == "" && e.busy == inv && inv != nil {
+		if len(h.waiting) == 0 {
+			h.passTime(5 * time.Millisecond)
+			continue
+		}
+		c := h.waiting[0]
+		h.waiting = h.waiting[1:]
+		h.release(c, "", verdict{})
+		h.look()
+	}
+	return m.last
+}
+
+// tearDown ends what is still running, so that the bubble can end.
+func (h *history) tearDown() {
+	for _, e := range h.environments {
+		h.bury(e)
+	}
+	h.waiting = append(h.waiting, h.bus.take()...)
+	for len(h.waiting) > 0 {
+		for _, c := range h.waiting {
+			h.drop(c)
+		}
+		h.waiting = h.bus.take()
+	}
+	synctest.Wait()
+}
+
+// tell adds a line to the history.
+func (h *history) tell(who, format string, args ...any) {
+	h.lines = append(h.lines, fmt.Sprintf("%4d %12s  %-10s %s", h.n,
+		time.Since(h.start).Round(time.Microsecond), who, fmt.Sprintf(format, args...)))
+}

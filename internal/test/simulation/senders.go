@@ -1,0 +1,307 @@
+package simulation
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"createkey/internal/test/awslocal"
+)
+
+// An identity is whose key it is. Its secret's name is spelled out here, not
+// computed: that is what senders were promised, whatever the program does.
+type identity struct {
+	customer, name string
+	event          string // of what carries it, for one that has neither
+	signsUp        bool   // through AWS Marketplace
+	secret         string
+}
+
+const prefix = "sim/"
+
+var identities = []identity{
+	{customer: "c1", name: "Dev API Key", secret: prefix + "c1/Dev+API+Key"},
+	{customer: "c2", secret: prefix + "c2/_"},
+	{name: "Dev_1", secret: prefix + "_/Dev=5F1"},
+	{event: "event-1", secret: prefix + "_/_/event-1"},
+	{customer: "c1", name: product, signsUp: true, secret: prefix + "c1/prod"},
+	{customer: "444455556666", name: "other/agmt-1", signsUp: true, secret: prefix + "444455556666/other=2Fagmt-1"},
+}
+
+// A content is all that a request says beside identity and value. The letter
+// is sent as a tag, so that a key tells which request made it.
+type content struct {
+	letter      string
+	description string
+	enabled     bool
+	plans       []string
+	malformed   bool
+	signUp      bool // in a message of AWS Marketplace, which has no letter
+}
+
+var contents = map[byte]content{
+	'a': {letter: "a", enabled: true},
+	'b': {letter: "b", description: "a correction"},
+	'c': {letter: "c", enabled: true, plans: []string{planTwo}},
+	'd': {letter: "d", enabled: true, plans: []string{planTwo, planOne}},
+	'e': {letter: "e", enabled: true, plans: []string{"mistyped"}},
+	'f': {letter: "f", enabled: true, plans: []string{planOne, planOneToo}},
+	'g': {letter: "g", malformed: true},
+}
+
+// The usage plans: the first two can be combined, the third shares the first's
+// API stage.
+const planOne, planTwo, planOneToo = "plan1", "plan2", "plan1too"
+
+// What AWS Marketplace sells: a product that has a plan, and another. Whoever
+// signed up for them asks for an enabled key and says nothing else.
+const product, planProduct = "prod", "market"
+
+// outcomes is the bus that outcomes are told to, if any.
+const outcomes = "outcomes"
+
+// The carriers of messages, as the README lists them.
+const (
+	standardQueue = "SQS"
+	fifoQueue     = "SQS FIFO"
+	pipe          = "Pipes"
+	topic         = "SNS"
+	eventBus      = "EventBridge"
+	direct        = "direct"
+)
+
+// marketplace is what is delivered by any of them to a product's seller.
+const marketplace = "AWS Marketplace"
+
+// A message is one request that somebody sent. It is delivered until it is
+// answered as done, and sometimes afterwards.
+type message struct {
+	id       string
+	identity *identity
+	content
+	value   awslocal.Sensitive // explicit; empty: none
+	padded  bool               // spelled with empty members, which say nothing
+	carrier string
+	wrapped string // what it lies in, inside of an SQS message: "", topic or eventBus
+	group   string // of a FIFO queue
+
+	last    line // the latest outcome
+	done    bool // answered as created or existing
+	against bool // something was, at some moment of the history, against the request
+}
+
+func (m *message) String() string {
+	text := fmt.Sprintf("%s by %s, content %s", m.id, strings.TrimSuffix(m.carrier+" with "+m.wrapped, " with "), m.letter)
+	if m.value != "" {
+		text += ", value " + m.valueLetter()
+	}
+	return text + " for " + m.identity.secret
+}
+
+// value returns one of the explicit values of an identity, which a letter
+// names; z is everybody's. In the history the letter stands for the value.
+func (i *identity) value(letter byte) awslocal.Sensitive {
+	of := "everybody"
+	if letter != 'z' {
+		of = strings.ReplaceAll(strings.TrimPrefix(i.secret, prefix), "/", "-")
+	}
+	return awslocal.Sensitive("simulated-" + string(letter) + "-of-" + of + "-value")
+}
+
+func (m *message) valueLetter() string { return string(m.value[len("simulated-")]) }
+
+// sendMessages draws who asks for what. In one history of four everybody asks
+// for the same, which is where deliveries get in each other's way the most.
+func (h *history) sendMessages() {
+	likely, most, explicit := "aaaaaaabbbccddefg", 3, 3 // contents, identities, one in so many
+	if h.oneIn(4) {
+		likely, most, explicit = "a", 1, 1000
+	}
+	for _, i := range h.rng.Perm(len(identities))[:1+h.rng.IntN(most)] {
+		h.identities = append(h.identities, &identities[i])
+	}
+	// Two groups never share an identity: which of their messages an environment
+	// begins with, at the same instant, would be up to the Go scheduler.
+	oneGroup := h.oneIn(2)
+	for n := range 2 + h.rng.IntN(4) {
+		i := pick(h, h.identities...)
+		m := &message{
+			id: fmt.Sprintf("m%d", n+1), identity: i, content: contents[likely[h.rng.IntN(len(likely))]], padded: h.oneIn(4),
+			carrier: pick(h, standardQueue, standardQueue, standardQueue, fifoQueue, fifoQueue, pipe, topic, eventBus, direct),
+			group:   i.secret,
+		}
+		if oneGroup {
+			m.group = "everybody"
+		}
+		switch wrapped := pick(h, "", "", topic, eventBus); {
+		case m.carrier == eventBus, m.carrier == direct:
+		case i.event != "": // nothing else carries an id that is the same for all of them
+			m.wrapped = eventBus
+		case m.carrier != wrapped:
+			m.wrapped = wrapped
+		}
+		if i.signsUp {
+			m.signUpFor()
+		} else if h.oneIn(explicit) {
+			m.value = i.value(pick[byte](h, 'x', 'x', 'y', 'z'))
+		}
+		h.messages = append(h.messages, m)
+		h.tell("sender", "%s", m)
+	}
+}
+
+// signUpFor makes a message one of AWS Marketplace. Its offer is another each time.
+func (m *message) signUpFor() {
+	m.content = content{signUp: true, enabled: true}
+	if m.wrapped == eventBus {
+		m.wrapped = "" // an agreement's event is one already, and a notification lies in none
+	}
+	alone := m.carrier == direct || m.carrier == eventBus
+	switch isNotification := m.identity.name == product; {
+	case isNotification:
+		m.plans = []string{planProduct}
+		if alone {
+			m.carrier = direct
+		}
+	case alone:
+		m.carrier = eventBus
+	}
+}
+
+// marketplaceDocument is the document of a sign-up: a notification of the product's
+// topic, or the event of an agreement.
+func (m *message) marketplaceDocument() object {
+	if m.identity.name == product {
+		return object{"action": "subscribe-success", "customer-identifier": " " + m.identity.customer, "product-code": product, "offer-identifier": m.id}
+	}
+	code, agreement, _ := strings.Cut(m.identity.name, "/")
+	return object{"id": m.eventID(), "source": "aws.agreement-marketplace", "detail-type": "License Updated - Manufacturer", "detail": object{
+		"acceptor": object{"accountId": m.identity.customer}, "product": object{"code": code}, "agreement": object{"id": agreement}, "offer": object{"id": m.id},
+	}}
+}
+
+// eventID is stable for a request without identity, and otherwise the message's.
+func (m *message) eventID() string {
+	if m.identity.event != "" {
+		return m.identity.event
+	}
+	return m.id
+}
+
+// logID is what the function's log calls the message.
+func (m *message) logID() string {
+	if m.carrier == eventBus || m.carrier == direct {
+		return m.eventID()
+	}
+	return m.id
+}
+
+type object = map[string]any
+
+func text(document any) string {
+	b, err := json.Marshal(document)
+	if err != nil {
+		panic(err) // only maps, lists and strings are given
+	}
+	return string(b)
+}
+
+func (m *message) document() object {
+	if m.signUp {
+		return m.marketplaceDocument()
+	}
+	doc := object{"tags": object{"content": m.letter}}
+	add := func(member, value string) {
+		if value != "" || m.padded {
+			doc[member] = value
+		}
+	}
+	add("customerId", m.identity.customer)
+	add("name", m.identity.name)
+	add("description", m.description)
+	add("value", string(m.value))
+	if m.enabled || m.padded {
+		doc["enabled"] = m.enabled
+	}
+	if m.plans != nil || m.padded {
+		doc["usagePlanIds"] = append([]string{}, m.plans...)
+	}
+	if m.malformed {
+		doc["enabled"] = "yes"
+	}
+	return doc
+}
+
+func (m *message) event() object {
+	if m.signUp {
+		return m.marketplaceDocument()
+	}
+	return object{"id": m.eventID(), "source": "crm", "detail-type": "API Key Requested", "detail": m.document()}
+}
+
+// body is what the message holds inside of its carrier.
+func (m *message) body() string {
+	switch m.wrapped {
+	case topic:
+		return text(object{"Type": "Notification", "MessageId": m.eventID(), "TopicArn": "arn:aws:sns:us-east-1:123456789012:keys",
+			"Message": text(m.document())})
+	case eventBus:
+		return text(m.event())
+	}
+	return text(m.document())
+}
+
+// payload is what Lambda is invoked with. All messages have one carrier, and
+// only those of queues and topics can be several.
+func payload(messages []*message) []byte {
+	var records []object
+	for _, m := range messages {
+		switch m.carrier {
+		case eventBus:
+			return []byte(text(m.event()))
+		case direct:
+			return []byte(text(m.document()))
+		case topic:
+			records = append(records, object{"EventSource": "aws:sns", "Sns": object{"Type": "Notification", "MessageId": m.id, "Message": m.body()}})
+		default:
+			record := object{"messageId": m.id, "eventSource": "aws:sqs", "body": m.body(),
+				"eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:requests"}
+			if m.carrier == fifoQueue {
+				record["eventSourceARN"] = "arn:aws:sqs:us-east-1:123456789012:requests.fifo"
+				record["attributes"] = object{"MessageGroupId": m.group}
+			}
+			records = append(records, record)
+		}
+	}
+	if messages[0].carrier == pipe {
+		return []byte(text(records))
+	}
+	return []byte(text(object{"Records": records}))
+}
+
+// chooseBatch draws what is delivered next: mostly what is not done yet, in any
+// order, but that of a FIFO queue.
+func (h *history) chooseBatch() (batch []*message) {
+	most := 1 + h.rng.IntN(3)
+	for _, n := range h.rng.Perm(len(h.messages)) {
+		m := h.messages[n]
+		switch {
+		case m.done && !h.oneIn(4):
+		case len(batch) == 0:
+			batch = append(batch, m)
+			if m.carrier == eventBus || m.carrier == direct {
+				return batch
+			}
+		case len(batch) < most && m.carrier == batch[0].carrier:
+			batch = append(batch, m)
+		}
+	}
+	if len(batch) == 0 {
+		return h.messages[:1]
+	}
+	if batch[0].carrier == fifoQueue {
+		slices.SortFunc(batch, func(x, y *message) int { return strings.Compare(x.id, y.id) })
+	}
+	return batch
+}
