@@ -78,14 +78,14 @@ func (e *environment) wantEvents(want string) {
 	}
 }
 
-// refuse lets the bus refuse the events of a message, times over.
+// refuse lets the bus refuse the events of a message, times over, for good.
 func (e *environment) refuse(messageID string, times int) {
 	e.aws.RefuseEvent = func(event awslocal.Event) *awslocal.Error {
 		if times == 0 || !strings.Contains(event.Detail, `"messageId":"`+messageID+`"`) {
 			return nil
 		}
 		times--
-		return &awslocal.Error{Code: "ThrottlingException", Message: "slow down"}
+		return &awslocal.Error{Code: "NotAuthorizedForSourceException", Message: "not here"}
 	}
 }
 
@@ -171,7 +171,7 @@ func TestMessageIsDoneOnlyWhenTheBusTookItsEvent(t *testing.T) {
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}` {
 			e.Errorf("answered %s", answer)
 		}
-		if l := e.wantLog("m0 created", "m1 retried: PutEvents: ThrottlingException: slow down", "m2 rejected")["m1"]; l.KeyID == "" || l.Code != "" {
+		if l := e.wantLog("m0 created", "m1 retried: PutEvents: NotAuthorizedForSourceException: not here", "m2 rejected")["m1"]; l.KeyID == "" || l.Code != "" {
 			e.Errorf("the line is %+v", l)
 		}
 		e.wantEvents("API Key Ready m0, API Key Rejected m2")
@@ -185,13 +185,63 @@ func TestMessageIsDoneOnlyWhenTheBusTookItsEvent(t *testing.T) {
 	})
 }
 
+// What PutEvents refuses for the moment inside an answer of 200 is sent again, alone,
+// within the call's time: AWS documents ThrottlingException and InternalFailure as
+// retryable (API_PutEventsResultEntry).
+func TestEventsThatTheBusThrottledAreSentAgain(t *testing.T) {
+	for _, code := range []string{"ThrottlingException", "InternalFailure"} {
+		t.Run(code, func(t *testing.T) {
+			withBus(t, func(e *environment) {
+				refusals := 3
+				e.aws.RefuseEvent = func(event awslocal.Event) *awslocal.Error {
+					if strings.Contains(event.Detail, `"m1"`) && refusals > 0 {
+						refusals--
+						return &awslocal.Error{Code: code, Message: "slow down"}
+					}
+					return nil
+				}
+				start := time.Now()
+				answer, _, _ := e.invoke(sqs(named("a"), named("b"), faulty("c")))
+				if answer != `{"batchItemFailures":[{"itemIdentifier":"m2"}]}` {
+					e.Errorf("answered %s", answer)
+				}
+				if took, want := time.Since(start).Truncate(time.Millisecond), 700*time.Millisecond; took != want { // 100, 200 and 400 ms
+					e.Errorf("took %v, want %v", took, want)
+				}
+				e.wantLog("m0 created", "m1 created", "m2 rejected")
+				e.wantEvents("API Key Ready m0, API Key Rejected m2, API Key Ready m1")
+				if n := strings.Count(e.calls(), "PutEvents"); n != 4 {
+					e.Errorf("%d PutEvents, want 4", n)
+				}
+			})
+		})
+	}
+}
+
+func TestThrottledEventsAreGivenUpInTime(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.aws.RefuseEvent = func(awslocal.Event) *awslocal.Error {
+			return &awslocal.Error{Code: "ThrottlingException", Message: "slow down"}
+		}
+		start := time.Now()
+		answer, _, _ := e.invoke(sqs(named("a")))
+		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"}]}` {
+			e.Errorf("answered %s", answer)
+		}
+		if took := time.Since(start); took > e.timeout-answerReserve {
+			e.Errorf("answered after %v, want %v before the end", took, answerReserve)
+		}
+		e.wantLog("m0 retried: PutEvents: ThrottlingException: slow down")
+	})
+}
+
 func TestRejectionStaysOneThoughItsEventIsNotTaken(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.refuse("invocation-1", 2)
 		_, kind, text := e.invoke(`{"bogus":1}`)
-		e.wantError(kind, text, "RejectedError", "bogus: unknown member; event: was not sent: PutEvents: ThrottlingException: slow down")
+		e.wantError(kind, text, "RejectedError", "bogus: unknown member; event: was not sent: PutEvents: NotAuthorizedForSourceException: not here")
 		_, kind, text = e.invoke(`[]`)
-		e.wantError(kind, text, "RejectedError", "not empty; event: was not sent: PutEvents: ThrottlingException: slow down")
+		e.wantError(kind, text, "RejectedError", "not empty; event: was not sent: PutEvents: NotAuthorizedForSourceException: not here")
 		_, kind, text = e.invoke(`[]`)
 		e.wantError(kind, text, "RejectedError", "not empty")
 		e.wantEvents("API Key Rejected invocation-1")
@@ -239,7 +289,7 @@ func TestEventThatIsNotTakenFailsTheRestOfItsGroup(t *testing.T) {
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m2"}]}` {
 			e.Errorf("answered %s", answer)
 		}
-		e.wantLog("m0 retried: PutEvents", "m1 created", "m2 retried: not done: an earlier message of its group failed", "m3 created")
+		e.wantLog("m0 retried: PutEvents", "m1 created", "m2 retried: not done: an earlier message of its group is to come again", "m3 created")
 		e.events()
 		e.invoke(payload)
 		e.wantLog("m0 existing", "m1 existing", "m2 existing", "m3 existing")
@@ -364,7 +414,7 @@ func TestPanicInPutEventsFailsItsMessagesAlone(t *testing.T) {
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m10"},{"itemIdentifier":"m11"}]}` {
 			e.Errorf("answered %s", answer)
 		}
-		if l := e.lines()["m10"]; !strings.HasPrefix(l.Reason, "PutEvents: internal error: panic in createkey/functions/createkey.TestPanicInPutEvents") {
+		if l := e.lines()["m10"]; !strings.HasPrefix(l.Reason, "PutEvents: internal error: panic in createkey/internal/function.TestPanicInPutEvents") {
 			e.Errorf("the reason is %q", l.Reason)
 		}
 	})

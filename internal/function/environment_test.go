@@ -283,6 +283,11 @@ func asJSON(v any) string {
 // named is a request for a key of that name.
 func named(name string) string { return `{"customerId":"acme","name":"` + name + `"}` }
 
+// planned is a request for a key in usage plan plan1.
+func planned(name string) string {
+	return `{"customerId":"acme","name":"` + name + `","usagePlanIds":["plan1"]}`
+}
+
 // faulty is a request that is rejected, though its identity is plain.
 func faulty(name string) string {
 	return `{"customerId":"acme","name":"` + name + `","tags":{"aws:x":""},"value":"` + explicitValue + `"}`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -82,46 +83,62 @@ func TestRetriedMessageIsDeliveredAgain(t *testing.T) {
 	})
 }
 
-// The first failure of a message group fails the rest of that group, in order,
-// on a FIFO queue and on no other.
+// On a FIFO queue, and on no other, the first message of a group that is to come again
+// fails the rest of that group, in order. One that is rejected does not: it leaves the
+// queue for the dead-letter queue, and must not take its good neighbours there. A later
+// message's own rejection stays one.
 func TestMessageGroups(t *testing.T) {
 	// m1 and m3 are of one identity, so that they are never side by side.
-	bodies := []string{named("a0"), faulty("a1"), named("b0"), named("a1"), named("b1"), faulty("a3"), named("b2")}
-	const groups = "AABABAB"
+	bodies := []string{named("a0"), faulty("a1"), named("b0"), named("a1"), planned("b1"), faulty("b2"), named("b3"), named("a2")}
+	const groups = "AABABBBA"
+	deny := func(_ context.Context, c awslocal.Call) error {
+		if c.Operation == "GetUsagePlan" {
+			return awslocal.AccessDenied
+		}
+		return nil
+	}
 	inEnvironment(t, func(e *environment) {
+		e.aws.Before = deny
 		answer, _, _ := e.invoke(sqsFrom(fifoARN, groups, bodies...))
-		want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m3"},{"itemIdentifier":"m5"}]}`
+		want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m4"},{"itemIdentifier":"m5"},{"itemIdentifier":"m6"}]}`
 		if answer != want {
 			e.Errorf("a FIFO queue is answered %s, want %s", answer, want)
 		}
-		e.wantLog("m0 created", "m1 rejected", "m2 created", "m3 retried: not started: an earlier message of its group failed",
-			"m4 created", "m5 retried: not started: an earlier message of its group failed", "m6 created")
+		e.wantLog("m0 created", "m1 rejected", "m2 created", "m3 created", "m4 retried: GetUsagePlan: AccessDeniedException", "m5 rejected",
+			"m6 retried: not started: an earlier message of its group is to come again", "m7 created")
 	})
 	inEnvironment(t, func(e *environment) {
+		e.aws.Before = deny
 		answer, _, _ := e.invoke(sqsFrom("arn:aws:sqs:us-east-1:123456789012:requests", groups, bodies...))
-		want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m5"}]}`
+		want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m4"},{"itemIdentifier":"m5"}]}`
 		if answer != want {
 			e.Errorf("a standard queue with message groups is answered %s, want %s", answer, want)
 		}
-		e.wantLog("m0 created", "m1 rejected", "m2 created", "m3 created", "m4 created", "m5 rejected", "m6 created")
+		e.wantLog("m0 created", "m1 rejected", "m2 created", "m3 created", "m4 retried", "m5 rejected", "m6 created", "m7 created")
 	})
 }
 
-func TestMessageGroupIsWorkedThroughInOrder(t *testing.T) {
-	for _, test := range []struct{ queue, groups, want string }{
-		{fifoARN, "GGG", "a b c"},
-		{fifoARN, "GHI", "c b a"}, // groups are side by side
-		{"arn:aws:sqs:us-east-1:123456789012:requests", "GGG", "c b a"}, // and so is all on a standard queue
-	} {
-		inEnvironment(t, func(e *environment) {
-			delays := map[string]time.Duration{"test/acme/a": 3 * time.Second, "test/acme/b": 2 * time.Second, "test/acme/c": time.Second}
-			e.aws.Before = func(_ context.Context, c awslocal.Call) error { <-time.After(delays[c.Resource]); return nil }
-			e.invoke(sqsFrom(test.queue, test.groups, named("a"), named("b"), named("c")))
-			if got := e.keys(); got != test.want {
-				e.Errorf("%s, groups %s: the keys were made in the order %s, want %s", test.queue, test.groups, got, test.want)
-			}
-		})
-	}
+func TestMessagesAreHandledInOrder(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		delays := map[string]time.Duration{"test/acme/a": 3 * time.Second, "test/acme/b": 2 * time.Second, "test/acme/c": time.Second}
+		e.aws.Before = func(_ context.Context, c awslocal.Call) error { <-time.After(delays[c.Resource]); return nil }
+		e.invoke(sqs(named("a"), named("b"), named("c")))
+		if got, want := e.keys(), "a b c"; got != want {
+			e.Errorf("the keys were made in the order %s, want %s", got, want)
+		}
+	})
+}
+
+// Without this, five deliveries of [bad, good, good] made no key, and the queue sent all
+// three to the dead-letter queue.
+func TestARejectedMessageOfAFIFOQueueTakesNobodyAlong(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		answer, _, _ := e.invoke(sqsFrom(fifoARN, "GGG", faulty("bad"), named("good"), named("better")))
+		if want := `{"batchItemFailures":[{"itemIdentifier":"m0"}]}`; answer != want {
+			e.Errorf("answered %s, want %s", answer, want)
+		}
+		e.wantLog("m0 rejected", "m1 created", "m2 created")
+	})
 }
 
 // What is said of one key in one batch is worked through one after the other:
@@ -374,11 +391,36 @@ func TestPanicFailsItsMessageAlone(t *testing.T) {
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` {
 			e.Errorf("answered %s", answer)
 		}
-		e.wantLog("m0 created", "m1 retried: internal error: panic in createkey/functions/createkey.TestPanicFailsItsMessageAlone", "m2 created")
+		e.wantLog("m0 created", "m1 retried: internal error: panic in createkey/internal/function.TestPanicFailsItsMessageAlone", "m2 created")
 	})
 }
 
-func TestPanicInASharedCheckFailsItsMessagesAlone(t *testing.T) {
+// A library that panics is told by the place in this program that called it.
+func TestPanicOfALibraryIsToldByItsCaller(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		e.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			return nil, errors.New(strings.Repeat("x", -1))
+		})
+		e.invoke(sqs(named("a")))
+		e.wantLog("m0 retried: internal error: panic in createkey/internal/function.TestPanicOfALibraryIsToldByItsCaller")
+	})
+}
+
+// A panic outside of every message, in the log here, is told by its place, too, and fails
+// the invocation: nothing is lost, for it is delivered again.
+func TestPanicOutsideOfAMessageFailsTheInvocation(t *testing.T) {
+	inEnvironment(t, func(e *environment) {
+		e.handler = New(e.cfg, e.settings, NewLogger(panickingWriter{}, ""))
+		_, kind, text := e.invoke(sqs(named("a")))
+		e.wantError(kind, text, "RetryableError", "internal error: panic in createkey/internal/function.panickingWriter.Write")
+	})
+}
+
+type panickingWriter struct{}
+
+func (panickingWriter) Write(line []byte) (int, error) { panic(string(line)) }
+
+func TestPanicInACheckFailsItsMessagesAlone(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.aws.AddUsagePlan(awslocal.UsagePlan{ID: "plan1"})
 		broken := true
@@ -389,9 +431,6 @@ func TestPanicInASharedCheckFailsItsMessagesAlone(t *testing.T) {
 			}
 			return next.RoundTrip(r)
 		})
-		planned := func(name string) string {
-			return `{"customerId":"acme","name":"` + name + `","usagePlanIds":["plan1"]}`
-		}
 		e.invoke(sqs(planned("a"), planned("b"), named("c")))
 		e.wantLog("m0 retried: internal error: panic in", "m1 retried: internal error: panic in", "m2 created")
 		broken = false

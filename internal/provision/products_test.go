@@ -86,6 +86,22 @@ func TestPlanOfAProductIsFoundByItsCode(t *testing.T) {
 	}})
 }
 
+// A plan that was deleted while its product was remembered costs one key's delivery, and
+// not one for every sign-up of a minute.
+func TestPlanOfAProductThatIsDeletedIsNoticed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addProductPlan(w)
+		w.finished(signUp("n"))
+		w.operatorDeletesPlan("market")
+		w.wantOutcome(w.provision(signUp("o")), "retried (unfinished): CreateUsagePlanKey (market): NotFoundException")
+		w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "market2", ProductCode: "prod"})
+		for _, name := range []string{"o", "p"} {
+			w.wantOutcome(w.provision(signUp(name)), "created")
+			w.wantComplete(signUp(name), "market2")
+		}
+	})
+}
+
 func TestFinishedSignUpIsExistingWhateverBecameOfItsPlan(t *testing.T) {
 	for name, fault := range map[string]func(w *world){
 		"gone":              func(w *world) { w.operatorDeletesPlan("market") },

@@ -305,7 +305,7 @@ func TestForeignSecretIsNeverAdopted(t *testing.T) {
 	}, {
 		name:    "one that has no version yet may get one",
 		given:   func(w *world) { w.somebodyMakesSecret(secretsmanager.CreateSecretInput{Name: name}) },
-		request: request(), want: "retried: GetSecretValue: ResourceNotFoundException",
+		request: request(), want: "retried: or it has no value at all, and was not made by createkey",
 		calls: "CreateSecret GetSecretValue GetSecretValue GetSecretValue", leaves: "no key, foreign",
 	}})
 }
@@ -499,10 +499,10 @@ func TestAListOfKeysIsReadOnceInAnInvocation(t *testing.T) {
 		const messages, pages = 5, 3
 		requests := make([]apikey.Request, messages)
 		for range pages * 500 {
-			w.aws.AddKey(awslocal.Key{Name: "Dev Key"})
+			w.aws.AddKey(awslocal.Key{})
 		}
 		for i := range requests {
-			requests[i] = request(func(r *apikey.Request) { r.CustomerID = fmt.Sprint("customer ", i) })
+			requests[i] = apikey.Request{CustomerID: fmt.Sprint("customer ", i)} // without a name there is but one list
 			w.interrupted(after, "CreateApiKey", requests[i])
 		}
 		read := func() int { return strings.Count(strings.Join(w.calls, " "), "GetApiKeys") }
@@ -518,7 +518,7 @@ func TestAListOfKeysIsReadOnceInAnInvocation(t *testing.T) {
 			t.Errorf("%d pages were read for %d messages, want %d", got, messages, pages+1)
 		}
 
-		late := request(func(r *apikey.Request) { r.CustomerID = "late" })
+		late := apikey.Request{CustomerID: "late"}
 		sameEnvironment := w.p
 		w.newEnvironment()
 		w.interrupted(after, "CreateApiKey", late)
@@ -735,6 +735,26 @@ func TestSecretThatCannotBeReadYetIsReadAgainWithinBounds(t *testing.T) {
 		given:   given(3),
 		request: request(), want: "retried: GetSecretValue: ResourceNotFoundException",
 		calls: "CreateSecret GetSecretValue GetSecretValue GetSecretValue", leaves: "1 key, finished",
+	}})
+}
+
+// The same holds for the write: PutSecretValue right after CreateSecret may not see the
+// secret yet. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+func TestSecretThatCannotBeWrittenYetIsWrittenAgainWithinBounds(t *testing.T) {
+	notYet := &awslocal.Error{Status: http.StatusBadRequest, Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
+	given := func(times int) func(w *world) {
+		return func(w *world) { w.fail(before, "PutSecretValue", times, notYet) }
+	}
+	run(t, []scenario{{
+		name:    "twice",
+		given:   given(2),
+		request: request(), want: "created",
+		calls: "CreateSecret CreateApiKey PutSecretValue PutSecretValue PutSecretValue", leaves: "1 key, finished",
+	}, {
+		name:    "but not for ever",
+		given:   given(3),
+		request: request(), want: "retried (unfinished): PutSecretValue: ResourceNotFoundException",
+		calls: "CreateSecret CreateApiKey PutSecretValue PutSecretValue PutSecretValue", leaves: "1 key, pending",
 	}})
 }
 
