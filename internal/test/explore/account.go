@@ -1,0 +1,236 @@
+package explore
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+)
+
+// An account is all that AWS holds of one identity. It is comparable, so that a state
+// that was seen before is known again: texts are numbers of the tables (see tables).
+type account struct {
+	clock int8 // minutes since the beginning
+
+	// The secret of that name. A secret that is deleted and made anew has another ARN.
+	life      int8 // how many secrets of that name there ever were
+	exists    bool
+	scheduled bool // for deletion
+	versions  [5]version
+	n         int8 // versions; the last is current
+	written   int8 // when the secret was last written, or deleted
+
+	keys  [4]key // every key that was ever made, in that order
+	plans uint8  // the usage plans that exist, as bits
+
+	accepted uint32 // every value that Secrets Manager ever accepted, as bits
+	early    bool   // the operator deleted something sooner than the contract allows
+}
+
+type version struct {
+	record text
+	token  text
+}
+
+// A key is one that was ever made: it stays when it is deleted.
+type key struct {
+	input    text // what CreateApiKey was given; 0: no such key
+	value    value
+	created  int8 // the minute
+	deleted  int8 // the minute; 0: it exists
+	life     int8 // of the secret, when the key was made
+	attached uint8
+	foreign  bool // not made by a delivery
+	disabled bool // by the operator
+	untagged bool // by the operator
+	recorded bool // a finished record has named it
+}
+
+func (k key) exists() bool { return k.input != 0 && k.deleted == 0 }
+
+// visibleWithin is how long, in minutes, a new key may be missing in what API Gateway
+// answers; a secret shows its last write within one minute.
+const visibleWithin = 5
+
+// bearer is the existing key with a value, of which API Gateway allows one; -1 if there is none.
+func (a *account) bearer(v value) int8 {
+	for i, k := range a.keys {
+		if k.exists() && k.value == v {
+			return int8(i)
+		}
+	}
+	return -1
+}
+
+func (a *account) current() text {
+	if !a.exists {
+		return 0
+	}
+	return a.versions[a.n-1].record
+}
+
+// put adds a version. A mistake can write more versions than there is room for; what
+// comes then is not looked at.
+func (a *account) put(v version) (ok bool) {
+	if int(a.n) == len(a.versions) {
+		return false
+	}
+	a.versions[a.n] = v
+	a.n++
+	a.written = a.clock
+	return true
+}
+
+func (a *account) addKey(k key) (index int8) {
+	for i := range a.keys {
+		if a.keys[i].input == 0 {
+			a.keys[i] = k
+			return int8(i)
+		}
+	}
+	return -1
+}
+
+const secretName = "apikeys/customer/Gold"
+
+func arn(life int8) string {
+	return "arn:aws:secretsmanager:eu-central-1:111122223333:secret:" + secretName + "-life0" + strconv.Itoa(int(life))
+}
+
+func keyID(i int8) string { return "key" + strconv.Itoa(int(i)+1) }
+
+// keyIndex is the place of a key in account.keys; -1 for an id that no key has.
+func keyIndex(id string) int8 {
+	i, err := strconv.Atoi(strings.TrimPrefix(id, "key"))
+	if err != nil || i < 1 || i > len(account{}.keys) {
+		return -1
+	}
+	return int8(i - 1)
+}
+
+const planCount = 2
+
+func planID(i int) string { return "plan" + strconv.Itoa(i+1) }
+
+func planIndex(id string) int {
+	for i := range planCount {
+		if planID(i) == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func plansOf(ids []string) (set uint8) {
+	for _, id := range ids {
+		set |= 1 << planIndex(id)
+	}
+	return set
+}
+
+func moment(minute int8) time.Time {
+	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(minute) * time.Minute)
+}
+
+// A text is a string's number, so that an account is small and comparable; 0 is no text.
+type text int16
+
+// A value is an API key's value: a number, too, so that no history prints one.
+type value uint8
+
+func (v value) String() string {
+	if v == 0 {
+		return "no value"
+	}
+	return "value " + strconv.Itoa(int(v))
+}
+
+// tables hold what the numbers stand for.
+type tables struct {
+	texts   []string
+	numbers map[string]text
+	values  map[string]value
+	records map[text]record
+	inputs  map[text]*apigateway.CreateApiKeyInput
+}
+
+func newTables() *tables {
+	return &tables{
+		texts: []string{""}, numbers: map[string]text{"": 0}, values: map[string]value{"": 0},
+		records: map[text]record{0: {}}, inputs: map[text]*apigateway.CreateApiKeyInput{},
+	}
+}
+
+func (t *tables) text(s string) text {
+	n, known := t.numbers[s]
+	if !known {
+		n = text(len(t.texts))
+		t.texts, t.numbers[s] = append(t.texts, s), n
+	}
+	return n
+}
+
+func (t *tables) value(s string) value {
+	v, known := t.values[s]
+	if !known {
+		v = value(len(t.values))
+		t.values[s] = v
+	}
+	return v
+}
+
+func (t *tables) valueText(v value) string {
+	for s, number := range t.values {
+		if number == v {
+			return s
+		}
+	}
+	return ""
+}
+
+// input is the number of what CreateApiKey is given. What the key is called on paper,
+// a nil list or an empty one, is the same to API Gateway.
+func (t *tables) input(in *apigateway.CreateApiKeyInput) text {
+	var stages []string
+	for _, s := range in.StageKeys {
+		stages = append(stages, aws.ToString(s.RestApiId)+"/"+aws.ToString(s.StageName))
+	}
+	n := t.text(fmt.Sprintf("CreateApiKey %q %q %q %t %t %q %q %q", aws.ToString(in.Name), aws.ToString(in.Description),
+		aws.ToString(in.CustomerId), in.Enabled, in.GenerateDistinctId, aws.ToString(in.Value), in.Tags, stages))
+	t.inputs[n] = in
+	return n
+}
+
+// A record is what a secret's text says, read as any other reader would.
+type record struct {
+	ours     bool // has the marker of this version
+	newer    bool // has that of a later one
+	value    value
+	finished bool
+	key      int8 // of a finished one: index into account.keys; -1: none that there ever was
+	members  map[string]any
+}
+
+func (t *tables) record(n text) record {
+	r, known := t.records[n]
+	if known {
+		return r
+	}
+	r.key = -1
+	if json.Unmarshal([]byte(t.texts[n]), &r.members) == nil {
+		format, _ := r.members["format"].(string)
+		r.ours, r.newer = format == "createkey/1", strings.HasPrefix(format, "createkey/") && format != "createkey/1"
+		v, _ := r.members["value"].(string)
+		r.value = t.value(v)
+		id, finished := r.members["id"].(string)
+		if r.finished = r.ours && finished; finished {
+			r.key = keyIndex(id)
+		}
+	}
+	t.records[n] = r
+	return r
+}

@@ -1,0 +1,230 @@
+package explore
+
+// A way is one in which a call may go: what happens to the account, and what the
+// delivery sees.
+type way struct {
+	after account
+	seen  observation
+	fault bool   // takes one of the history's faults
+	what  string // for the history; empty: what is seen
+}
+
+// ways are all in which a call may go at an account, the one without a fault first.
+// Each is from AWS's documentation, or was seen of AWS.
+func (e *explorer) ways(ways []way, a *account, o *operation) []way {
+	ways = ways[:0]
+	add := func(fault bool, after *account, seen observation, what string) {
+		ways = append(ways, way{*after, seen, fault, what})
+	}
+	is := func(c code) observation { return observation{code: c} }
+	// effect adds the ways in which a call that has an effect may go.
+	effect := func(after *account, seen observation) {
+		add(false, after, seen, "")
+		add(true, after, is(lost), "takes effect, the answer is lost")
+		add(true, after, is(incomplete), "takes effect, the answer is incomplete")
+	}
+	defer func() {
+		if o.call != getUsagePlan && o.call != getUsagePlans || e.scene.plansChange {
+			add(true, a, is(throttled), "refused without effect")
+		}
+	}()
+	fresh := a.life > 0 && a.written == a.clock // what was written of the secret may not be seen yet
+
+	switch o.call {
+	case createSecret:
+		switch {
+		case a.exists && a.scheduled:
+			add(false, a, is(invalid), "scheduled for deletion")
+		case a.exists: // no two deliveries have one token
+			add(false, a, is(exists), "")
+		default:
+			made := *a
+			made.life++
+			made.exists, made.n, made.versions = true, 0, [5]version{}
+			made.put(version{o.record, o.token})
+			if v := e.record(o.record).value; v != 0 {
+				made.accepted |= 1 << v
+			}
+			effect(&made, observation{life: made.life})
+			if a.life > 0 {
+				add(true, a, is(invalid), "the name is not free yet")
+			}
+		}
+
+	case getSecretValue:
+		show := func(fault bool, i int8, what string) {
+			add(fault, a, observation{record: a.versions[i].record, life: a.life}, what)
+		}
+		switch {
+		case a.exists && a.scheduled:
+			add(false, a, is(invalid), "scheduled for deletion")
+		case !a.exists:
+			add(false, a, is(notFound), "")
+			if fresh && a.n > 0 {
+				show(true, a.n-1, "stale: "+e.show(a.versions[a.n-1].record)+" of the deleted secret")
+			}
+		default:
+			show(false, a.n-1, e.show(a.current()))
+			if fresh {
+				add(true, a, is(notFound), "stale: NotFound")
+				for i := range a.n - 1 {
+					show(true, i, "stale: "+e.show(a.versions[i].record))
+				}
+			}
+		}
+
+	case putSecretValue:
+		found := a.exists && (o.secret == secretName || o.secret == arn(a.life))
+		switch {
+		case !found:
+			add(false, a, is(notFound), "")
+		case a.scheduled:
+			add(false, a, is(invalid), "scheduled for deletion")
+		default:
+			for _, v := range a.versions[:a.n] {
+				if v.token == o.token && v.record == o.record {
+					effect(a, observation{life: a.life})
+					break
+				} else if v.token == o.token {
+					add(false, a, is(exists), "")
+					break
+				}
+			}
+			if len(ways) == 0 {
+				put := *a
+				if !put.put(version{o.record, o.token}) {
+					break
+				}
+				r := e.record(o.record)
+				if r.value != 0 {
+					put.accepted |= 1 << r.value
+				}
+				if r.finished && r.key >= 0 {
+					put.keys[r.key].recorded = true
+				}
+				effect(&put, observation{life: a.life})
+			}
+			if fresh {
+				add(true, a, is(notFound), "stale: NotFound")
+			}
+		}
+
+	case createAPIKey:
+		if a.bearer(o.value) >= 0 {
+			add(false, a, is(conflict), "")
+			break
+		}
+		made := *a
+		i := made.addKey(key{input: o.input, value: o.value, created: a.clock, life: a.life})
+		if i < 0 {
+			break
+		}
+		seen := observation{}
+		seen.keys[i] = made.keys[i].shown()
+		effect(&made, seen)
+		add(true, &made, is(conflict), "takes effect, the answer is lost, and the SDK's retry gets Conflict")
+		add(true, a, is(conflict), "Conflict, which means nothing")
+
+	case getAPIKeys:
+		all, young, old := observation{}, observation{}, observation{}
+		for i, k := range a.keys {
+			if k.exists() {
+				all.keys[i], old.keys[i] = k.listed(), k.listed()
+				if k.created+visibleWithin > a.clock && !k.foreign {
+					continue
+				}
+				young.keys[i] = k.listed()
+			} else if k.input != 0 && k.deleted == a.clock {
+				old.keys[i] = k.listed()
+			}
+		}
+		add(false, a, all, "")
+		if young != all {
+			add(true, a, young, "stale: lacks the young key")
+		}
+		if old != all {
+			add(true, a, old, "stale: still has the deleted key")
+		}
+
+	case getAPIKey:
+		if o.key < 0 || a.keys[o.key].input == 0 {
+			add(false, a, is(notFound), "")
+			break
+		}
+		k, seen := a.keys[o.key], observation{}
+		seen.keys[o.key] = k.shown()
+		if k.exists() {
+			add(false, a, seen, "")
+			if k.created+visibleWithin > a.clock && !k.foreign {
+				add(true, a, is(notFound), "stale: NotFound")
+			}
+			add(true, a, is(incomplete), "the answer is incomplete")
+		} else {
+			add(false, a, is(notFound), "")
+			if k.deleted == a.clock {
+				add(true, a, seen, "stale: shows the deleted key")
+			}
+		}
+
+	case createUsagePlanKey:
+		switch {
+		case o.key < 0 || o.plan < 0 || !a.keys[o.key].exists() || a.plans&(1<<o.plan) == 0:
+			add(false, a, is(notFound), "")
+		case a.keys[o.key].attached&(1<<o.plan) != 0:
+			add(false, a, is(conflict), "Conflict: it is attached")
+		default:
+			attached := *a
+			attached.keys[o.key].attached |= 1 << o.plan
+			effect(&attached, is(fine))
+			add(true, &attached, is(conflict), "takes effect, the answer is lost, and the SDK's retry gets Conflict")
+			add(true, a, is(conflict), "Conflict, which means nothing")
+			if a.keys[o.key].created+visibleWithin > a.clock {
+				add(true, a, is(notFound), "stale: NotFound")
+			}
+		}
+
+	case getUsagePlanKey:
+		if o.key >= 0 && o.plan >= 0 && a.keys[o.key].exists() && a.keys[o.key].attached&(1<<o.plan) != 0 && a.plans&(1<<o.plan) != 0 {
+			add(false, a, is(fine), "")
+			if a.keys[o.key].created == a.clock {
+				add(true, a, is(notFound), "stale: NotFound")
+			}
+			add(true, a, is(incomplete), "the answer is incomplete")
+		} else {
+			add(false, a, is(notFound), "")
+		}
+
+	case getUsagePlan:
+		if o.plan < 0 || a.plans&(1<<o.plan) == 0 {
+			add(false, a, is(notFound), "")
+		} else {
+			add(false, a, is(fine), "")
+		}
+
+	case getUsagePlans:
+		add(false, a, observation{life: int8(a.plans)}, "")
+	}
+	return ways
+}
+
+// shown is what GetApiKey shows of a key.
+func (k key) shown() key {
+	return key{input: k.input, created: k.created, disabled: k.disabled, untagged: k.untagged}
+}
+
+// listed is what GetApiKeys shows of a key, as far as it matters.
+func (k key) listed() key { return key{input: k.input} }
+
+// show is a record for the history.
+func (e *explorer) show(n text) string {
+	switch r := e.record(n); {
+	case r.newer:
+		return "a record of a later version"
+	case !r.ours:
+		return "no marker"
+	case r.finished:
+		return "finished, " + keyID(r.key)
+	default:
+		return "pending, " + r.value.String()
+	}
+}

@@ -1,0 +1,414 @@
+package explore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	gateway "github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	secrets "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"createkey/internal/apikey"
+	"createkey/internal/provision"
+)
+
+type call uint8
+
+const (
+	createSecret call = iota
+	getSecretValue
+	putSecretValue
+	createAPIKey
+	getAPIKeys
+	getAPIKey
+	createUsagePlanKey
+	getUsagePlanKey
+	getUsagePlan
+	getUsagePlans
+)
+
+var callNames = [...]string{"CreateSecret", "GetSecretValue", "PutSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey",
+	"CreateUsagePlanKey", "GetUsagePlanKey", "GetUsagePlan", "GetUsagePlans"}
+
+// An operation is a call that a delivery makes, with what it gives.
+type operation struct {
+	call   call
+	secret string // name or ARN
+	record text
+	token  text
+	input  text // CreateApiKey's
+	value  value
+	key    int8
+	plan   int8
+	prefix string // GetApiKeys' nameQuery
+	values bool   // GetApiKeys' includeValues
+
+	// The call's own retryer makes it again upon these.
+	retriesNotFound, retriesConflict bool
+}
+
+func (o *operation) String() string {
+	detail := ""
+	switch o.call {
+	case createSecret:
+		detail = " pending"
+	case createAPIKey:
+		detail = " " + o.value.String()
+	case getAPIKey:
+		detail = " " + keyID(o.key)
+	case createUsagePlanKey, getUsagePlanKey:
+		detail = " " + planID(int(o.plan)) + " " + keyID(o.key)
+	case getUsagePlan:
+		detail = " " + planID(int(o.plan))
+	case putSecretValue:
+		if o.secret == secretName {
+			detail = " by name"
+		}
+	case getAPIKeys:
+		detail = " whose names begin with " + fmt.Sprintf("%q", o.prefix)
+	}
+	return callNames[o.call] + detail
+}
+
+// An observation is all that a delivery sees of an answer.
+type observation struct {
+	code   code
+	record text
+	life   int8
+	keys   [4]key // as far as the call shows them
+}
+
+type code uint8
+
+const (
+	fine       code = iota
+	incomplete      // success, and nothing in the answer
+	lost            // no answer
+	throttled
+	notFound
+	conflict
+	exists
+	invalid // InvalidRequestException: scheduled for deletion
+)
+
+var codeNames = [...]string{"ok", "ok, but the answer is incomplete", "no answer", "refused", "NotFound", "Conflict", "ResourceExists", "InvalidRequest"}
+
+// A message is one of the two that are delivered.
+type message struct {
+	name    string // A or B
+	request apikey.Request
+	value   value  // the explicit one; 0: none
+	digest  string // what the tag createkey:request says
+	plans   uint8  // what its key is to be in
+}
+
+// A delivery is one at a place of its life: it has got answers, and either makes the
+// next call or has ended. What it does is a pure function of what it was answered, so
+// it is found out once, by running the shipped code from the start against the
+// answers so far. That is a node in a tree of answers.
+type delivery struct {
+	id      int32
+	slot    int8
+	message *message
+	clock   int8
+	answers []answer
+	next    *operation // nil: it has ended
+	result  provision.Result
+	err     error
+	after   map[observation]*delivery
+}
+
+type answer struct {
+	operation *operation
+	seen      observation
+	output    any
+	err       error
+}
+
+// made reports whether a call of the delivery's was answered with success.
+func (d *delivery) saw(c call, codes ...code) bool {
+	for _, a := range d.answers {
+		for _, code := range codes {
+			if a.operation.call == c && a.seen.code == code {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// root is a delivery before its first call.
+func (e *explorer) root(slot int8, m *message, clock int8) *delivery {
+	at := rootOf{slot, m, clock}
+	d := e.roots[at]
+	if d == nil {
+		d = &delivery{slot: slot, message: m, clock: clock}
+		e.run(d)
+		e.roots[at] = d
+	}
+	return d
+}
+
+type rootOf struct {
+	slot    int8
+	message *message
+	clock   int8
+}
+
+// answer is the delivery after the answer to its next call.
+func (e *explorer) answer(d *delivery, seen observation) *delivery {
+	next := d.after[seen]
+	if next == nil {
+		output, err := e.output(d.next, seen)
+		next = &delivery{slot: d.slot, message: d.message, clock: d.clock}
+		next.answers = append(append(next.answers, d.answers...), answer{d.next, seen, output, err})
+		e.run(next)
+		if d.after == nil {
+			d.after = map[observation]*delivery{}
+		}
+		d.after[seen] = next
+	}
+	return next
+}
+
+var errStop = errors.New("the answers are at an end")
+
+// run executes the shipped code up to the first call that has no answer yet.
+func (e *explorer) run(d *delivery) {
+	d.id = int32(len(e.deliveries))
+	e.deliveries = append(e.deliveries, d)
+	e.executions++
+	s := &script{explorer: e, delivery: d}
+	p := provision.New(s, s)
+	p.DefaultPlan = e.scene.defaultPlan
+	p.Random = randomOf(d.slot)
+	p.Now = func() time.Time { return moment(d.clock) }
+	defer func() {
+		if thrown := recover(); thrown != nil && thrown != errStop { //nolint:errorlint // the very value
+			d.next, d.err = nil, fmt.Errorf("panics: %v", thrown)
+		}
+	}()
+	d.result, d.err = p.Provision(context.Background(), d.message.request, secretName)
+}
+
+func randomOf(slot int8) io.Reader {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], uint64(slot)+1)
+	return rand.NewChaCha8(seed)
+}
+
+// A script answers a delivery's calls with what it was answered before.
+type script struct {
+	explorer *explorer
+	delivery *delivery
+	next     int
+}
+
+func reply[Output any](s *script, o operation) (*Output, error) {
+	if s.next == len(s.delivery.answers) {
+		s.delivery.next = &o
+		panic(errStop)
+	}
+	a := s.delivery.answers[s.next]
+	if *a.operation != o {
+		panic(fmt.Sprintf("the delivery is not deterministic: it made the call %v, and now %v", a.operation, &o))
+	}
+	s.next++
+	output, _ := a.output.(*Output)
+	return output, a.err
+}
+
+var standard = retry.NewStandard()
+
+func (s *script) secretOperation(o operation, options []func(*secretsmanager.Options)) operation {
+	retryer := secretsmanager.Options{Retryer: standard}
+	for _, option := range options {
+		option(&retryer)
+	}
+	o.retriesNotFound = retryer.Retryer.IsErrorRetryable(&secrets.ResourceNotFoundException{})
+	return o
+}
+
+func (s *script) keyOperation(o operation, options []func(*apigateway.Options)) operation {
+	retryer := apigateway.Options{Retryer: standard}
+	for _, option := range options {
+		option(&retryer)
+	}
+	o.retriesConflict = retryer.Retryer.IsErrorRetryable(&gateway.ConflictException{})
+	return o
+}
+
+// token is the caller's or, as the SDK has it, one of the call's own.
+func (s *script) token(given *string) text {
+	if given != nil {
+		return s.explorer.text(*given)
+	}
+	return s.explorer.text(fmt.Sprintf("call %d of delivery %d at %d", s.next, s.delivery.slot, s.delivery.clock))
+}
+
+func (s *script) CreateSecret(_ context.Context, in *secretsmanager.CreateSecretInput, options ...func(*secretsmanager.Options)) (*secretsmanager.CreateSecretOutput, error) {
+	return reply[secretsmanager.CreateSecretOutput](s, s.secretOperation(operation{call: createSecret,
+		secret: aws.ToString(in.Name), record: s.explorer.text(aws.ToString(in.SecretString)), token: s.token(in.ClientRequestToken)}, options))
+}
+
+func (s *script) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretValueInput, options ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return reply[secretsmanager.GetSecretValueOutput](s, s.secretOperation(operation{call: getSecretValue,
+		secret: aws.ToString(in.SecretId)}, options))
+}
+
+func (s *script) PutSecretValue(_ context.Context, in *secretsmanager.PutSecretValueInput, options ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {
+	return reply[secretsmanager.PutSecretValueOutput](s, s.secretOperation(operation{call: putSecretValue,
+		secret: aws.ToString(in.SecretId), record: s.explorer.text(aws.ToString(in.SecretString)), token: s.token(in.ClientRequestToken)}, options))
+}
+
+func (s *script) CreateApiKey(_ context.Context, in *apigateway.CreateApiKeyInput, options ...func(*apigateway.Options)) (*apigateway.CreateApiKeyOutput, error) { //nolint:revive // the SDK's name
+	return reply[apigateway.CreateApiKeyOutput](s, s.keyOperation(operation{call: createAPIKey,
+		input: s.explorer.input(in), value: s.explorer.value(aws.ToString(in.Value))}, options))
+}
+
+func (s *script) GetApiKey(_ context.Context, in *apigateway.GetApiKeyInput, options ...func(*apigateway.Options)) (*apigateway.GetApiKeyOutput, error) { //nolint:revive // the SDK's name
+	return reply[apigateway.GetApiKeyOutput](s, s.keyOperation(operation{call: getAPIKey, key: keyIndex(aws.ToString(in.ApiKey))}, options))
+}
+
+func (s *script) GetApiKeys(_ context.Context, in *apigateway.GetApiKeysInput, options ...func(*apigateway.Options)) (*apigateway.GetApiKeysOutput, error) { //nolint:revive // the SDK's name
+	return reply[apigateway.GetApiKeysOutput](s, s.keyOperation(operation{call: getAPIKeys,
+		prefix: aws.ToString(in.NameQuery), values: aws.ToBool(in.IncludeValues)}, options))
+}
+
+func (s *script) CreateUsagePlanKey(_ context.Context, in *apigateway.CreateUsagePlanKeyInput, options ...func(*apigateway.Options)) (*apigateway.CreateUsagePlanKeyOutput, error) {
+	return reply[apigateway.CreateUsagePlanKeyOutput](s, s.keyOperation(operation{call: createUsagePlanKey,
+		plan: int8(planIndex(aws.ToString(in.UsagePlanId))), key: keyIndex(aws.ToString(in.KeyId))}, options))
+}
+
+func (s *script) GetUsagePlanKey(_ context.Context, in *apigateway.GetUsagePlanKeyInput, options ...func(*apigateway.Options)) (*apigateway.GetUsagePlanKeyOutput, error) {
+	return reply[apigateway.GetUsagePlanKeyOutput](s, s.keyOperation(operation{call: getUsagePlanKey,
+		plan: int8(planIndex(aws.ToString(in.UsagePlanId))), key: keyIndex(aws.ToString(in.KeyId))}, options))
+}
+
+func (s *script) GetUsagePlan(_ context.Context, in *apigateway.GetUsagePlanInput, options ...func(*apigateway.Options)) (*apigateway.GetUsagePlanOutput, error) {
+	return reply[apigateway.GetUsagePlanOutput](s, s.keyOperation(operation{call: getUsagePlan,
+		plan: int8(planIndex(aws.ToString(in.UsagePlanId)))}, options))
+}
+
+func (s *script) GetUsagePlans(_ context.Context, _ *apigateway.GetUsagePlansInput, options ...func(*apigateway.Options)) (*apigateway.GetUsagePlansOutput, error) {
+	return reply[apigateway.GetUsagePlansOutput](s, s.keyOperation(operation{call: getUsagePlans}, options))
+}
+
+// theirKey is a key of somebody else's that is in every list: of the same name, and
+// with another value.
+var theirKey = gateway.ApiKey{Id: aws.String("theirs"), Name: aws.String("Gold"), Value: aws.String("a value of somebody else's")}
+
+// productCode is the AWS Marketplace product of the second plan.
+const productCode = "product"
+
+// output is an observation as the SDK answers it.
+func (e *explorer) output(o *operation, seen observation) (any, error) {
+	onKeys := o.call >= createAPIKey
+	switch seen.code {
+	case lost:
+		return nil, context.DeadlineExceeded
+	case throttled:
+		if onKeys {
+			return nil, &gateway.LimitExceededException{}
+		}
+		return nil, &secrets.LimitExceededException{}
+	case notFound:
+		if onKeys {
+			return nil, &gateway.NotFoundException{}
+		}
+		return nil, &secrets.ResourceNotFoundException{}
+	case conflict:
+		return nil, &gateway.ConflictException{}
+	case exists:
+		return nil, &secrets.ResourceExistsException{}
+	case invalid:
+		return nil, &secrets.InvalidRequestException{Message: aws.String("scheduled for deletion")}
+	}
+	whole := func(s string) *string {
+		if seen.code == incomplete {
+			return nil
+		}
+		return &s
+	}
+	switch o.call {
+	case createSecret:
+		return &secretsmanager.CreateSecretOutput{ARN: whole(arn(seen.life))}, nil
+	case getSecretValue:
+		return &secretsmanager.GetSecretValueOutput{ARN: whole(arn(seen.life)), SecretString: whole(e.texts[seen.record])}, nil
+	case putSecretValue:
+		return &secretsmanager.PutSecretValueOutput{ARN: whole(arn(seen.life)), VersionId: whole("version")}, nil
+	case createAPIKey, getAPIKey:
+		var out apigateway.GetApiKeyOutput
+		for i, k := range seen.keys {
+			if k.input != 0 {
+				out = e.describe(int8(i), k)
+			}
+		}
+		if o.call == createAPIKey {
+			return (*apigateway.CreateApiKeyOutput)(&out), nil
+		}
+		return &out, nil
+	case getAPIKeys:
+		list := &apigateway.GetApiKeysOutput{}
+		for i, k := range append([]key{{}}, seen.keys[:]...) {
+			item := theirKey
+			if i > 0 && k.input == 0 {
+				continue
+			} else if i > 0 {
+				described := e.describe(int8(i-1), k)
+				item = gateway.ApiKey{Id: described.Id, Name: described.Name, Value: described.Value}
+			}
+			if !o.values {
+				item.Value = nil
+			}
+			if strings.HasPrefix(aws.ToString(item.Name), o.prefix) {
+				list.Items = append(list.Items, item)
+			}
+		}
+		return list, nil
+	case createUsagePlanKey:
+		return &apigateway.CreateUsagePlanKeyOutput{Id: whole(keyID(o.key))}, nil
+	case getUsagePlanKey:
+		return &apigateway.GetUsagePlanKeyOutput{Id: whole(keyID(o.key))}, nil
+	case getUsagePlan:
+		return &apigateway.GetUsagePlanOutput{Id: whole(planID(int(o.plan)))}, nil
+	default:
+		list := &apigateway.GetUsagePlansOutput{}
+		for i := range planCount {
+			plan := gateway.UsagePlan{Id: aws.String(planID(i))}
+			if i == planCount-1 {
+				plan.ProductCode = aws.String(productCode)
+			}
+			if seen.life&(1<<i) != 0 {
+				list.Items = append(list.Items, plan)
+			}
+		}
+		return list, nil
+	}
+}
+
+// describe is a key as API Gateway describes it.
+func (e *explorer) describe(i int8, k key) apigateway.GetApiKeyOutput {
+	in := e.inputs[k.input]
+	out := apigateway.GetApiKeyOutput{
+		Id: aws.String(keyID(i)), Name: in.Name, Description: in.Description, CustomerId: in.CustomerId, Value: in.Value,
+		Enabled: in.Enabled && !k.disabled, Tags: in.Tags,
+		CreatedDate: aws.Time(moment(k.created)), LastUpdatedDate: aws.Time(moment(k.created)),
+	}
+	for _, s := range in.StageKeys {
+		out.StageKeys = append(out.StageKeys, aws.ToString(s.RestApiId)+"/"+aws.ToString(s.StageName))
+	}
+	if k.untagged {
+		out.Tags = nil
+	}
+	return out
+}

@@ -1,0 +1,48 @@
+package explore
+
+import (
+	"flag"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+var (
+	wide  = flag.Bool("explore.wide", false, "explore within the wider bounds: takes minutes, and gigabytes")
+	shown = Bounds{Deliveries: 3, Faults: 1, Acts: 1, Passes: 1}
+	wider = Bounds{Deliveries: 3, Faults: 2, Acts: 2, Passes: 2}
+)
+
+// TestExplore visits every state within the bounds, and from each lets deliveries
+// without faults settle it.
+func TestExplore(t *testing.T) {
+	bounds := shown
+	if *wide {
+		bounds = wider
+	}
+	var sum struct {
+		sync.Mutex
+		states, steps, executions, settled int
+	}
+	t.Run("scenes", func(t *testing.T) {
+		for _, s := range scenes() {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				e, broken, history := explore(s, bounds)
+				if broken != nil {
+					t.Fatal(report(s, broken, history))
+				}
+				t.Logf("%d states, %d steps, %d executions, %d accounts settled; ends: %v", len(e.states), e.steps, e.executions, len(e.settled), e.ends)
+				sum.Lock()
+				defer sum.Unlock()
+				sum.states += len(e.states)
+				sum.steps += e.steps
+				sum.executions += e.executions
+				sum.settled += len(e.settled)
+			})
+		}
+	})
+	fmt.Printf("explored %d states by %d steps and %d executions of Provision; settled %d accounts; bounds of a history: "+
+		"%d deliveries of 2 messages, each stopped anywhere; %d faults; %d acts of the operator; minutes pass %d times\n",
+		sum.states, sum.steps, sum.executions, sum.settled, bounds.Deliveries, bounds.Faults, bounds.Acts, bounds.Passes)
+}

@@ -1,0 +1,58 @@
+package explore
+
+// An act is one of the operator's.
+type act struct {
+	after account
+	what  string
+}
+
+// acts are all that the operator may do at an account, by section 3 of the contract;
+// idle: no delivery is in flight. In a scene that is early he does not wait either.
+func (e *explorer) acts(a *account, idle bool) (acts []act) {
+	does := func(what string, change func(*account)) {
+		after := *a
+		change(&after)
+		acts = append(acts, act{after, what})
+	}
+	r := e.record(a.current())
+	waited := a.written < a.clock // a minute after the record was finished
+	if r.finished && r.key >= 0 && a.keys[r.key].exists() {
+		k := a.keys[r.key]
+		if !k.disabled {
+			does("disables "+keyID(r.key), func(a *account) { a.keys[r.key].disabled = true })
+		}
+		if waited && !k.untagged {
+			does("takes the tags off "+keyID(r.key), func(a *account) { a.keys[r.key].untagged = true })
+		}
+		if waited {
+			does("deletes "+keyID(r.key), func(a *account) { a.keys[r.key].deleted = a.clock })
+		}
+	}
+	if a.exists && r.ours {
+		if a.scheduled {
+			does("restores the secret", func(a *account) { a.scheduled = false })
+		} else {
+			does("schedules the secret's deletion", func(a *account) { a.scheduled = true })
+		}
+		gone := r.finished && waited && r.key >= 0 && !a.keys[r.key].exists()
+		never := !r.finished && waited && idle && a.bearer(r.value) < 0
+		if gone || never {
+			does("deletes the secret without a recovery window", deleteSecret)
+		} else if e.scene.early {
+			does("deletes the secret without a recovery window, too early", func(a *account) { deleteSecret(a); a.early = true })
+		}
+	}
+	for i, k := range a.keys {
+		if e.scene.early && k.exists() && !k.foreign && !(r.finished && waited) {
+			does("deletes "+keyID(int8(i))+", too early", func(a *account) { a.keys[i].deleted, a.early = a.clock, true })
+		}
+	}
+	for i := range planCount {
+		if e.scene.plansChange && a.plans&(1<<i) != 0 {
+			does("deletes "+planID(i), func(a *account) { a.plans &^= 1 << i })
+		}
+	}
+	return acts
+}
+
+func deleteSecret(a *account) { a.exists, a.scheduled, a.written = false, false, a.clock }

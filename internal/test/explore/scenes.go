@@ -1,0 +1,76 @@
+package explore
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+
+	"createkey/internal/apikey"
+)
+
+// The explicit values of messages.
+const (
+	valueX = "explicit-value-x-of-a-sender"
+	valueY = "explicit-value-y-of-a-sender"
+)
+
+// content is a request of the identity: only the description, the value and the plans differ.
+func content(description, explicit string, plans ...string) apikey.Request {
+	return apikey.Request{
+		Name: "Gold", CustomerID: "customer", Description: description, Enabled: true,
+		Value: apikey.NewValue(explicit), Tags: map[string]string{"team": "sales"}, UsagePlanIDs: plans,
+	}
+}
+
+func messages(a, b apikey.Request) [2]message {
+	return [2]message{{name: "A", request: a, plans: plansOf(a.UsagePlanIDs)}, {name: "B", request: b, plans: plansOf(b.UsagePlanIDs)}}
+}
+
+// scenes are all that is explored. The first six are all ways in which two messages of
+// one identity can differ.
+func scenes() []*scene {
+	plan, both := planID(0), []string{planID(0), planID(1)}
+	generated, other := content("a", "", plan), content("b", "", plan)
+	nameless := func(r apikey.Request) apikey.Request { r.Name = ""; return r }
+	signUp := content("a", "")
+	signUp.ProductCode, signUp.AddedTags = productCode, nil
+	marketplace := messages(signUp, content("b", ""))
+	marketplace[0].plans, marketplace[1].plans = 1<<1, 1<<0
+	byDefault := messages(content("a", ""), content("a", "", both...))
+	byDefault[0].plans = 1 << 0
+	return []*scene{
+		{name: "both generated, other content", messages: messages(generated, other)},
+		{name: "one explicit, same content", messages: messages(generated, content("a", valueX, plan))},
+		{name: "one explicit, other content", messages: messages(generated, content("b", valueX, plan))},
+		{name: "one explicit value, other content", messages: messages(content("a", valueX, plan), content("b", valueX, plan))},
+		{name: "two explicit values, same content", messages: messages(content("a", valueX, plan), content("a", valueY, plan))},
+		{name: "two explicit values, other content", messages: messages(content("a", valueX, plan), content("b", valueY, plan))},
+
+		{name: "a key without tags has the explicit value", messages: messages(generated, content("a", valueX, plan)), start: foreignKey(nil)},
+		{name: "another customer's key has the explicit value", messages: messages(content("a", valueX, plan), content("b", "", plan)),
+			start: foreignKey(map[string]string{"createkey:secret": "apikeys/other/Gold", "createkey:request": content("a", valueX, plan).Digest()})},
+		{name: "somebody else's secret has the name", messages: messages(generated, content("b", valueX, plan)), start: foreignSecret(`{"password":"theirs"}`)},
+		{name: "a later version's secret has the name", messages: messages(generated, content("b", valueX, plan)), start: foreignSecret(`{"format":"createkey/2","value":"theirs"}`)},
+
+		{name: "without a name", messages: messages(nameless(content("a", "")), nameless(content("b", "")))},
+		{name: "two plans", messages: messages(content("a", "", both...), content("a", "", plan))},
+		{name: "a default plan", messages: byDefault, defaultPlan: plan},
+		{name: "a Marketplace sign-up", messages: marketplace, defaultPlan: plan},
+		{name: "plans are deleted", messages: messages(content("a", "", plan), content("a", "", planID(1))), plansChange: true},
+		{name: "the operator does not wait", messages: messages(generated, other), early: true},
+	}
+}
+
+func foreignSecret(text string) func(*explorer, *account) {
+	return func(e *explorer, a *account) {
+		a.exists, a.life = true, 1
+		a.put(version{e.text(text), e.text("theirs")})
+	}
+}
+
+// foreignKey is a key of somebody else's with the explicit value x.
+func foreignKey(tags map[string]string) func(*explorer, *account) {
+	return func(e *explorer, a *account) {
+		in := &apigateway.CreateApiKeyInput{Name: aws.String("theirs"), Value: aws.String(valueX), Tags: tags}
+		a.addKey(key{input: e.input(in), value: e.value(valueX), created: 1, foreign: true})
+	}
+}
