@@ -14,7 +14,8 @@ import (
 // An account is all that AWS holds of one identity. It is comparable, so that a state
 // that was seen before is known again: texts are numbers of the tables (see tables).
 type account struct {
-	clock int8 // minutes since the beginning
+	accepted uint32 // every value that Secrets Manager ever accepted, as bits
+	clock    int8   // minutes since the beginning
 
 	// The secret of that name. A secret that is deleted and made anew has another ARN.
 	life      int8 // how many secrets of that name there ever were
@@ -26,9 +27,7 @@ type account struct {
 
 	keys  [4]key // every key that was ever made, in that order
 	plans uint8  // the usage plans that exist, as bits
-
-	accepted uint32 // every value that Secrets Manager ever accepted, as bits
-	early    bool   // the operator deleted something sooner than the contract allows
+	early bool   // the operator deleted something sooner than the contract allows
 }
 
 type version struct {
@@ -140,7 +139,7 @@ func moment(minute int8) time.Time {
 type text int16
 
 // A value is an API key's value: a number, too, so that no history prints one.
-type value uint8
+type value uint16
 
 func (v value) String() string {
 	if v == 0 {

@@ -134,7 +134,7 @@ type answer struct {
 	err       error
 }
 
-// made reports whether a call of the delivery's was answered with success.
+// saw reports whether a call of the delivery's was answered with one of the codes.
 func (d *delivery) saw(c call, codes ...code) bool {
 	for _, a := range d.answers {
 		for _, code := range codes {
@@ -230,20 +230,20 @@ func reply[Output any](s *script, o operation) (*Output, error) {
 var standard = retry.NewStandard()
 
 func (s *script) secretOperation(o operation, options []func(*secretsmanager.Options)) operation {
-	retryer := secretsmanager.Options{Retryer: standard}
+	called := secretsmanager.Options{Retryer: standard}
 	for _, option := range options {
-		option(&retryer)
+		option(&called)
+		o.retriesNotFound = called.Retryer.IsErrorRetryable(&secrets.ResourceNotFoundException{})
 	}
-	o.retriesNotFound = retryer.Retryer.IsErrorRetryable(&secrets.ResourceNotFoundException{})
 	return o
 }
 
 func (s *script) keyOperation(o operation, options []func(*apigateway.Options)) operation {
-	retryer := apigateway.Options{Retryer: standard}
+	called := apigateway.Options{Retryer: standard}
 	for _, option := range options {
-		option(&retryer)
+		option(&called)
+		o.retriesConflict = called.Retryer.IsErrorRetryable(&gateway.ConflictException{})
 	}
-	o.retriesConflict = retryer.Retryer.IsErrorRetryable(&gateway.ConflictException{})
 	return o
 }
 

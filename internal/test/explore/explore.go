@@ -21,77 +21,95 @@ type scene struct {
 	messages    [2]message
 	defaultPlan string
 	start       func(*explorer, *account)
-	plansChange bool // the operator deletes plans, and questions about them go wrong
-	early       bool // the operator deletes sooner than the contract allows
+	plansChange bool   // the operator deletes plans, and questions about them go wrong
+	early       bool   // the operator deletes sooner than the contract allows
+	narrow      Bounds // in place of the usual ones, for a scene with more states than others
 }
 
 const deliveries = 3
 
 // A state is the account, where each delivery is, and what of the bounds is left.
 type state struct {
-	account
-	at     [deliveries]int32 // 0: not begun; ended; else the delivery's id
-	faults int8
-	acts   int8
-	passes int8
+	account int32             // its place in explorer.accounts
+	at      [deliveries]int32 // ended, or its place in explorer.deliveries
+	begun   int8
+	faults  int8
+	acts    int8
+	passes  int8
 }
 
 const ended = -1
 
 type explorer struct {
 	*tables
-	scene      *scene
-	bounds     Bounds
+	scene  *scene
+	bounds Bounds
+
 	roots      map[rootOf]*delivery
 	deliveries []*delivery
+	accounts   []account
+	numbered   map[account]int32
+	moved      map[place][]move
+	acted      map[bool][][]move // by whether no delivery is in flight, and account
+	settled    []bool            // by account
 	buffer     []way
-	executions int // of the shipped code
-	steps      int
-	settled    map[account]bool
 
 	states []state
 	from   []origin
 	seen   map[state]struct{}
-	ends   map[class]int
+
+	steps      int
+	executions int // of the shipped code
+	ends       map[class]int
 }
 
-// An origin is the step that first led to a state: the ordinal among its state's steps.
+// An origin is the step that first led to a state: its ordinal among those of another.
 type origin struct{ state, step int32 }
 
-// A step is what leads from a state to the next.
+// A step leads from a state to the next.
 type step struct {
-	to       state
-	broken   *violation
-	describe func() string
+	to     state
+	broken *violation
+	tell   func() string
+}
+
+// A place is a delivery at an account; what can happen there is found out once.
+type place struct{ account, delivery int32 }
+
+// A move is one of the things that can happen at a place, or that the operator does.
+type move struct {
+	place
+	fault  bool
+	broken *violation
 }
 
 // explore visits every state of a scene within the bounds, nearest first, until a
 // promise is broken; the history is then the shortest that breaks one.
 func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history []string) {
 	e = &explorer{
-		tables: newTables(), scene: s, bounds: bounds, roots: map[rootOf]*delivery{}, deliveries: []*delivery{nil},
-		settled: map[account]bool{}, seen: map[state]struct{}{}, ends: map[class]int{},
+		tables: newTables(), scene: s, bounds: bounds, roots: map[rootOf]*delivery{}, numbered: map[account]int32{},
+		moved: map[place][]move{}, acted: map[bool][][]move{}, seen: map[state]struct{}{}, ends: map[class]int{},
 	}
 	for i := range s.messages {
 		m := &s.messages[i]
 		m.value = e.value(m.request.Value.Reveal())
 		m.digest = m.request.Digest()
 	}
-	first := state{account: account{clock: 1, plans: 1<<planCount - 1}, faults: bounds.Faults, acts: bounds.Acts, passes: bounds.Passes}
+	a := account{clock: 1, plans: 1<<planCount - 1}
 	if s.start != nil {
-		s.start(e, &first.account)
+		s.start(e, &a)
 	}
-	first.clock += 10 // what there is at first is not young
-	e.visit(first, origin{-1, 0})
+	a.clock += 10 // what there is at first is not young
+	e.visit(state{account: e.number(&a), faults: bounds.Faults, acts: bounds.Acts, passes: bounds.Passes}, origin{-1, 0})
 	for i := 0; i < len(e.states); i++ { //nolint:intrange // the loop appends
-		if broken, run := e.settle(&e.states[i].account); broken != nil {
+		if broken, run := e.settle(e.states[i].account); broken != nil {
 			return e, broken, append(e.history(i), run...)
 		}
 		ordinal := int32(0)
 		e.next(e.states[i], func(st *step) bool {
 			e.steps++
-			if st.broken != nil {
-				broken, history = st.broken, append(e.history(i), st.describe())
+			if broken = st.broken; broken != nil {
+				history = append(e.history(i), st.tell())
 				return false
 			}
 			e.visit(st.to, origin{int32(i), ordinal})
@@ -105,19 +123,34 @@ func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history [
 	return e, nil, nil
 }
 
+// settle lets deliveries without faults settle an account that was not settled before.
+func (e *explorer) settle(number int32) (*violation, []string) {
+	for len(e.settled) < len(e.accounts) {
+		e.settled = append(e.settled, false)
+	}
+	a := e.accounts[number]
+	if e.settled[number] || a.early {
+		return nil, nil
+	}
+	e.settled[number] = true
+	return e.unsettled(a)
+}
+
+func (e *explorer) number(a *account) int32 {
+	n, known := e.numbered[*a]
+	if !known {
+		n = int32(len(e.accounts))
+		e.numbered[*a] = n
+		e.accounts = append(e.accounts, *a)
+	}
+	return n
+}
+
 func (e *explorer) visit(s state, from origin) {
 	if _, seen := e.seen[s]; !seen {
 		e.seen[s] = struct{}{}
 		e.states, e.from = append(e.states, s), append(e.from, from)
 	}
-}
-
-func (e *explorer) settle(a *account) (*violation, []string) {
-	if a.early || e.settled[*a] {
-		return nil, nil
-	}
-	e.settled[*a] = true
-	return e.unsettled(*a)
 }
 
 // history tells how a state was reached, one line a step.
@@ -126,7 +159,7 @@ func (e *explorer) history(i int) (lines []string) {
 		ordinal := int32(0)
 		e.next(e.states[e.from[i].state], func(st *step) bool {
 			if ordinal == e.from[i].step {
-				lines = append(lines, st.describe())
+				lines = append(lines, st.tell())
 			}
 			ordinal++
 			return ordinal <= e.from[i].step
@@ -136,89 +169,126 @@ func (e *explorer) history(i int) (lines []string) {
 	return lines
 }
 
-// next yields every step that a state allows, in one order.
+// next yields every step that a state allows, always in the same order.
 func (e *explorer) next(s state, yield func(*step) bool) {
-	idle, begun := true, false
-	for i, at := range s.at {
-		switch {
-		case at == ended:
-			continue
-		case at > 0:
+	idle := true
+	for i, at := range s.at[:s.begun] {
+		if at != ended {
 			idle = false
-			if !e.answers(s, i, e.deliveries[at], yield) {
+			if !e.answers(s, i, at, yield) {
 				return
 			}
-		case !begun && i < int(e.bounds.Deliveries): // the next to begin: which is which makes no difference
-			begun = true
-			for m := range e.scene.messages {
-				if !e.answers(s, i, e.ready(&s.account, e.root(int8(i), &e.scene.messages[m], s.clock)), yield) {
-					return
-				}
+		}
+	}
+	if s.begun < e.bounds.Deliveries { // the next to begin: which is which makes no difference
+		to := s
+		to.begun++
+		a := &e.accounts[s.account]
+		for m := range e.scene.messages {
+			d := e.ready(a, e.root(s.begun, &e.scene.messages[m], a.clock))
+			if !e.answers(to, int(s.begun), d.id, yield) {
+				return
 			}
 		}
 	}
 	if s.acts > 0 {
-		for _, act := range e.acts(&s.account, idle) {
-			to := s
-			to.account = act.after
-			to.acts--
-			if !yield(&step{to, nil, func() string { return "the operator " + act.what }}) {
+		for i, m := range e.operator(s.account, idle) {
+			st := step{to: s, tell: func() string { return "the operator " + e.acts(&e.accounts[s.account], idle)[i].what }}
+			st.to.account = m.account
+			st.to.acts--
+			if !yield(&st) {
 				return
 			}
 		}
 	}
-	if s.passes > 0 && s.account != (account{}) {
+	if s.passes > 0 {
 		for _, minutes := range []int8{2, 10} {
-			to := s
-			to.clock += minutes
-			to.passes--
-			stopped := ""
-			for i := range to.at {
-				if to.at[i] > 0 {
-					to.at[i] = ended
-					stopped += fmt.Sprintf(", delivery %d stops", i+1)
+			a, stopped := e.accounts[s.account], ""
+			a.clock += minutes
+			st := step{to: s, tell: func() string { return fmt.Sprintf("%d minutes pass%s", minutes, stopped) }}
+			st.to.account = e.number(&a)
+			st.to.passes--
+			for i, at := range s.at[:s.begun] {
+				if at != ended {
+					st.to.at[i] = ended
+					stopped = ", and those in flight have stopped"
 				}
 			}
-			if !yield(&step{to, nil, func() string { return fmt.Sprintf("%d minutes pass%s", minutes, stopped) }}) {
+			if !yield(&st) {
 				return
 			}
 		}
 	}
 }
 
-// answers yields every way in which the next call of delivery i may go.
-func (e *explorer) answers(s state, i int, d *delivery, yield func(*step) bool) bool {
-	if d.next == nil { // rejected before it made a call
-		to := s
-		to.at[i] = ended
-		return yield(&step{to, e.judgeEnd(&to.account, d), func() string {
-			return fmt.Sprintf("delivery %d, of %s: makes no call: %v", i+1, d.message.name, d.err)
-		}})
+// operator is what the operator may do at an account.
+func (e *explorer) operator(a int32, idle bool) []move {
+	for len(e.acted[idle]) <= int(a) {
+		var moves []move
+		for _, act := range e.acts(&e.accounts[len(e.acted[idle])], idle) {
+			moves = append(moves, move{place: place{account: e.number(&act.after)}})
+		}
+		e.acted[idle] = append(e.acted[idle], moves)
 	}
-	for _, w := range slices.Clone(e.ways(e.buffer, &s.account, d.next)) {
-		if w.fault && s.faults == 0 {
+	return e.acted[idle][a]
+}
+
+// answers yields every way in which the next call of delivery i may go.
+func (e *explorer) answers(s state, i int, at int32, yield func(*step) bool) bool {
+	here := place{s.account, at}
+	for way, m := range e.moves(here) {
+		if m.fault && s.faults == 0 {
 			continue
 		}
-		next := e.ready(&w.after, e.answer(d, w.seen))
-		st := step{to: s, broken: e.judgeEffect(&s.account, &w.after, d.message), describe: func() string {
-			return line(fmt.Sprintf("delivery %d, of %s", i+1, d.message.name), d.next, &w, next)
-		}}
-		st.to.account, st.to.at[i] = w.after, next.id
-		if w.fault {
+		st := step{to: s, broken: m.broken, tell: func() string { return e.tell(here, i, way) }}
+		st.to.account, st.to.at[i] = m.account, m.delivery
+		if m.fault {
 			st.to.faults--
-		}
-		if next.next == nil {
-			st.to.at[i] = ended
-			e.ends[classOf(next.err)]++
-			if st.broken == nil {
-				st.broken = e.judgeEnd(&w.after, next)
-			}
 		}
 		if !yield(&st) {
 			return false
 		}
 	}
 	return true
+}
+
+// moves are all that can happen next to a delivery at an account.
+func (e *explorer) moves(at place) []move {
+	moves, known := e.moved[at]
+	if known {
+		return moves
+	}
+	a, d := e.accounts[at.account], e.deliveries[at.delivery]
+	if d.next == nil { // it ends without a call
+		e.ends[classOf(d.err)]++
+		moves = []move{{place{at.account, ended}, false, e.judgeEnd(&a, d)}}
+	} else {
+		for _, w := range e.ways(nil, &a, d.next) {
+			next := e.ready(&w.after, e.answer(d, w.seen))
+			m := move{place{e.number(&w.after), next.id}, w.fault, e.judgeEffect(&a, &w.after, d.message)}
+			if next.next == nil {
+				e.ends[classOf(next.err)]++
+				m.delivery = ended
+				if m.broken == nil {
+					m.broken = e.judgeEnd(&w.after, next)
+				}
+			}
+			moves = append(moves, m)
+		}
+	}
+	e.moved[at] = moves
+	return moves
+}
+
+// tell is a move as a line of the history.
+func (e *explorer) tell(at place, i, way int) string {
+	a, d := e.accounts[at.account], e.deliveries[at.delivery]
+	who := fmt.Sprintf("delivery %d, of %s", i+1, d.message.name)
+	if d.next == nil {
+		return fmt.Sprintf("%s: makes no call: %v", who, d.err)
+	}
+	w := e.ways(nil, &a, d.next)[way]
+	return line(who, d.next, &w, e.ready(&w.after, e.answer(d, w.seen)))
 }
 
 // ready answers a delivery's questions about plans at once where nobody changes them.

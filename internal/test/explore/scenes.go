@@ -55,8 +55,9 @@ func scenes() []*scene {
 		{name: "two plans", messages: messages(content("a", "", both...), content("a", "", plan))},
 		{name: "a default plan", messages: byDefault, defaultPlan: plan},
 		{name: "a Marketplace sign-up", messages: marketplace, defaultPlan: plan},
-		{name: "plans are deleted", messages: messages(content("a", "", plan), content("a", "", planID(1))), plansChange: true},
-		{name: "the operator does not wait", messages: messages(generated, other), early: true},
+		{name: "keys are issued anew", messages: messages(generated, content("b", valueX, plan)), narrow: Bounds{Deliveries: 2, Faults: 1, Acts: 3, Passes: 1}},
+		{name: "plans are deleted", messages: messages(content("a", "", plan), content("a", "", planID(1))), plansChange: true, narrow: Bounds{Deliveries: 2, Faults: 1, Acts: 2, Passes: 1}},
+		{name: "the operator does not wait", messages: messages(generated, other), early: true, narrow: Bounds{Deliveries: 3, Faults: 0, Acts: 1, Passes: 1}},
 	}
 }
 
