@@ -121,9 +121,13 @@ simulate: ## SEEDS=100000 simulated histories of the real handler, then a burst 
 	go test -count=1 -timeout 6h -run '^TestSimulation$$' -v ./functions/createkey -simulate.seeds $(or $(SEEDS),100000) -simulate.progress
 	go test -count=1 -run '^TestPace_' -v ./functions/createkey -burst 10000
 
+.PHONY: explore
+explore: ## Every interleaving of three deliveries of the algorithm that ships, within wider bounds than `make test`; some minutes and gigabytes
+	go test -count=1 -timeout 2h -run '^TestExplore$$' -v ./internal/test/explore -explore.wide
+
 .PHONY: test-mistakes
-test-mistakes: ## Make each deliberate mistake in a copy of the algorithm, and see the simulation catch it
-	go test -count=1 -timeout 30m -run '^TestMistakes$$' -v ./internal/simulation -simulate.mistakes
+test-mistakes: ## Make each deliberate mistake in a copy of the algorithm, and see the explorer find it
+	go test -count=1 -timeout 30m -run '^TestMistakes$$' -v ./internal/test/explore -explore.mistakes
 
 .PHONY: mutate
 mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the validator and the decoders (gremlins)

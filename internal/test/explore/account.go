@@ -24,6 +24,7 @@ type account struct {
 	versions  [5]version
 	n         int8 // versions; the last is current
 	written   int8 // when the secret was last written, or deleted
+	oldest    int8 // the least n that a read may still show; 0 shows NotFound
 
 	keys  [4]key // every key that was ever made, in that order
 	plans uint8  // the usage plans that exist, as bits
@@ -52,7 +53,7 @@ type key struct {
 func (k key) exists() bool { return k.input != 0 && k.deleted == 0 }
 
 // visibleWithin is how long, in minutes, a new key may be missing in what API Gateway
-// answers; a secret shows its last write within one minute.
+// answers; a secret shows its last write after a minute.
 const visibleWithin = 5
 
 // bearer is the existing key with a value, of which API Gateway allows one; -1 if there is none.
@@ -82,6 +83,12 @@ func (a *account) put(v version) (ok bool) {
 	a.n++
 	a.written = a.clock
 	return true
+}
+
+// pass lets minutes pass, after which a secret is read as it is.
+func (a *account) pass(minutes int8) {
+	a.clock += minutes
+	a.oldest = a.n
 }
 
 func (a *account) addKey(k key) (index int8) {

@@ -28,8 +28,6 @@ func (e *explorer) ways(ways []way, a *account, o *operation) []way {
 			add(true, a, is(throttled), "refused without effect")
 		}
 	}()
-	fresh := a.life > 0 && a.written == a.clock // what was written of the secret may not be seen yet
-
 	switch o.call {
 	case createSecret:
 		switch {
@@ -40,7 +38,7 @@ func (e *explorer) ways(ways []way, a *account, o *operation) []way {
 		default:
 			made := *a
 			made.life++
-			made.exists, made.n, made.versions = true, 0, [5]version{}
+			made.exists, made.n, made.oldest, made.versions = true, 0, 0, [5]version{}
 			made.put(version{o.record, o.token})
 			if v := e.record(o.record).value; v != 0 {
 				made.accepted |= 1 << v
@@ -60,15 +58,16 @@ func (e *explorer) ways(ways []way, a *account, o *operation) []way {
 			add(false, a, is(invalid), "scheduled for deletion")
 		case !a.exists:
 			add(false, a, is(notFound), "")
-			if fresh && a.n > 0 {
+			if a.n > 0 && a.written == a.clock {
 				show(true, a.n-1, "stale: "+e.show(a.versions[a.n-1].record)+" of the deleted secret")
 			}
 		default:
 			show(false, a.n-1, e.show(a.current()))
-			if fresh {
-				add(true, a, is(notFound), "stale: NotFound")
-				for i := range a.n - 1 {
-					show(true, i, "stale: "+e.show(a.versions[i].record))
+			for n := a.oldest; n < a.n; n++ {
+				if n == 0 {
+					add(true, a, is(notFound), "stale: NotFound")
+				} else {
+					show(true, n-1, "stale: "+e.show(a.versions[n-1].record))
 				}
 			}
 		}
@@ -104,7 +103,7 @@ func (e *explorer) ways(ways []way, a *account, o *operation) []way {
 				}
 				effect(&put, observation{life: a.life})
 			}
-			if fresh {
+			if a.oldest == 0 {
 				add(true, a, is(notFound), "stale: NotFound")
 			}
 		}

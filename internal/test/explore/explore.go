@@ -99,7 +99,7 @@ func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history [
 	if s.start != nil {
 		s.start(e, &a)
 	}
-	a.clock += 10 // what there is at first is not young
+	a.pass(10) // what there is at first is not young
 	e.visit(state{account: e.number(&a), faults: bounds.Faults, acts: bounds.Acts, passes: bounds.Passes}, origin{-1, 0})
 	for i := 0; i < len(e.states); i++ { //nolint:intrange // the loop appends
 		if broken, run := e.settle(e.states[i].account); broken != nil {
@@ -204,7 +204,7 @@ func (e *explorer) next(s state, yield func(*step) bool) {
 	if s.passes > 0 {
 		for _, minutes := range []int8{2, 10} {
 			a, stopped := e.accounts[s.account], ""
-			a.clock += minutes
+			a.pass(minutes)
 			st := step{to: s, tell: func() string { return fmt.Sprintf("%d minutes pass%s", minutes, stopped) }}
 			st.to.account = e.number(&a)
 			st.to.passes--

@@ -137,11 +137,11 @@ func TestMistakes(t *testing.T) {
 		t.Run(test.mistake, func(t *testing.T) {
 			explore := exec.Command("go", "test", "-count=1", "-overlay", overlay(t, test.changes), "-run", "^TestExplore$", ".")
 			out, err := explore.CombinedOutput()
-			found := regexp.MustCompile("(?s)breaks (" + test.broken + ").*?\n---").Find(out)
+			found := regexp.MustCompile("(?s)breaks (" + test.broken + ").*?\nFAIL").Find(out)
 			if err == nil || found == nil {
 				t.Fatalf("not found:\n%.3000s", out)
 			}
-			t.Logf("%s", bytes.TrimSuffix(found, []byte("\n---")))
+			t.Logf("%s", bytes.TrimSuffix(found, []byte("\nFAIL")))
 		})
 	}
 }

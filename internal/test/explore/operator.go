@@ -1,5 +1,7 @@
 package explore
 
+import "strings"
+
 // An act is one of the operator's.
 type act struct {
 	after account
@@ -15,7 +17,7 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 		acts = append(acts, act{after, what})
 	}
 	r := e.record(a.current())
-	waited := a.written < a.clock // a minute after the record was finished
+	waited := a.oldest > 0 && e.record(a.versions[a.oldest-1].record).finished // a minute since
 	if r.finished && r.key >= 0 && a.keys[r.key].exists() {
 		k := a.keys[r.key]
 		if !k.disabled {
@@ -28,6 +30,11 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 			does("deletes "+keyID(r.key), func(a *account) { a.keys[r.key].deleted = a.clock })
 		}
 	}
+	if _, noted := r.members["note"]; r.finished && !noted && !a.scheduled {
+		does("writes a note into the finished record by hand", func(a *account) {
+			a.put(version{e.text(strings.TrimSuffix(e.texts[a.current()], "}") + `,"note":"by hand"}`), e.text("by hand")})
+		})
+	}
 	if a.exists && r.ours {
 		if a.scheduled {
 			does("restores the secret", func(a *account) { a.scheduled = false })
@@ -35,7 +42,7 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 			does("schedules the secret's deletion", func(a *account) { a.scheduled = true })
 		}
 		gone := r.finished && waited && r.key >= 0 && !a.keys[r.key].exists()
-		never := !r.finished && waited && idle && a.bearer(r.value) < 0
+		never := !r.finished && a.oldest == a.n && idle && a.bearer(r.value) < 0
 		if gone || never {
 			does("deletes the secret without a recovery window", deleteSecret)
 		} else if e.scene.early {

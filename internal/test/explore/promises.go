@@ -299,7 +299,7 @@ func (e *explorer) hopeless(a *account) bool {
 // flight have stopped and ten minutes have passed; nil where they settle it. The history
 // has their calls, and is the shortest.
 func (e *explorer) unsettled(a account) (broken *violation, history []string) {
-	a.clock += 10
+	a.pass(10)
 	for first := range e.scene.messages {
 		for _, lag := range []bool{false, true} {
 			how, lines := e.unsettledBy(a, first, lag)

@@ -14,8 +14,7 @@ import (
 )
 
 // The promises are judged by what the local AWS holds, never by what the program
-// says of itself. They are those of internal/model, whose counterpart of this
-// file is (model).broken.
+// says of itself.
 
 // A snapshot is all that AWS holds.
 type snapshot struct {

@@ -45,14 +45,11 @@
 //
 // # What it proves
 //
-// internal/model walks through every state of the algorithm's idea; this package
-// samples the code, with all its parsing, batching, pacing, retrying and timing
-// out. Their parts correspond: faults.go and operator.go to the model's
-// (algorithm).answers and (model).steps, check.go to (model).broken, and the end
-// of a history to (model).unsettled. The mistakes of internal/model are made in
-// the code by this package's test, which shows that each is noticed. A long run
-// fails if one of its faults or of the algorithm's branches was never reached: a
-// fault that was never reached proves nothing.
+// internal/test/explore visits every state that the algorithm can reach within its
+// bounds; this package samples the whole handler, with all its parsing, batching,
+// pacing, retrying and timing out. A long run fails if one of its faults or of the
+// algorithm's branches was never reached: a fault that was never reached proves
+// nothing.
 //
 // # What it leaves out
 //

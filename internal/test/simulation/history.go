@@ -371,7 +371,7 @@ func (h *history) answered(e *environment) {
 
 // settle is the end of every history: the faults stop, and everything is
 // delivered again. The first round has to settle every message, the second one
-// to change nothing. Its counterpart is internal/model's (model).unsettled.
+// to change nothing.
 func (h *history) settle() {
 	h.tell("", "from here on without faults")
 	for _, e := range h.environments {
