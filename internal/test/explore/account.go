@@ -109,8 +109,14 @@ func arn(life int8) string {
 
 func keyID(i int8) string { return "key" + strconv.Itoa(int(i)+1) }
 
+// theirs is the index of theirKey.
+const theirs = -2
+
 // keyIndex is the place of a key in account.keys; -1 for an id that no key has.
 func keyIndex(id string) int8 {
+	if id == *theirKey.Id {
+		return theirs
+	}
 	i, err := strconv.Atoi(strings.TrimPrefix(id, "key"))
 	if err != nil || i < 1 || i > len(account{}.keys) {
 		return -1

@@ -1,5 +1,7 @@
 package explore
 
+import "github.com/aws/aws-sdk-go-v2/aws"
+
 // A way is one in which a call may go: what happens to the account, and what the
 // delivery sees.
 type way struct {
@@ -10,9 +12,13 @@ type way struct {
 }
 
 // ways are all in which a call may go at an account, the one without a fault first.
-// Each is from AWS's documentation, or was seen of AWS.
-func (e *explorer) ways(ways []way, a *account, o *operation) []way {
-	ways = ways[:0]
+// Each is from AWS's documentation, or was seen of AWS. The ways are put into a buffer.
+func (e *explorer) ways(buffer []way, a *account, o *operation) []way {
+	ways := e.answered(buffer[:0], a, o)
+	return append(ways, way{*a, observation{code: throttled}, true, "refused without effect"})
+}
+
+func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 	add := func(fault bool, after *account, seen observation, what string) {
 		ways = append(ways, way{*after, seen, fault, what})
 	}
@@ -23,11 +29,6 @@ func (e *explorer) ways(ways []way, a *account, o *operation) []way {
 		add(true, after, is(lost), "takes effect, the answer is lost")
 		add(true, after, is(incomplete), "takes effect, the answer is incomplete")
 	}
-	defer func() {
-		if o.call != getUsagePlan && o.call != getUsagePlans || e.scene.plansChange {
-			add(true, a, is(throttled), "refused without effect")
-		}
-	}()
 	switch o.call {
 	case createSecret:
 		switch {
@@ -109,6 +110,10 @@ func (e *explorer) ways(ways []way, a *account, o *operation) []way {
 		}
 
 	case createAPIKey:
+		if aws.ToString(e.inputs[o.input].Description) == refused {
+			add(false, a, is(invalid), "BadRequest")
+			break
+		}
 		if a.bearer(o.value) >= 0 {
 			add(false, a, is(conflict), "")
 			break
@@ -146,6 +151,10 @@ func (e *explorer) ways(ways []way, a *account, o *operation) []way {
 		}
 
 	case getAPIKey:
+		if o.key == theirs {
+			add(false, a, observation{life: 1}, "somebody else's")
+			break
+		}
 		if o.key < 0 || a.keys[o.key].input == 0 {
 			add(false, a, is(notFound), "")
 			break

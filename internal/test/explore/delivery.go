@@ -97,10 +97,10 @@ const (
 	notFound
 	conflict
 	exists
-	invalid // InvalidRequestException: scheduled for deletion
+	invalid // InvalidRequestException: scheduled for deletion; of API Gateway, BadRequestException
 )
 
-var codeNames = [...]string{"ok", "ok, but the answer is incomplete", "no answer", "refused", "NotFound", "Conflict", "ResourceExists", "InvalidRequest"}
+var codeNames = [...]string{"ok", "ok, but the answer is incomplete", "no answer", "refused", "NotFound", "Conflict", "ResourceExists", "refused as invalid"}
 
 // A message is one of the two that are delivered.
 type message struct {
@@ -331,6 +331,9 @@ func (e *explorer) output(o *operation, seen observation) (any, error) {
 	case exists:
 		return nil, &secrets.ResourceExistsException{}
 	case invalid:
+		if onKeys {
+			return nil, &gateway.BadRequestException{}
+		}
 		return nil, &secrets.InvalidRequestException{Message: aws.String("scheduled for deletion")}
 	}
 	whole := func(s string) *string {
@@ -348,6 +351,9 @@ func (e *explorer) output(o *operation, seen observation) (any, error) {
 		return &secretsmanager.PutSecretValueOutput{ARN: whole(arn(seen.life)), VersionId: whole("version")}, nil
 	case createAPIKey, getAPIKey:
 		var out apigateway.GetApiKeyOutput
+		if seen.life != 0 {
+			out = apigateway.GetApiKeyOutput{Id: theirKey.Id, Name: theirKey.Name}
+		}
 		for i, k := range seen.keys {
 			if k.input != 0 {
 				out = e.describe(int8(i), k)

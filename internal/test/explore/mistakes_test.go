@@ -121,6 +121,7 @@ func TestMistakes(t *testing.T) {
 		{"the tags of the record are not asked", []change{{"if digest == \"\" {", "if false {"}}, "answers|promise 3"},
 		{"a repeat's explicit value is ignored", []change{{"if !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value) {", "if false {"}}, "answers|promise 3"},
 		{"a pending record's value is not compared", []change{{"if !j.record.Finished() && !value.Equal(j.record.Value) && !j.request.Value.IsZero() {", "if false {"}}, "answers|promise 3"},
+		{"what API Gateway refuses for good is retried", []change{{"case code == codeBadRequest,\n", "case false,\n"}}, "promise 3"},
 		{"a key is looked for by its name only", []change{{"if id != \"\" || err != nil || j.drawn {", "if true {"}}, "promise 3"},
 		{"the key has no tags", []change{{"Tags:               r.AllTags(j.secretName),", ""}}, "promise 3"},
 		{"the key has another value than the record", []change{{"Value:              aws.String(j.record.Value.Reveal()),", ""}}, "promise 2"},

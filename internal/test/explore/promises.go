@@ -236,7 +236,7 @@ func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
 // against reports whether there is, or was, something that a message may be rejected for.
 func (e *explorer) against(a *account, m *message) bool {
 	r := e.record(a.current())
-	return a.exists && !r.ours && !r.newer ||
+	return a.exists && !r.ours && !r.newer || m.request.Description == refused ||
 		m.value != 0 && a.accepted&^(1<<m.value) != 0 ||
 		m.plans&^a.plans != 0 ||
 		slices.ContainsFunc(a.keys[:], func(k key) bool {
@@ -272,7 +272,7 @@ func (e *explorer) want(a *account, m *message) []class {
 			return []class{retried}
 		}
 		return []class{rejected}
-	case a.exists && m.value != 0 && m.value != r.value:
+	case a.exists && m.value != 0 && m.value != r.value, m.request.Description == refused:
 		return []class{rejected}
 	}
 	v := r.value

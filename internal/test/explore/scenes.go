@@ -13,6 +13,9 @@ const (
 	valueY = "explicit-value-y-of-a-sender"
 )
 
+// refused is a description that API Gateway refuses, which no validator can know.
+const refused = "refused"
+
 // content is a request of the identity: only the description, the value and the plans differ.
 func content(description, explicit string, plans ...string) apikey.Request {
 	return apikey.Request{
@@ -51,6 +54,7 @@ func scenes() []*scene {
 		{name: "somebody else's secret has the name", messages: messages(generated, content("b", valueX, plan)), start: foreignSecret(`{"password":"theirs"}`)},
 		{name: "a later version's secret has the name", messages: messages(generated, content("b", valueX, plan)), start: foreignSecret(`{"format":"createkey/2","value":"theirs"}`)},
 
+		{name: "API Gateway refuses one content", messages: messages(generated, content(refused, valueX, plan))},
 		{name: "without a name", messages: messages(nameless(content("a", "")), nameless(content("b", "")))},
 		{name: "two plans", messages: messages(content("a", "", both...), content("a", "", plan))},
 		{name: "a default plan", messages: byDefault, defaultPlan: plan},
