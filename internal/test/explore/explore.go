@@ -49,9 +49,9 @@ type explorer struct {
 	deliveries []*delivery
 	accounts   []account
 	numbered   map[account]int32
-	moved      map[place][]move
-	acted      map[bool][][]move // by whether no delivery is in flight, and account
-	settled    []bool            // by account
+	moved      [2]map[place][]move // without and with faults
+	acted      map[bool][][]move   // by whether no delivery is in flight, and account
+	settled    []bool              // by account
 	buffer     []way
 
 	states []state
@@ -79,6 +79,7 @@ type place struct{ account, delivery int32 }
 // A move is one of the things that can happen at a place, or that the operator does.
 type move struct {
 	place
+	way    int // which of the ways of the call
 	fault  bool
 	broken *violation
 }
@@ -88,7 +89,7 @@ type move struct {
 func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history []string) {
 	e = &explorer{
 		tables: newTables(), scene: s, bounds: bounds, roots: map[rootOf]*delivery{}, numbered: map[account]int32{},
-		moved: map[place][]move{}, acted: map[bool][][]move{}, seen: map[state]struct{}{}, ends: map[class]int{},
+		moved: [2]map[place][]move{{}, {}}, acted: map[bool][][]move{}, seen: map[state]struct{}{}, ends: map[class]int{},
 	}
 	for i := range s.messages {
 		m := &s.messages[i]
@@ -236,11 +237,8 @@ func (e *explorer) operator(a int32, idle bool) []move {
 // answers yields every way in which the next call of delivery i may go.
 func (e *explorer) answers(s state, i int, at int32, yield func(*step) bool) bool {
 	here := place{s.account, at}
-	for way, m := range e.moves(here) {
-		if m.fault && s.faults == 0 {
-			continue
-		}
-		st := step{to: s, broken: m.broken, tell: func() string { return e.tell(here, i, way) }}
+	for _, m := range e.moves(here, min(s.faults, 1)) {
+		st := step{to: s, broken: m.broken, tell: func() string { return e.tell(here, i, m.way) }}
 		st.to.account, st.to.at[i] = m.account, m.delivery
 		if m.fault {
 			st.to.faults--
@@ -252,20 +250,23 @@ func (e *explorer) answers(s state, i int, at int32, yield func(*step) bool) boo
 	return true
 }
 
-// moves are all that can happen next to a delivery at an account.
-func (e *explorer) moves(at place) []move {
-	moves, known := e.moved[at]
+// moves are all that can happen next to a delivery at an account, with at most so many faults.
+func (e *explorer) moves(at place, faults int8) []move {
+	moves, known := e.moved[faults][at]
 	if known {
 		return moves
 	}
 	a, d := e.accounts[at.account], e.deliveries[at.delivery]
 	if d.next == nil { // it ends without a call
 		e.ends[classOf(d.err)]++
-		moves = []move{{place{at.account, ended}, false, e.judgeEnd(&a, d)}}
+		moves = []move{{place{at.account, ended}, 0, false, e.judgeEnd(&a, d)}}
 	} else {
-		for _, w := range e.ways(nil, &a, d.next) {
+		for i, w := range e.ways(nil, &a, d.next) {
+			if w.fault && faults == 0 {
+				continue
+			}
 			next := e.ready(&w.after, e.answer(d, w.seen))
-			m := move{place{e.number(&w.after), next.id}, w.fault, e.judgeEffect(&a, &w.after, d.message)}
+			m := move{place{e.number(&w.after), next.id}, i, w.fault, e.judgeEffect(&a, &w.after, d.message)}
 			if next.next == nil {
 				e.ends[classOf(next.err)]++
 				m.delivery = ended
@@ -276,7 +277,7 @@ func (e *explorer) moves(at place) []move {
 			moves = append(moves, m)
 		}
 	}
-	e.moved[at] = moves
+	e.moved[faults][at] = moves
 	return moves
 }
 

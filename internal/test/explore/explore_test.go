@@ -10,7 +10,7 @@ import (
 var (
 	wide  = flag.Bool("explore.wide", false, "explore within the wider bounds: takes minutes, and gigabytes")
 	shown = Bounds{Deliveries: 3, Faults: 1, Acts: 1, Passes: 1}
-	wider = Bounds{Deliveries: 3, Faults: 3, Acts: 2, Passes: 2}
+	wider = Bounds{Deliveries: 3, Faults: 2, Acts: 2, Passes: 1}
 )
 
 func countTrue(all []bool) (n int) {

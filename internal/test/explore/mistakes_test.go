@@ -132,7 +132,6 @@ func TestMistakes(t *testing.T) {
 		{"the record has no plans", []change{{"j.result.Key.UsagePlanIDs = append([]string{}, j.wanted...)", ""}}, "promise 3"},
 		{"the record has no key", []change{{"j.record.Key = j.result.Key", ""}}, "promise|answers"},
 		{"the repeat answers without the key", []change{{"\tj.result.Key = recorded\n\tkey, err", "\tkey, err"}}, "answers"},
-		{"an incomplete answer of CreateSecret is success", []change{{"switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {\n\tcase noError:\n\t\tj.record, j.drawn", "switch errorCode(err) {\n\tcase noError:\n\t\tj.record, j.drawn"}}, "answers|promise"},
 		{"an incomplete answer of PutSecretValue is success", []change{{"switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {", "switch _ = out; errorCode(err) {"}}, "answers|promise"},
 	} {
 		t.Run(test.mistake, func(t *testing.T) {

@@ -40,6 +40,7 @@ func scenes() []*scene {
 	marketplace[0].plans, marketplace[1].plans = 1<<1, 1<<0
 	byDefault := messages(content("a", ""), content("a", "", both...))
 	byDefault[0].plans = 1 << 0
+	two := Bounds{Deliveries: 2, Faults: 1, Acts: 2, Passes: 1}
 	return []*scene{
 		{name: "both generated, other content", messages: messages(generated, other)},
 		{name: "one explicit, same content", messages: messages(generated, content("a", valueX, plan))},
@@ -56,11 +57,11 @@ func scenes() []*scene {
 
 		{name: "API Gateway refuses one content", messages: messages(generated, content(refused, valueX, plan))},
 		{name: "without a name", messages: messages(nameless(content("a", "")), nameless(content("b", "")))},
-		{name: "two plans", messages: messages(content("a", "", both...), content("a", "", plan))},
-		{name: "a default plan", messages: byDefault, defaultPlan: plan},
-		{name: "a Marketplace sign-up", messages: marketplace, defaultPlan: plan},
+		{name: "two plans", messages: messages(content("a", "", both...), content("a", "", plan)), narrow: two},
+		{name: "a default plan", messages: byDefault, defaultPlan: plan, narrow: two},
+		{name: "a Marketplace sign-up", messages: marketplace, defaultPlan: plan, narrow: two},
 		{name: "keys are issued anew", messages: messages(generated, content("b", valueX, plan)), narrow: Bounds{Deliveries: 2, Faults: 1, Acts: 3, Passes: 1}},
-		{name: "plans are deleted", messages: messages(content("a", "", plan), content("a", "", planID(1))), plansChange: true, narrow: Bounds{Deliveries: 2, Faults: 1, Acts: 2, Passes: 1}},
+		{name: "plans are deleted", messages: messages(content("a", "", plan), content("a", "", planID(1))), plansChange: true, narrow: two},
 		{name: "the operator does not wait", messages: messages(generated, other), early: true, narrow: Bounds{Deliveries: 3, Faults: 0, Acts: 1, Passes: 1}},
 	}
 }
