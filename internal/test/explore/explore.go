@@ -17,13 +17,13 @@ type Bounds struct {
 
 // A scene is what is explored: two messages of one identity, and what there is at first.
 type scene struct {
-	name        string
-	messages    [2]message
-	defaultPlan string
-	start       func(*explorer, *account)
-	plansChange bool   // the operator deletes plans, and questions about them go wrong
-	early       bool   // the operator deletes sooner than the contract allows
-	narrow      Bounds // in place of the usual ones, for a scene with more states than others
+	name         string
+	messages     [2]message
+	defaultPlan  string
+	start        func(*explorer, *account)
+	plansChange  bool   // the operator deletes plans, and questions about them go wrong
+	early        bool   // the operator deletes sooner than the contract allows
+	narrow, wide Bounds // in place of the usual ones, for a scene with more states than others
 }
 
 const deliveries = 3

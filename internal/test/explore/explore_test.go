@@ -39,9 +39,12 @@ func TestExplore(t *testing.T) {
 		for _, s := range scenes() {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				bounds := bounds
-				if !*wide && s.narrow != (Bounds{}) {
-					bounds = s.narrow
+				bounds, own := bounds, s.narrow
+				if *wide {
+					own = s.wide
+				}
+				if own != (Bounds{}) {
+					bounds = own
 				}
 				e, broken, history := explore(s, bounds)
 				if broken != nil {
