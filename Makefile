@@ -122,7 +122,7 @@ simulate: ## SEEDS=100000 simulated histories of the real handler, then a burst 
 	go test -count=1 -run '^TestPace_' -v ./functions/createkey -burst 10000
 
 .PHONY: explore
-explore: ## Every interleaving of three deliveries of the algorithm that ships, within wider bounds than `make test`; some minutes and gigabytes
+explore: ## Every interleaving of three deliveries of the algorithm that ships, within wider bounds than `make test`; a minute or two, 2 GB
 	go test -count=1 -timeout 2h -run '^TestExplore$$' -v ./internal/test/explore -explore.wide
 
 .PHONY: test-mistakes
