@@ -37,8 +37,6 @@ GOLANGCI_LINT := $(BUILD)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK := $(BUILD)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
 # Python tools, each in a virtual environment of its own.
-# renovate: datasource=pypi depName=moto
-MOTO := $(BUILD)/moto-5.2.1
 # renovate: datasource=pypi depName=aws-sam-cli
 SAM := $(BUILD)/sam-1.170.0
 # renovate: datasource=pypi depName=checkov
@@ -66,11 +64,11 @@ serve: local-runner ## Keep both up for the AWS CLI until Ctrl-C (HOST=127.0.0.1
 
 .PHONY: local-stack
 local-stack: $(SAM)/installed $(MINISTACK)/installed $(AWS_CLI)/installed ## Deploy the whole application to a local AWS and keep it up (PORT=4566; Python)
-	@MINISTACK=$(abspath $(MINISTACK))/bin/ministack AWS_CLI=$(abspath $(AWS_CLI))/bin $(SAMTEST) internal/samtest/stack.py up
+	@MINISTACK=$(abspath $(MINISTACK))/bin/ministack AWS_CLI=$(abspath $(AWS_CLI))/bin $(SAMTEST) internal/test/template/stack.py up
 
 .PHONY: local-stack-down
 local-stack-down: $(SAM)/installed ## End it
-	@$(SAMTEST) internal/samtest/stack.py down
+	@$(SAMTEST) internal/test/template/stack.py down
 
 ##@ Send requests
 
@@ -93,33 +91,29 @@ send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (E
 test: ## Every promise of the contract: needs only Go, about a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -shuffle=on ./...
-	go test -run '^TestSimulation$$' ./functions/createkey -simulate.seeds 2000
-
-.PHONY: test-emulators
-test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler against moto (installs it with Python under .build/)
-	internal/conformance/with-moto.sh $(MOTO) go test -count=1 -run '^TestMoto$$' -v ./internal/conformance ./functions/createkey
+	go test -run '^TestSimulation$$' ./internal/test/simulation -simulate.seeds 2000
 
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)
-	go test -count=1 -run '^TestExecutable$$' ./functions/createkey -executable.record $(abspath $(BUILD))/executable
-	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py internal/samtest/test_docs.py internal/samtest/test_release.py
+	go test -count=1 -run '^TestExecutable$$' ./internal/test/executable -executable.record $(abspath $(BUILD))/executable
+	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/test/template/test_template.py internal/test/template/test_docs.py internal/test/template/test_release.py
 
 .PHONY: test-sam
 test-sam: local-runner $(SAM)/installed $(AWS_CLI)/installed ## sam local invoke of every sample and start-lambda, in Docker (installs it as root) against the local AWS (Python)
-	AWS_CLI=$(abspath $(AWS_CLI))/bin $(PYTEST) -s -v internal/samtest/test_sam.py
+	AWS_CLI=$(abspath $(AWS_CLI))/bin $(PYTEST) -s -v internal/test/template/test_sam.py
 
 .PHONY: test-stack
 test-stack: $(SAM)/installed $(MINISTACK)/installed $(AWS_CLI)/installed ## Deploy the template with SAM to a local AWS that enforces IAM, use it as its users do, and run the runbook (Python)
-	MINISTACK=$(abspath $(MINISTACK))/bin/ministack AWS_CLI=$(abspath $(AWS_CLI))/bin $(PYTEST) internal/samtest/test_operations.py internal/samtest/test_stack.py
+	MINISTACK=$(abspath $(MINISTACK))/bin/ministack AWS_CLI=$(abspath $(AWS_CLI))/bin $(PYTEST) internal/test/template/test_operations.py internal/test/template/test_stack.py
 
 .PHONY: test-aws
 test-aws: ## The conformance suite on a real account; without CREATEKEY_TEST_AWS a dry run that says what it would do
-	go test -count=1 -run '^TestAWS$$' -v ./internal/conformance
+	go test -count=1 -run '^TestAWS$$' -v ./internal/test/conformance
 
 .PHONY: simulate
 simulate: ## SEEDS=100000 simulated histories of the real handler, then a burst of 10,000 sign-ups; needs only Go
-	go test -count=1 -timeout 6h -run '^TestSimulation$$' -v ./functions/createkey -simulate.seeds $(or $(SEEDS),100000) -simulate.progress
-	go test -count=1 -run '^TestPace_' -v ./functions/createkey -burst 10000
+	go test -count=1 -timeout 6h -run '^TestSimulation$$' -v ./internal/test/simulation -simulate.seeds $(or $(SEEDS),100000) -simulate.progress
+	go test -count=1 -run '^TestPace_' -v ./internal/function -burst 10000
 
 .PHONY: explore
 explore: ## Every interleaving of three deliveries of the algorithm that ships, within wider bounds than `make test`; a minute or two, 2 GB
@@ -131,7 +125,7 @@ test-mistakes: ## Make each deliberate mistake in a copy of the algorithm, and s
 
 .PHONY: mutate
 mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the validator and the decoders (gremlins)
-	@for package in provision apikey document event marketplace pace; do \
+	@for package in provision apikey document envelope marketplace pace; do \
 		echo "== internal/$$package"; \
 		$(GREMLINS) unleash --timeout-coefficient 10 "./internal/$$package"; \
 	done
@@ -167,11 +161,11 @@ bench: local-bootstrap $(BOTO3)/installed $(AWS_CLI)/installed $(BENCHSTAT) ## S
 profile: local-bootstrap ## CPU and allocation profiles of a new key and of the start, for `go tool pprof`, in .build/profile
 	@mkdir -p $(BUILD)/profile
 	go test -count=1 -run '^$$' -bench '^BenchmarkNewKey$$' -benchtime 20000x -o $(BUILD)/profile/warm.test \
-		-cpuprofile $(BUILD)/profile/warm.cpu -memprofile $(BUILD)/profile/warm.allocs ./functions/createkey
+		-cpuprofile $(BUILD)/profile/warm.cpu -memprofile $(BUILD)/profile/warm.allocs ./internal/function
 	go test -count=1 -run '^$$' -bench '^BenchmarkStart$$' -benchtime 2000x -o $(BUILD)/profile/start.test \
 		-cpuprofile $(BUILD)/profile/start.cpu -memprofile $(BUILD)/profile/start.allocs -memprofilerate 512 ./functions/createkey
 	@echo; echo "Our own functions in a new key (the rest is the SDK, net/http and the local AWS):"
-	@go tool pprof -top -cum -nodecount 25 -show '^createkey/(functions|internal/(apikey|document|event|pace|provision))' \
+	@go tool pprof -top -cum -nodecount 25 -show '^createkey/(functions|internal/(apikey|document|envelope|function|pace|provision))' \
 		$(BUILD)/profile/warm.cpu 2>/dev/null | tail -n +5
 	@echo; echo "Packages whose initialisation takes longest (GODEBUG=inittrace=1):"
 	@{ env -i GODEBUG=inittrace=1 $(BUILD)/local/bootstrap 2>&1 || true; } | awk '$$1 == "init" {print $$5 " ms, " $$8 " bytes: " $$2}' | sort -rn | head
@@ -245,11 +239,8 @@ define install-python
 	touch $(1)/installed
 endef
 
-$(MOTO)/installed:
-	$(call install-python,$(MOTO),'moto[server]==$(MOTO:$(BUILD)/moto-%=%)')
-
-$(SAM)/installed: internal/samtest/requirements.txt
-	$(call install-python,$(SAM),'aws-sam-cli==$(SAM:$(BUILD)/sam-%=%)' -r internal/samtest/requirements.txt)
+$(SAM)/installed: internal/test/template/requirements.txt
+	$(call install-python,$(SAM),'aws-sam-cli==$(SAM:$(BUILD)/sam-%=%)' -r internal/test/template/requirements.txt)
 
 $(CHECKOV)/installed:
 	$(call install-python,$(CHECKOV),'checkov==$(CHECKOV:$(BUILD)/checkov-%=%)')

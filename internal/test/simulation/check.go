@@ -238,6 +238,11 @@ func (h *history) known(plans, wanted []string) (known []string) {
 	return known
 }
 
+// scheduled keeps a message from being done as long as it lasts: Secrets Manager refuses
+// every call on the secret, and answers the same for a while after a deletion without a
+// window, so that the message is retried and never rejected.
+const scheduled = "the secret is scheduled for deletion"
+
 // against tells what speaks against a message as the world stands, which is
 // when it is to be rejected; empty: nothing.
 func (h *history) against(m *message, now snapshot) string {
@@ -256,7 +261,7 @@ func (h *history) against(m *message, now snapshot) string {
 	case !exists:
 		return fault
 	case !secret.DeletionDate.IsZero():
-		return "the secret is scheduled for deletion"
+		return scheduled
 	case !r.ours():
 		return "the secret is somebody else's"
 	case !r.finished() && fault != "":
@@ -399,10 +404,15 @@ func (h *history) checkResponse(inv *invocation, failed []string, outcomes map[*
 		if carrier == fifoQueue {
 			stopped := map[string]bool{}
 			for _, m := range inv.messages {
-				if outcomes[m].done() && stopped[m.group] {
-					h.violate(honest, "%s was done although its group had failed", m.id)
+				// Only what is to come again holds up its group: a rejected message
+				// leaves the queue for the dead-letter queue.
+				switch held := strings.Contains(outcomes[m].Reason, "an earlier message of its group"); {
+				case outcomes[m].done() && stopped[m.group]:
+					h.violate(honest, "%s was done although an earlier message of its group is to come again", m.id)
+				case held && !stopped[m.group]:
+					h.violate(honest, "%s was held up although no earlier message of its group is to come again", m.id)
 				}
-				stopped[m.group] = stopped[m.group] || !outcomes[m].done()
+				stopped[m.group] = stopped[m.group] || outcomes[m].Outcome == "retried"
 			}
 		}
 		return

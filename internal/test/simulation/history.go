@@ -398,6 +398,7 @@ func (h *history) settle() {
 			}
 			reason := h.against(m, h.snapshot())
 			switch {
+			case l.Outcome == "retried" && reason == scheduled: // until the operator restores it or its window ends
 			case l.Outcome == "retried":
 				h.violate(complete, "without faults, %s is not settled: %s", m.id, l.Reason)
 			case round == 0:

@@ -14,7 +14,7 @@ class Permission:
 
 
 def needed_by(call, stack):
-    """The permissions that a call needs, as internal/awslocal recorded it.
+    """The permissions that a call needs, as internal/test/awslocal recorded it.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/ has a table
     a service. API Gateway's management API has the HTTP method for an action and
