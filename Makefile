@@ -91,6 +91,7 @@ send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (E
 test: ## Every promise of the contract: needs only Go, about a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -shuffle=on ./...
+	go -C internal/cmd/bench test ./...
 	go test -run '^TestSimulation$$' ./internal/test/simulation -simulate.seeds 2000
 
 .PHONY: test-template
@@ -146,7 +147,9 @@ schemas: ## Write events/schema/registry/ anew from the JSON Schemas beside it
 check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck, go mod tidy; rewrites nothing
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go mod tidy -diff
+	go -C internal/cmd/bench mod tidy -diff
 	go vet ./...
+	go -C internal/cmd/bench vet ./...
 	$(GOLANGCI_LINT) run
 	@if curl -sSfo /dev/null --max-time 10 https://vuln.go.dev/index/db.json 2>/dev/null; then \
 		$(GOVULNCHECK) ./...; \
@@ -154,7 +157,7 @@ check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck
 
 .PHONY: bench
 bench: local-bootstrap $(BOTO3)/installed $(AWS_CLI)/installed $(BENCHSTAT) ## Speed, cost and scale beside a bare SDK handler, boto3 and the AWS CLI; writes docs/benchmarks.md (Python, root for cgroups)
-	@go build -buildvcs=false -o $(BUILD)/local/bench ./internal/cmd/bench
+	@go -C internal/cmd/bench build -buildvcs=false -o $(abspath $(BUILD))/local/bench .
 	@$(BUILD)/local/bench -bootstrap $(BUILD)/local/bootstrap -boto3 $(BOTO3) -aws $(AWS_CLI)/bin/aws -benchstat $(BENCHSTAT)
 
 .PHONY: profile

@@ -13,9 +13,9 @@ import (
 
 	"createkey/events/schema"
 	"createkey/internal/apikey"
-	"createkey/internal/test/awslocal"
 	"createkey/internal/document"
 	"createkey/internal/provision"
+	"createkey/internal/test/awslocal"
 )
 
 // readyDetail is what the function says of a key that exists, of this request.

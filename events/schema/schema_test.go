@@ -19,10 +19,10 @@ import (
 	"createkey/events"
 	"createkey/events/schema"
 	"createkey/internal/apikey"
-	"createkey/internal/test/corpus"
 	"createkey/internal/document"
 	"createkey/internal/envelope"
 	"createkey/internal/failure"
+	"createkey/internal/test/corpus"
 )
 
 // compile compiles a schema, which is judged by its meta-schema first, with

@@ -249,7 +249,7 @@ func TestSecretNameIsTheFunctions(t *testing.T) {
 
 // What docs/handover.md quotes is the example, word for word.
 func TestTheDocsQuoteTheExample(t *testing.T) {
-	docs, err := os.ReadFile("../../../docs/handover.md")
+	docs, err := os.ReadFile("../../docs/handover.md")
 	if err != nil {
 		t.Fatal(err)
 	}

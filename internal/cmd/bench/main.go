@@ -116,10 +116,10 @@ func run(ctx context.Context, p programs, venv, benchstat, docs string) (err err
 
 // build makes what is not built yet.
 func (b *bench) build(ctx context.Context, venv string) (err error) {
-	if b.floor, err = build(ctx, b.dir, "floor", peers+"/floor", nil, asShipped...); err != nil {
+	if b.floor, err = build(ctx, b.dir, "floor", module, "peers/floor", nil, asShipped...); err != nil {
 		return err
 	}
-	if b.sdk, err = build(ctx, b.dir, "sdk", peers+"/sdk", nil, asShipped...); err != nil {
+	if b.sdk, err = build(ctx, b.dir, "sdk", module, "peers/sdk", nil, asShipped...); err != nil {
 		return err
 	}
 	if b.unconnected, err = buildUnconnected(ctx, b.dir); err != nil {
@@ -167,7 +167,7 @@ func write(path string, tables []table, statistics, summary string) error {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, "# Benchmarks\n\nWritten by `make bench` on %s; do not edit. Machine: %s. %s\n\n"+
 		"Medians, with the quartiles in brackets; a ratio's are those of the rounds' own ratios, measured in turns. "+
-		"MB is 1,000,000 bytes, but for a function's memory. The peers are in [internal/bench/peers](../internal/bench/peers), and do the same work on the same local AWS.\n",
+		"MB is 1,000,000 bytes, but for a function's memory. The peers are in [internal/cmd/bench/peers](../internal/cmd/bench/peers), and do the same work on the same local AWS.\n",
 		time.Now().UTC().Format("2 January 2006"), machine(), summary)
 	for _, t := range tables {
 		t.markdown(&text)

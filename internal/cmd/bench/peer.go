@@ -17,16 +17,22 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-const peers = "internal/bench/peers"
+// module is the folder of the module that has the benchmarks and their peers, and no
+// place in the function's own dependencies; root is the function's, which is the current one.
+const (
+	module = "internal/cmd/bench"
+	root   = "."
+)
 
 // asShipped are the flags by which the Makefile builds the function.
 var asShipped = []string{"-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w"}
 
-// build compiles a package into dir and returns the executable's path. env is
-// added to the compiler's environment.
-func build(ctx context.Context, dir, name, pkg string, env []string, flags ...string) (string, error) {
+// build compiles a package of the module in a folder into dir and returns the executable's
+// path. env is added to the compiler's environment.
+func build(ctx context.Context, dir, name, in, pkg string, env []string, flags ...string) (string, error) {
 	path := filepath.Join(dir, name)
 	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"./" + pkg})...)
+	build.Dir = in
 	build.Env = slices.Concat(os.Environ(), []string{"CGO_ENABLED=0"}, env)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w: %s", name, err, strings.TrimSpace(string(out)))
@@ -37,7 +43,7 @@ func build(ctx context.Context, dir, name, pkg string, env []string, flags ...st
 const function = "functions/createkey"
 
 // connecting is the line of the function's main that opens connections.
-const connecting = "\tconnect(context.Background(), h.services)\n"
+const connecting = "\thandler.Connect(context.Background())\n"
 
 // buildUnconnected compiles the function without that line.
 func buildUnconnected(ctx context.Context, dir string) (string, error) {
@@ -61,7 +67,7 @@ func buildUnconnected(ctx context.Context, dir string) (string, error) {
 	if err := errors.Join(os.WriteFile(mainFile, []byte(changed), 0o600), os.WriteFile(overlay, replace, 0o600)); err != nil {
 		return "", err
 	}
-	return build(ctx, dir, "unconnected", function, nil, append([]string{"-overlay", overlay}, asShipped...)...)
+	return build(ctx, dir, "unconnected", root, function, nil, append([]string{"-overlay", overlay}, asShipped...)...)
 }
 
 // python writes a peer in Python as an executable, and returns its path.
@@ -70,7 +76,7 @@ func python(dir, venv, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	script, err := filepath.Abs(filepath.Join(peers, name, "handler.py"))
+	script, err := filepath.Abs(filepath.Join(module, "peers", name, "handler.py"))
 	if err != nil {
 		return "", err
 	}

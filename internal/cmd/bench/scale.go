@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A burst is what functions/createkey's TestBurstFigures writes of one.
+// A burst is what internal/function's TestBurstFigures writes of one.
 type burst struct {
 	SignUps                               int
 	Rate, Seconds, Billed                 float64
@@ -32,7 +32,7 @@ func (b *bench) playBursts(ctx context.Context) (table, error) {
 	}, note: "The real handler in two environments at the default rate, against a local AWS with the quotas of an account and 40 ms a call. " +
 		"The 10,000 keys that an account may have are left out."}
 	file := filepath.Join(b.dir, "bursts.json")
-	if err := goTest(ctx, os.Stderr, "-count=1", "-run", "^TestBurstFigures$", "./functions/createkey", "-burst.figures", file); err != nil {
+	if err := goTest(ctx, root, os.Stderr, "-count=1", "-run", "^TestBurstFigures$", "./internal/function", "-burst.figures", file); err != nil {
 		return t, err
 	}
 	text, err := os.ReadFile(file)
@@ -101,12 +101,12 @@ func (b *bench) growth(ctx context.Context) (table, error) {
 // comparison of createkey with the bare SDK handler.
 func (b *bench) allocations(ctx context.Context, benchstat string) (string, error) {
 	var files []string
-	for _, side := range []struct{ name, pkg string }{{"sdk", "./" + peers + "/sdk"}, {"createkey", "./functions/createkey"}} {
+	for _, side := range []struct{ name, in, pkg string }{{"sdk", module, "./peers/sdk"}, {"createkey", root, "./internal/function"}} {
 		file, err := os.Create(filepath.Join(b.dir, side.name+".txt"))
 		if err != nil {
 			return "", err
 		}
-		err = goTest(ctx, file, "-run", "^$", "-bench", "^BenchmarkNewKey$", "-benchmem", "-benchtime", "2000x", "-count", "8", side.pkg)
+		err = goTest(ctx, side.in, file, "-run", "^$", "-bench", "^BenchmarkNewKey$", "-benchmem", "-benchtime", "2000x", "-count", "8", side.pkg)
 		if err := errors.Join(err, file.Close()); err != nil {
 			return "", err
 		}
@@ -119,8 +119,9 @@ func (b *bench) allocations(ctx context.Context, benchstat string) (string, erro
 	return string(out), nil
 }
 
-func goTest(ctx context.Context, output *os.File, args ...string) error {
+func goTest(ctx context.Context, in string, output *os.File, args ...string) error {
 	test := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
+	test.Dir = in
 	test.Stdout, test.Stderr = output, os.Stderr
 	if err := test.Run(); err != nil {
 		return fmt.Errorf("go test %v: %w", args, err)

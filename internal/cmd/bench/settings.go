@@ -75,8 +75,8 @@ func (b *bench) variants(ctx context.Context) ([]variant, error) {
 		{name: "GOGC=off, GOMEMLIMIT=180MiB", path: b.createkey, env: []string{"GOGC=off", "GOMEMLIMIT=180MiB"}},
 	}
 	profile := filepath.Join(b.dir, "warm.cpu")
-	if err := goTest(ctx, os.Stderr, "-count=1", "-run", "^$", "-bench", "^BenchmarkNewKey$", "-benchtime", "10000x",
-		"-o", filepath.Join(b.dir, "warm.test"), "-cpuprofile", profile, "./"+function); err != nil {
+	if err := goTest(ctx, root, os.Stderr, "-count=1", "-run", "^$", "-bench", "^BenchmarkNewKey$", "-benchtime", "10000x",
+		"-o", filepath.Join(b.dir, "warm.test"), "-cpuprofile", profile, "./internal/function"); err != nil {
 		return nil, err
 	}
 	for _, v := range []struct {
@@ -92,7 +92,7 @@ func (b *bench) variants(ctx context.Context) ([]variant, error) {
 		if v.env != nil && runtime.GOARCH != "amd64" {
 			continue
 		}
-		path, err := build(ctx, b.dir, v.name, function, v.env, v.flags...)
+		path, err := build(ctx, b.dir, v.name, root, function, v.env, v.flags...)
 		if err != nil {
 			return nil, err
 		}

@@ -195,15 +195,6 @@ func (t *tables) value(s string) value {
 	return v
 }
 
-func (t *tables) valueText(v value) string {
-	for s, number := range t.values {
-		if number == v {
-			return s
-		}
-	}
-	return ""
-}
-
 // input is the number of what CreateApiKey is given. What the key is called on paper,
 // a nil list or an empty one, is the same to API Gateway.
 func (t *tables) input(in *apigateway.CreateApiKeyInput) text {

@@ -50,7 +50,7 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 		}
 	}
 	for i, k := range a.keys {
-		if e.scene.early && k.exists() && !k.foreign && !(r.finished && waited) {
+		if e.scene.early && k.exists() && !k.foreign && (!r.finished || !waited) {
 			does("deletes "+keyID(int8(i))+", too early", func(a *account) { a.keys[i].deleted, a.early = a.clock, true })
 		}
 	}

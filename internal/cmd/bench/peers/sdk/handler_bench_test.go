@@ -11,10 +11,10 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// BenchmarkNewKey is what functions/createkey's of the same name is held beside.
+// BenchmarkNewKey is what internal/function's of the same name is held beside.
 func BenchmarkNewKey(b *testing.B) {
 	cfg := (&awslocal.Server{}).Config()
-	h := lambda.NewHandler(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)}.handle)
+	h := lambda.NewHandler(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), nil}.handle)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		payload := fmt.Appendf(nil, `{"Records": [{"messageId": "m", "eventSource": "aws:sqs", `+

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
@@ -22,12 +23,13 @@ func main() {
 	if err != nil {
 		os.Exit(1)
 	}
-	lambda.Start(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)}.handle)
+	lambda.Start(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg)}.handle)
 }
 
 type handler struct {
 	keys    *apigateway.Client
 	secrets *secretsmanager.Client
+	events  *eventbridge.Client // not called, as createkey calls none without a bus
 }
 
 // batch is what this handler reads of an SQS batch.
