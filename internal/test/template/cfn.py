@@ -9,7 +9,7 @@ from pathlib import Path
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REGION, ACCOUNT, STACK = "us-east-1", "123456789012", "createkey"
 STACK_GUID = "51af3dc0-da77-11e4-872e-1234567db123"
 PSEUDO_PARAMETERS = {

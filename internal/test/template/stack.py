@@ -22,7 +22,7 @@ import urllib3
 from botocore.config import Config
 from samcli.yamlhelper import yaml_dump, yaml_parse
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 REGION, ACCOUNT = "us-east-1", "000000000000"
 BUCKET, OUTCOME_BUS, EVENT_BUS = "createkey-deployments", "outcomes", "signups"
 SAM = shutil.which("sam", path=str(Path(sys.executable).parent))

@@ -63,13 +63,13 @@ def test_the_readme_has_every_parameter_and_its_default():
 
 def test_the_readme_has_every_variable():
     told = {name for name in rows("Parameters") if "_" in name}
-    read = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', (ROOT / "functions" / "createkey" / "config.go").read_text()))
+    read = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', (ROOT / "internal" / "function" / "settings.go").read_text()))
     function = Stack().of_type("AWS::Lambda::Function")["CreateKeyFunction"]
     assert told == read == set(function["Environment"]["Variables"]) - {"AWS_ENDPOINT_URL"}
 
 
 def test_the_readme_has_every_member_of_a_log_line():
-    report = (ROOT / "functions" / "createkey" / "report.go").read_text().split("\n// ready is")[0]
+    report = (ROOT / "internal" / "function" / "log.go").read_text()
     members = set(re.findall(r'(?:slog\.\w+|With)\("(\w+)"', report)) - {"calls"}  # DEBUG's, which LogLevel tells
     told = README.split("**A log line**")[1].split("\n- ")[0]
     assert members | {"level"} == {m for m in re.findall(r"`(\w+)`", told)} - {
