@@ -71,7 +71,7 @@ func (a *account) makeKey(customerID, name string) events.EventBridgeEvent {
 	return events.EventBridgeEvent{Source: "createkey", DetailType: "API Key Ready", Detail: detail}
 }
 
-// isValueOf tells whether a text is the value of a customer's one key.
+// isValueOf reports whether a text is the value of a customer's one key.
 func (a *account) isValueOf(text, customerID string) bool {
 	return slices.ContainsFunc(a.aws.Keys(), func(k awslocal.Key) bool {
 		return k.CustomerID == customerID && string(k.Value) == text

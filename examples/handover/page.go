@@ -26,7 +26,7 @@ type Page struct {
 	// agreements for it may be several, and ResolveCustomer does not tell their ids.
 	// A Consumer has kept them, by customerId and the part of name before the slash.
 	Find func(ctx context.Context, accountID, productCode string) ([]string, error)
-	// FirstTime tells whether a secret's value was never shown, and notes that it
+	// FirstTime reports whether a secret's value was never shown, and notes that it
 	// is now: one conditional write, such as DynamoDB's attribute_not_exists.
 	FirstTime func(ctx context.Context, secretID string) (bool, error)
 }

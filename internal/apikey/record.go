@@ -44,7 +44,7 @@ type Record struct {
 	Key   Key
 }
 
-// Finished tells whether the record names a key.
+// Finished reports whether the record names a key.
 func (r Record) Finished() bool { return r.Key.ID != "" }
 
 // The errors of [ParseRecord].

@@ -19,7 +19,6 @@
 package apikey
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -96,12 +95,12 @@ func (s StageKey) String() string { return s.RestAPIID + "/" + s.StageName }
 func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName string, err error) {
 	var c checker
 	if doc.Size > MaxDocumentSize {
-		c.fault("request", "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
-		return r, "", c.err()
+		c.Add("request", "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
+		return r, "", c.Err()
 	}
 	if doc.Kind == document.String && doc.Fault == "" { // YAML takes any text for one
-		c.fault("request", "must be a JSON or YAML object, not a string")
-		return r, "", c.err()
+		c.Add("request", "must be a JSON or YAML object, not a string")
+		return r, "", c.Err()
 	}
 	c.members("request", "", doc, map[string]func(string, document.Node){
 		"name":               func(p string, n document.Node) { r.Name = c.text(p, n, 0, MaxNameLength) },
@@ -114,33 +113,20 @@ func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName 
 		"tags":               func(p string, n document.Node) { r.Tags = c.tags(p, n) },
 		"usagePlanIds":       func(p string, n document.Node) { r.UsagePlanIDs = c.usagePlanIDs(p, n) },
 	})
-	if doc.Kind == document.Object && !c.faulted("name") && !c.faulted("customerId") {
+	if doc.Kind == document.Object && !c.Has("name") && !c.Has("customerId") {
 		if secretName, err = SecretName(prefix, r.CustomerID, r.Name, deliveryID); err != nil {
-			c.reasons = append(c.reasons, err.Error())
+			path, rule, _ := strings.Cut(err.Error(), ": ")
+			c.Add(path, rule)
 		}
 	}
-	return r, secretName, c.err()
+	return r, secretName, c.Err()
 }
 
-// checker gathers the faults of a document, so that all are told at once.
-type checker struct{ reasons []string }
+// checker reads the members of a document, and collects their faults.
+type checker struct{ failure.Faults }
 
-func (c *checker) fault(path, rule string) { c.reasons = append(c.reasons, path+": "+rule) }
-
-// faulted tells whether a member has a fault already.
-func (c *checker) faulted(path string) bool {
-	return slices.ContainsFunc(c.reasons, func(reason string) bool { return strings.HasPrefix(reason, path+": ") })
-}
-
-func (c *checker) err() error {
-	if c.reasons == nil {
-		return nil
-	}
-	return &failure.RejectedError{Reasons: c.reasons}
-}
-
-// is tells whether a node is of a kind, and faults it where it is not or has a
-// fault of its own. A node of the kind is looked into in spite of its own
+// is reports whether a node is of a kind, and adds a fault where it is not or has one
+// of its own. A node of the kind is looked into in spite of its own
 // fault, so that all faults are told at once.
 func (c *checker) is(path string, n document.Node, kind document.Kind) bool {
 	kinds := map[document.Kind]string{
@@ -149,9 +135,9 @@ func (c *checker) is(path string, n document.Node, kind document.Kind) bool {
 	}
 	switch {
 	case n.Fault != "":
-		c.fault(path, n.Fault)
+		c.Add(path, n.Fault)
 	case n.Kind != kind:
-		c.fault(path, "must be "+kinds[kind]+", not "+kinds[n.Kind])
+		c.Add(path, "must be "+kinds[kind]+", not "+kinds[n.Kind])
 	}
 	return n.Kind == kind
 }
@@ -164,41 +150,23 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 	for _, m := range n.Members {
 		read, known := readers[m.Name]
 		at := prefix + pathElement(m.Name)
-		if !known {
-			at = prefix + unknownElement(m.Name)
-		}
 		if m.Fault != "" {
-			c.fault(at, m.Fault)
+			c.Add(at, m.Fault)
 		}
 		if known {
 			read(at, m.Value)
 		} else if m.Fault == "" {
-			c.fault(at, "unknown member")
+			c.Add(at, "unknown member")
 		}
 	}
 }
 
-// unknownElement is the pathElement of a name that should not be there. One that is
-// as long as a value, and no word, may be a value that slipped into its place: of
-// that, no more is told than of a value in AWS's own messages.
-func unknownElement(name string) string {
-	notOfWords := func(r rune) bool { return r != '_' && r != '-' && !isLetter(r) }
-	if runes := []rune(name); len(runes) >= MinValueLength && strings.ContainsFunc(name, notOfWords) {
-		name = string(runes[:tellingLength-1]) + "…"
-	}
-	return pathElement(name)
-}
-
-// pathElement quotes names that would make a path hard to read or a log line
-// long: a sender may have put anything there.
+// pathElement returns a name as it stands in a path: quoted where it is no plain word,
+// and cut to less than would tell of a value where it is as long as one. A sender may
+// have put anything there, and YAML reads {value:x} as a member "value:x".
 func pathElement(name string) string {
-	const longest, value = 64, len("value")
-	// YAML reads {value:x} as a member "value:x", whose name holds the value.
-	if len(name) > value && strings.EqualFold(name[:value], "value") && !isLetter(rune(name[value])) {
-		return `"value…"`
-	}
-	if runes := []rune(name); len(runes) > longest {
-		name = string(runes[:longest]) + "…"
+	if runes := []rune(name); len(runes) >= MinValueLength {
+		name = string(runes[:tellingLength-1]) + "…"
 	}
 	plain := strings.IndexFunc(name, func(r rune) bool {
 		return !strings.ContainsRune("-_", r) && (r < '0' || r > '9') && !isLetter(r)
@@ -217,11 +185,11 @@ func (c *checker) text(path string, n document.Node, shortest, longest int) stri
 	}
 	switch length := utf8.RuneCountInString(n.Text); {
 	case length < shortest && length == 0:
-		c.fault(path, "must not be empty")
+		c.Add(path, "must not be empty")
 	case length < shortest:
-		c.fault(path, "must be at least "+strconv.Itoa(shortest)+" characters, has "+strconv.Itoa(length))
+		c.Add(path, "must be at least "+strconv.Itoa(shortest)+" characters, has "+strconv.Itoa(length))
 	case length > longest:
-		c.fault(path, "must be at most "+strconv.Itoa(longest)+" characters, has "+strconv.Itoa(length))
+		c.Add(path, "must be at most "+strconv.Itoa(longest)+" characters, has "+strconv.Itoa(length))
 	case n.Fault == "":
 		return n.Text
 	}
@@ -252,16 +220,16 @@ func (c *checker) stageKeys(path string, n document.Node) []StageKey {
 		case noAPI && noStage: // absent
 			continue
 		case noAPI:
-			c.fault(at+".restApiId", "must not be empty")
+			c.Add(at+".restApiId", "must not be empty")
 		case noStage:
-			c.fault(at+".stageName", "must not be empty")
+			c.Add(at+".stageName", "must not be empty")
 		}
 		stages = append(stages, s)
 	}
 	return stages
 }
 
-// isEmpty tells whether a member is absent or an empty string.
+// isEmpty reports whether a member is absent or an empty string.
 func isEmpty(n document.Node, name string) bool {
 	m, given := n.Get(name)
 	return !given || m.Kind == document.String && m.Text == ""
@@ -272,22 +240,22 @@ func (c *checker) tags(path string, n document.Node) map[string]string {
 		return nil
 	}
 	if len(n.Members) > MaxTags {
-		c.fault(path, "must have at most "+strconv.Itoa(MaxTags)+" tags, has "+strconv.Itoa(len(n.Members)))
+		c.Add(path, "must have at most "+strconv.Itoa(MaxTags)+" tags, has "+strconv.Itoa(len(n.Members)))
 	}
 	tags := make(map[string]string, len(n.Members))
 	for _, m := range n.Members {
 		at := path + "." + pathElement(m.Name)
 		switch length := utf8.RuneCountInString(m.Name); {
 		case m.Fault != "":
-			c.fault(at, m.Fault)
+			c.Add(at, m.Fault)
 		case length == 0:
-			c.fault(at, "a tag's key must not be empty")
+			c.Add(at, "a tag's key must not be empty")
 		case length > MaxTagKeyLength:
-			c.fault(at, "a tag's key must be at most "+strconv.Itoa(MaxTagKeyLength)+" characters, has "+strconv.Itoa(length))
+			c.Add(at, "a tag's key must be at most "+strconv.Itoa(MaxTagKeyLength)+" characters, has "+strconv.Itoa(length))
 		case len(m.Name) >= 4 && strings.EqualFold(m.Name[:4], "aws:"): // AWS refuses it in any case
-			c.fault(at, "a tag's key must not begin with aws:, which is AWS's own")
+			c.Add(at, "a tag's key must not begin with aws:, which is AWS's own")
 		case strings.HasPrefix(m.Name, "createkey:"):
-			c.fault(at, "a tag's key must not begin with createkey:, which is this program's own")
+			c.Add(at, "a tag's key must not begin with createkey:, which is this program's own")
 		}
 		tags[m.Name] = c.text(at, m.Value, 0, MaxTagValueLength)
 	}
@@ -300,13 +268,13 @@ func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 	for at, item := range c.items(path, n) {
 		id := c.text(at, item, 1, MaxDocumentSize)
 		if id != "" && seen[id] {
-			c.fault(at, "must not repeat an earlier one")
+			c.Add(at, "must not repeat an earlier one")
 		}
 		seen[id] = true
 		plans = append(plans, id)
 	}
 	if len(plans) > MaxUsagePlans {
-		c.fault(path, "must have at most "+strconv.Itoa(MaxUsagePlans)+" usage plans, has "+strconv.Itoa(len(plans)))
+		c.Add(path, "must have at most "+strconv.Itoa(MaxUsagePlans)+" usage plans, has "+strconv.Itoa(len(plans)))
 	}
 	return plans
 }

@@ -68,7 +68,7 @@ func (v Value) Reveal() string {
 	return *v.text
 }
 
-// IsZero tells whether there is no value.
+// IsZero reports whether there is no value.
 func (v Value) IsZero() bool { return v.text == nil }
 
 // Equal compares two values in a time that tells nothing but their lengths.
@@ -79,7 +79,7 @@ func (v Value) Equal(other Value) bool {
 // tellingLength is how much of a value in a row would tell of it.
 const tellingLength = 8
 
-// QuotedIn tells whether a text holds eight bytes of the value in a row, and so must
+// QuotedIn reports whether a text holds eight bytes of the value in a row, and so must
 // not be printed. A value shorter than that is never found.
 func (v Value) QuotedIn(text string) bool {
 	value := v.Reveal()

@@ -23,7 +23,7 @@ import (
 
 const fakeValue = "fake-value-0123456789"
 
-// leaks tells whether output shows the fake value in any of its usual spellings.
+// leaks reports whether output shows the fake value in any of its usual spellings.
 func leaks(output string) bool {
 	for _, spelling := range []string{
 		fakeValue,

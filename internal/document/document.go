@@ -34,7 +34,7 @@ const MaxYAMLSize = 64 << 10
 // maxDepth bounds the recursion. Lambda's deepest envelopes nest under ten.
 const maxDepth = 64
 
-// Kind tells what a Node is.
+// Kind says what a Node is.
 type Kind int
 
 // The kinds of JSON, and of YAML's core schema.
@@ -81,7 +81,7 @@ func (n Node) Get(name string) (Node, bool) {
 	return Node{}, false
 }
 
-// Has tells whether every one of the names is a member.
+// Has reports whether every one of the names is a member.
 func (n Node) Has(names ...string) bool {
 	for _, name := range names {
 		if _, ok := n.Get(name); !ok {
@@ -162,8 +162,7 @@ func parseJSON(text []byte) (Node, error) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(text, &whole); err != nil {
 		at := len(text)
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			at = int(syntax.Offset)
 		}
 		before := text[:max(at-1, 0)] // the character at fault may itself end a line
@@ -171,7 +170,8 @@ func parseJSON(text []byte) (Node, error) {
 		column := at - (bytes.LastIndexByte(before, '\n') + 1)
 		return Node{}, fmt.Errorf("is not valid JSON (line %d, column %d)", line, column)
 	}
-	w := walker{rest: text, left: mostValues + len(text)/16}
+	w := walker{text: text, tokens: json.NewDecoder(bytes.NewReader(text)), left: mostValues + len(text)/16}
+	w.tokens.UseNumber()
 	n, err := w.value(0)
 	if err != nil {
 		return Node{}, err
@@ -182,8 +182,9 @@ func parseJSON(text []byte) (Node, error) {
 
 // walker reads JSON that is known to be valid.
 type walker struct {
-	rest []byte
-	left int // how many values may still come
+	text   []byte
+	tokens *json.Decoder
+	left   int // how many values may still come
 }
 
 // mostValues is more than a document of 64 KiB can hold. Beside it an envelope has a
@@ -194,98 +195,89 @@ const mostValues = 32 << 10
 
 var errDepth = fmt.Errorf("must not be nested deeper than %d levels", maxDepth)
 
-// next skips blanks and separators (where the grammar wants them is not a
-// question any more) and returns the first character of what follows.
-func (w *walker) next() byte {
-	w.rest = bytes.TrimLeft(w.rest, " \t\r\n,:")
-	return w.rest[0]
+// next returns the next token and its source.
+func (w *walker) next() (json.Token, []byte) {
+	before := w.tokens.InputOffset()
+	token, _ := w.tokens.Token() // of text that is known to be valid
+	return token, bytes.TrimLeft(w.text[before:w.tokens.InputOffset()], " \t\r\n,:")
 }
 
-func (w *walker) value(depth int) (Node, error) {
+func (w *walker) value(depth int) (n Node, err error) {
 	if depth > maxDepth {
 		return Node{}, errDepth
 	}
 	if w.left--; w.left < 0 {
 		return Node{}, errors.New("holds more values than a request can")
 	}
-	first := w.next()
-	start := len(w.rest)
-	var n Node
-	switch first {
-	case '{':
-		n.Kind = Object
-		w.rest = w.rest[1:]
-		seen := map[string]bool{}
-		for w.next() != '}' {
-			name, fault := w.text()
-			if fault == "" {
-				if seen[name] {
-					fault = "repeated member"
-				}
-				seen[name] = true
-			}
-			v, err := w.value(depth + 1)
-			if err != nil {
-				return Node{}, err
-			}
-			n.Members = append(n.Members, Member{Name: name, Fault: fault, Value: v})
+	token, source := w.next()
+	start := w.tokens.InputOffset() - int64(len(source))
+	switch t := token.(type) {
+	case json.Delim:
+		if t == '{' {
+			n.Kind = Object
+			n.Members, err = w.members(depth + 1)
+		} else {
+			n.Kind = List
+			n.Items, err = w.items(depth + 1)
 		}
-		w.rest = w.rest[1:]
-	case '[':
-		n.Kind = List
-		w.rest = w.rest[1:]
-		for w.next() != ']' {
-			v, err := w.value(depth + 1)
-			if err != nil {
-				return Node{}, err
-			}
-			n.Items = append(n.Items, v)
+		if err != nil {
+			return Node{}, err
 		}
-		w.rest = w.rest[1:]
-	case '"':
-		n.Kind = String
-		n.Text, n.Fault = w.text()
-	case 't', 'f':
-		n.Kind = Bool
-		n.Bool = first == 't'
-		w.skip("truefals")
-	case 'n':
-		n.Kind = Null
-		w.skip("nul")
-	default:
+		w.next() // the closing one
+	case string:
+		n.Kind, n.Text, n.Fault = String, t, textFault(source)
+	case json.Number:
 		n.Kind = Number
-		w.skip("+-.0123456789eE")
+	case bool:
+		n.Kind, n.Bool = Bool, t
 	}
-	n.Size = start - len(w.rest)
+	n.Size = int(w.tokens.InputOffset() - start)
 	return n, nil
 }
 
-// skip drops the characters of a literal.
-func (w *walker) skip(of string) { w.rest = bytes.TrimLeft(w.rest, of) }
-
-// text reads a string literal, and names the fault that Go would mend.
-func (w *walker) text() (text, fault string) {
-	end := 1
-	for w.rest[end] != '"' {
-		if w.rest[end] == '\\' {
-			end++
+func (w *walker) members(depth int) (members []Member, err error) {
+	seen := map[string]bool{}
+	for w.tokens.More() {
+		token, source := w.next()
+		m := Member{Name: token.(string), Fault: textFault(source)}
+		if m.Fault == "" {
+			if seen[m.Name] {
+				m.Fault = "repeated member"
+			}
+			seen[m.Name] = true
 		}
-		end++
+		if m.Value, err = w.value(depth); err != nil {
+			return nil, err
+		}
+		members = append(members, m)
 	}
-	literal := w.rest[:end+1]
-	w.rest = w.rest[end+1:]
-	switch {
-	case !utf8.Valid(literal):
-		fault = "must be UTF-8"
-	case unpairedSurrogate(literal):
-		fault = "must not hold an unpaired surrogate"
-	}
-	// The literal is valid JSON, so this cannot fail.
-	_ = json.Unmarshal(literal, &text)
-	return text, fault
+	return members, nil
 }
 
-// unpairedSurrogate tells whether a string literal escapes half a surrogate
+func (w *walker) items(depth int) ([]Node, error) {
+	var items []Node
+	for w.tokens.More() {
+		item, err := w.value(depth)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// textFault names what encoding/json mends in silence in a string literal.
+func textFault(literal []byte) string {
+	switch {
+	case !utf8.Valid(literal):
+		return "must be UTF-8"
+	case unpairedSurrogate(literal):
+		return "must not hold an unpaired surrogate"
+	}
+	return ""
+}
+
+// unpairedSurrogate reports whether a string literal escapes half a surrogate
 // pair, which encoding/json would turn into U+FFFD in silence.
 func unpairedSurrogate(literal []byte) bool {
 	high := false // the escape just read wants a low surrogate next

@@ -126,7 +126,7 @@ func yamlFault(y *yaml.Node) string {
 	return ""
 }
 
-// tagFits tells whether an explicit tag is one of the core schema's, and says
+// tagFits reports whether an explicit tag is one of the core schema's, and says
 // of the node what the schema says of it anyway (or makes a string of it).
 func tagFits(y *yaml.Node) bool {
 	switch y.Kind {

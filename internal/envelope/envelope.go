@@ -30,7 +30,7 @@ import (
 	"createkey/internal/marketplace"
 )
 
-// Kind tells what invoked the function, and so what it must answer.
+// Kind says what invoked the function, and so what it must answer.
 type Kind int
 
 const (

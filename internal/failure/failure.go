@@ -43,6 +43,29 @@ func Reject(format string, args ...any) *RejectedError {
 
 func (e *RejectedError) Error() string { return strings.Join(e.Reasons, "; ") }
 
+// Faults collects the faults of a document, so that all are told at once. Its zero
+// value is ready for use.
+type Faults struct{ reasons []string }
+
+// Add adds a fault: the path of a member, and the rule that it breaks.
+func (f *Faults) Add(path, rule string) { f.reasons = append(f.reasons, path+": "+rule) }
+
+// Has reports whether a member has a fault.
+func (f *Faults) Has(path string) bool {
+	return slices.ContainsFunc(f.reasons, func(reason string) bool { return strings.HasPrefix(reason, path+": ") })
+}
+
+// Len returns the number of faults.
+func (f *Faults) Len() int { return len(f.reasons) }
+
+// Err returns a *RejectedError with all faults, or nil if there are none.
+func (f *Faults) Err() error {
+	if f.reasons == nil {
+		return nil
+	}
+	return &RejectedError{Reasons: f.reasons}
+}
+
 // RetryableError says that delivering the same message again can succeed: it
 // stands for everything that is not known to be the message's own fault.
 type RetryableError struct {

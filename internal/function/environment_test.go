@@ -195,7 +195,7 @@ func (e *environment) calls() string {
 	return strings.Join(calls, " ")
 }
 
-// leaks tells whether a text holds eight characters in a row of any value that
+// leaks reports whether a text holds eight characters in a row of any value that
 // there is or was.
 func (e *environment) leaks(text string) bool {
 	values := []string{explicitValue, otherValue}

@@ -53,7 +53,7 @@ type SignUp struct {
 	Tags        map[string]string // the Tag constants: they may differ when the same sign-up is repeated
 }
 
-// IsNotification tells whether a document is one that Marketplace publishes to
+// IsNotification reports whether a document is one that Marketplace publishes to
 // a product's SNS topic.
 func IsNotification(doc document.Node) bool {
 	return doc.Has("action", "customer-identifier") || doc.Has("action", "product-code")
@@ -69,7 +69,7 @@ func FromNotification(doc document.Node) (SignUp, error) {
 	customer := r.required("", doc, "customer-identifier")
 	product := r.required("", doc, "product-code")
 	offer := r.optional("", doc, "offer-identifier")
-	signUp, err := SignUp{CustomerID: customer}, r.err()
+	signUp, err := SignUp{CustomerID: customer}, r.Err()
 	if err == nil {
 		signUp = SignUp{customer, product, product, given(map[string]string{TagProduct: product, TagOffer: offer})}
 	}
@@ -111,7 +111,7 @@ func FromEvent(event document.Node) (SignUp, error) {
 	product := r.required("detail.product.", r.object("detail.", detail, "product"), "code")
 	agreement := r.required("detail.agreement.", r.object("detail.", detail, "agreement"), "id")
 	offer := r.optional("detail.offer.", r.object("detail.", detail, "offer"), "id")
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return SignUp{CustomerID: account}, err
 	}
 	return SignUp{account, product + "/" + agreement, product, given(map[string]string{TagAgreement: agreement, TagOffer: offer})}, nil
@@ -123,24 +123,15 @@ func given(tags map[string]string) map[string]string {
 	return tags
 }
 
-// reader gathers the faults of a document, so that all are told at once.
-type reader struct{ reasons []string }
-
-func (r *reader) fault(path, rule string) { r.reasons = append(r.reasons, path+": "+rule) }
-
-func (r *reader) err() error {
-	if r.reasons == nil {
-		return nil
-	}
-	return &failure.RejectedError{Reasons: r.reasons}
-}
+// reader reads the members of a document, and collects their faults.
+type reader struct{ failure.Faults }
 
 // object returns a member that is an object, and what can be made out of it all
 // the same where it has a fault.
 func (r *reader) object(path string, of document.Node, name string) document.Node {
 	member, _ := of.Get(name) // absent is a null
 	if member.Kind != document.Object && member.Kind != document.Null {
-		r.fault(path+name, "must be an object")
+		r.Add(path+name, "must be an object")
 	}
 	r.noRepeats(path+name+".", member)
 	return member
@@ -151,7 +142,7 @@ func (r *reader) object(path string, of document.Node, name string) document.Nod
 func (r *reader) noRepeats(path string, n document.Node) {
 	for _, m := range n.Members {
 		if m.Fault != "" {
-			r.fault(path+failure.Quote(m.Name), m.Fault)
+			r.Add(path+failure.Quote(m.Name), m.Fault)
 		}
 	}
 }
@@ -159,10 +150,10 @@ func (r *reader) noRepeats(path string, n document.Node) {
 // required returns an identifier without the blanks around it, which AWS's own
 // samples have.
 func (r *reader) required(path string, of document.Node, name string) string {
-	before := len(r.reasons)
+	before := r.Len()
 	text := r.optional(path, of, name)
-	if text == "" && len(r.reasons) == before {
-		r.fault(path+name, "must not be empty")
+	if text == "" && r.Len() == before {
+		r.Add(path+name, "must not be empty")
 	}
 	return text
 }
@@ -174,9 +165,9 @@ func (r *reader) optional(path string, of document.Node, name string) string {
 	switch length := utf8.RuneCountInString(text); {
 	case member.Kind == document.Null:
 	case member.Kind != document.String, member.Fault != "":
-		r.fault(path+name, cmp.Or(member.Fault, "must be a string"))
+		r.Add(path+name, cmp.Or(member.Fault, "must be a string"))
 	case length > maxIdentifier:
-		r.fault(path+name, "must be at most "+strconv.Itoa(maxIdentifier)+" characters, has "+strconv.Itoa(length))
+		r.Add(path+name, "must be at most "+strconv.Itoa(maxIdentifier)+" characters, has "+strconv.Itoa(length))
 	default:
 		return text
 	}

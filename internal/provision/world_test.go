@@ -468,7 +468,7 @@ func (w *world) checkFinishedRecords() {
 	}
 }
 
-// leaks tells whether a text holds eight characters in a row of any value that
+// leaks reports whether a text holds eight characters in a row of any value that
 // there is or was.
 func (w *world) leaks(text string) bool {
 	values := []string{explicit, another}

@@ -55,7 +55,7 @@ func readJournal(input, to string) (*journal, error) {
 	return j, nil
 }
 
-// take tells whether a message was acknowledged before, each acknowledgement
+// take reports whether a message was acknowledged before, each acknowledgement
 // counting for one message of the same text.
 func (j *journal) take(m message) bool {
 	digest := m.digest()

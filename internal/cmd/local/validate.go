@@ -66,7 +66,7 @@ func reasons(err error) []string {
 // inAQueue is said of a bare request that nothing but its carrier could identify.
 const inAQueue = "accepted where it is invoked directly or comes as an event, whose id identifies it; rejected in a bare SQS message"
 
-// anonymous tells whether a payload is one bare request with neither customerId
+// anonymous reports whether a payload is one bare request with neither customerId
 // nor name, which the function accepts from everywhere but a queue.
 func anonymous(verdicts []verdict) bool {
 	return len(verdicts) == 1 && verdicts[0].err == nil && strings.HasSuffix(verdicts[0].secretName, "_/_/"+invocation)

@@ -61,7 +61,7 @@ func (w *execWorld) broken() (broken []string) {
 	return broken
 }
 
-// execHolds tells whether a secret had the key's value before there was the key,
+// execHolds reports whether a secret had the key's value before there was the key,
 // and has it for a reader now.
 func execHolds(s awslocal.Secret, key awslocal.Key) bool {
 	bears := func(v awslocal.SecretVersion) bool {
@@ -152,7 +152,7 @@ func (w *execWorld) wantSettled(requests ...execRequest) {
 	}
 }
 
-// answers tells whether a key is what a request asks for.
+// answers reports whether a key is what a request asks for.
 func (w *execWorld) answers(key awslocal.Key, r execRequest) bool {
 	tags := maps.Clone(key.Tags)
 	maps.DeleteFunc(tags, func(name, _ string) bool { return strings.HasPrefix(name, "createkey:") })
@@ -187,7 +187,7 @@ func (w *execWorld) checkOutput() {
 }
 
 // wantNoValue looks for the first half of each value, since nobody should quote a
-// part of one either, and tells whether there is none.
+// part of one either, and reports whether there is none.
 func (w *execWorld) wantNoValue(where string, text []byte) bool {
 	for _, value := range w.values() {
 		if value != "" && bytes.Contains(text, []byte(value[:len(value)/2])) {

@@ -73,7 +73,7 @@ func parse(v awslocal.SecretVersion) record {
 	return r
 }
 
-// pending tells whether a version holds a format marker and a value, and
+// pending reports whether a version holds a format marker and a value, and
 // nothing else.
 func pending(v awslocal.SecretVersion) bool {
 	var members object
@@ -182,7 +182,7 @@ func (h *history) checkNewKey(key awslocal.Key, now snapshot) {
 	}
 }
 
-// made tells whether a key is what the message's request asks for, be it
+// made reports whether a key is what the message's request asks for, be it
 // enabled still or not.
 func (m *message) made(key awslocal.Key) bool {
 	return !m.malformed && key.Tags["content"] == m.letter && key.Name == m.identity.name &&
@@ -369,7 +369,7 @@ func (h *history) checkEvent(m *message, l line) {
 	}
 }
 
-// wasEver tells whether a finished record of the message's secret ever named
+// wasEver reports whether a finished record of the message's secret ever named
 // the key, and whether that is a key that its request asks for.
 func (h *history) wasEver(m *message, keyID string) bool {
 	key, ok := h.snapshot().key(keyID)
