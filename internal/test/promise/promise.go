@@ -103,7 +103,7 @@ func (l life) versions() (ours []awslocal.SecretVersion) {
 // finished returns when the record was finished; zero if it was not.
 func (l life) finished() time.Time {
 	for _, v := range l.versions() {
-		if decode(v).finished() {
+		if Decode(v).Finished() {
 			return v.Created
 		}
 	}
@@ -126,7 +126,7 @@ func (l life) owns(k awslocal.Key) bool {
 // holds reports whether the secret held a key's value when the key was made.
 func (l life) holds(k awslocal.Key) bool {
 	return slices.ContainsFunc(l.states[len(l.states)-1].Versions, func(v awslocal.SecretVersion) bool {
-		return decode(v).Value == k.Value && !v.Created.After(k.Created)
+		return Decode(v).Value == k.Value && !v.Created.After(k.Created)
 	})
 }
 
@@ -163,7 +163,7 @@ func (l life) checkSteps() (faults []string) {
 		return nil // made without a value, by somebody else
 	}
 	foreign := slices.Contains(l.byHand, first[0].ID)
-	begin := decode(first[0])
+	begin := Decode(first[0])
 	if !foreign && !begin.pending() {
 		fault("promise 2 (the secret comes first): secret %s was not made with a pending record of format and value", l.name())
 	}
@@ -173,15 +173,15 @@ func (l life) checkSteps() (faults []string) {
 		for i, v := range s.Versions {
 			text, known := texts[v.ID]
 			texts[v.ID] = v.String
-			switch r := decode(v); {
+			switch r := Decode(v); {
 			case known && text != v.String:
 				fault("promise 4 (a step is never overwritten): version %d of secret %s was changed", i, l.name())
 			case known || i == 0 || slices.Contains(l.byHand, v.ID):
-			case !begin.ours():
+			case !begin.Ours():
 				fault("promise 4 (a step is never overwritten): somebody else's secret %s was written", l.name())
 			case finished != "":
 				fault("promise 4 (a step is never overwritten): the finished record of %s was followed by another", l.name())
-			case !r.ours() || !r.finished() || r.Value != begin.Value:
+			case !r.Ours() || !r.Finished() || r.Value != begin.Value:
 				fault("promise 3 (described completely): secret %s was given something else than the finished record of its value", l.name())
 			}
 		}
@@ -189,7 +189,7 @@ func (l life) checkSteps() (faults []string) {
 		if finished != "" && current.ID != finished && !slices.Contains(l.byHand, current.ID) {
 			fault("promise 4 (a step is never overwritten): the finished record of %s is not current any more", l.name())
 		}
-		if decode(current).finished() && !slices.Contains(l.byHand, current.ID) {
+		if Decode(current).Finished() && !slices.Contains(l.byHand, current.ID) {
 			finished = current.ID
 		}
 	}
@@ -199,8 +199,8 @@ func (l life) checkSteps() (faults []string) {
 // checkRecord checks that a finished record names a key of this secret's value.
 func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
 	for _, v := range l.versions() {
-		r := decode(v)
-		if r.finished() && !slices.ContainsFunc(keys, func(k awslocal.Key) bool {
+		r := Decode(v)
+		if r.Finished() && !slices.ContainsFunc(keys, func(k awslocal.Key) bool {
 			return k.ID == r.ID && k.Value == r.Value && !k.Created.After(v.Created)
 		}) {
 			faults = append(faults, fmt.Sprintf("promise 3 (described completely): the record of %s names key %s, which never had its value", l.name(), r.ID))

@@ -7,8 +7,9 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A record is what a secret holds, as any reader sees it.
-type record struct {
+// A Record is what a secret holds, as any reader sees it. Format and members are the
+// contract's; nothing here is taken from the program.
+type Record struct {
 	Format          string             `json:"format"`
 	Value           awslocal.Sensitive `json:"value"`
 	ID              string             `json:"id"`
@@ -25,18 +26,21 @@ type record struct {
 	members int
 }
 
-// decode returns the zero record for what is not a JSON object of these types.
-func decode(v awslocal.SecretVersion) (r record) {
+// Decode returns what a version holds; the zero Record where that is no JSON object of these types.
+func Decode(v awslocal.SecretVersion) (r Record) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(v.String), &members) != nil || json.Unmarshal([]byte(v.String), &r) != nil {
-		return record{}
+		return Record{}
 	}
 	r.members = len(members)
 	return r
 }
 
-func (r record) ours() bool     { return r.Format == "createkey/1" }
-func (r record) finished() bool { return r.ours() && r.ID != "" }
+// Ours reports whether createkey made the record.
+func (r Record) Ours() bool { return r.Format == "createkey/1" }
+
+// Finished reports whether the record names a key.
+func (r Record) Finished() bool { return r.Ours() && r.ID != "" }
 
 // pending reports whether the record holds format and value, and nothing else.
-func (r record) pending() bool { return r.ours() && r.Value != "" && r.members == 2 }
+func (r Record) pending() bool { return r.Ours() && r.Value != "" && r.members == 2 }

@@ -27,7 +27,7 @@ func Settled(a Account, secretName string) (awslocal.Key, []string) {
 	faults := Describes(a, secretName)
 	if s, ok := secret(a, secretName); ok {
 		for i, v := range s.Versions {
-			if decode(v).Value != living[0].Value {
+			if Decode(v).Value != living[0].Value {
 				faults = append(faults, fmt.Sprintf("promise 3 (described completely): version %d of secret %s bears another value than key %s", i, secretName, living[0].ID))
 			}
 		}
@@ -47,8 +47,8 @@ func Describes(a Account, secretName string, extra ...string) []string {
 	if !ok {
 		return fault("secret %s does not exist", secretName)
 	}
-	r := decode(s.Current())
-	if !r.finished() {
+	r := Decode(s.Current())
+	if !r.Finished() {
 		return fault("the record of secret %s is not finished", secretName)
 	}
 	keys := a.KeysEver()

@@ -72,7 +72,7 @@ type history struct {
 	weights      struct{ serve, deliver, pause, kill, operate, redeploy int }
 
 	defaults map[string]bool // plans that were a default
-	disabled map[string]bool // keys that the operator disabled
+	byHand   []string        // versions of secrets that the program did not write
 	printed  []byte          // logs, answers and errors
 	lines    []string
 	reached  tally
@@ -130,7 +130,7 @@ func (o *output) take() []byte {
 func play(newEnvironment Factory, seed uint64, part cut) *history {
 	h := &history{
 		seed: seed, newEnvironment: newEnvironment, bus: &bus{effects: map[int]*call{}}, start: time.Now(),
-		defaults: map[string]bool{}, disabled: map[string]bool{}, reached: tally{},
+		defaults: map[string]bool{}, reached: tally{},
 	}
 	h.server = &awslocal.Server{
 		Before: h.bus.before, After: h.bus.after, Lag: h.bus.lag,
@@ -318,7 +318,7 @@ func (h *history) deliver(e *environment, batch []*message) {
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: batch[0].eventID()})
 	go func() {
 		defer cancel()
-		inv.answer, inv.err = e.Invoke(ctx, payload(batch))
+		inv.answer, inv.err = e.Invoke(ctx, payloadOf(batch))
 		inv.ended = time.Now()
 		close(inv.over)
 	}()
@@ -371,7 +371,7 @@ func (h *history) answered(e *environment) {
 
 // settle is the end of every history: the faults stop, and everything is
 // delivered again. The first round has to settle every message, the second one
-// to change nothing. Its counterpart is internal/model's (model).unsettled.
+// to change nothing.
 func (h *history) settle() {
 	h.tell("", "from here on without faults")
 	for _, e := range h.environments {
@@ -379,11 +379,10 @@ func (h *history) settle() {
 	}
 	h.environments = h.environments[:1]
 	h.settings = Settings{SecretPrefix: prefix, UsagePlanID: planOne, CreateKeyRate: 100, OutcomeBus: pick(h, "", outcomes)}
-	if h.oneIn(2) {
-		for _, i := range h.identities {
-			if secret, exists := h.snapshot().secrets[i.secret]; exists && h.restore(secret) {
-				h.tell("operator", "restores %s", i.secret)
-			}
+	// A message whose secret is scheduled for deletion is retried until somebody ends that.
+	for _, i := range h.identities {
+		if secret, exists := h.snapshot().secrets[i.secret]; exists && h.restore(secret) {
+			h.tell("operator", "restores %s", i.secret)
 		}
 	}
 	h.passTime(max(onTheWay, gatewayLag) + time.Minute)

@@ -82,7 +82,6 @@ func (h *history) disableKey(s awslocal.Secret) bool {
 	if !ok || !key.Enabled {
 		return false
 	}
-	h.disabled[key.ID] = true
 	must(h.operator.keys.UpdateApiKey(context.Background(), &apigateway.UpdateApiKeyInput{ApiKey: &key.ID, PatchOperations: []types.PatchOperation{
 		{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
 	}}))
@@ -138,9 +137,10 @@ func (h *history) rotate(s awslocal.Secret) bool {
 		return false
 	}
 	doc["rotated"] = h.n
-	must(h.operator.secrets.PutSecretValue(context.Background(), &secretsmanager.PutSecretValueInput{
+	out := must(h.operator.secrets.PutSecretValue(context.Background(), &secretsmanager.PutSecretValueInput{
 		SecretId: &s.Name, SecretString: aws.String(text(doc)),
 	}))
+	h.byHand = append(h.byHand, *out.VersionId)
 	return true
 }
 
@@ -164,9 +164,10 @@ func (h *history) deletePlan(awslocal.Secret) bool {
 func (h *history) plantForeign() {
 	for _, i := range h.identities {
 		if h.oneIn(12) {
-			must(h.operator.secrets.CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{
+			out := must(h.operator.secrets.CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{
 				Name: &i.secret, SecretString: aws.String(`{"username":"somebody","password":"else"}`),
 			}))
+			h.byHand = append(h.byHand, *out.VersionId)
 			h.reach("operator", foreignSecret, "")
 			h.tell("somebody", "made %s beforehand", i.secret)
 		}
