@@ -35,14 +35,19 @@ const deletable = time.Minute
 // put there past AWS's API.
 func Check(a Account, byHand ...string) (faults []string) {
 	keys := slices.DeleteFunc(slices.Clone(a.KeysEver()), func(k awslocal.Key) bool { return k.Created.IsZero() })
-	// Keys are read before the secrets: a secret is there before its key.
+	// Keys are read before the secrets, for a secret is there before its key, and once
+	// more for the records, for a key is there before its record.
+	secrets := a.SecretsEver()
+	later := a.KeysEver()
 	owned := map[string]bool{}
-	for _, states := range a.SecretsEver() {
+	for _, states := range secrets {
 		for _, l := range lives(states, byHand) {
 			for _, k := range keys {
 				owned[k.ID] = owned[k.ID] || l.owns(k)
 			}
-			faults = append(faults, l.check(keys)...)
+			faults = append(faults, l.checkKeys(keys)...)
+			faults = append(faults, l.checkSteps()...)
+			faults = append(faults, l.checkRecord(later)...)
 		}
 	}
 	for _, k := range keys {
@@ -130,7 +135,8 @@ func (l life) holds(k awslocal.Key) bool {
 	})
 }
 
-func (l life) check(keys []awslocal.Key) (faults []string) {
+// checkKeys checks that the keys of this life follow each other, and each its value.
+func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	var made []awslocal.Key
 	for _, k := range keys {
@@ -150,7 +156,7 @@ func (l life) check(keys []awslocal.Key) (faults []string) {
 			fault("promise 2 (the secret comes first): secret %s did not hold the value of key %s when it was made", l.name(), k.ID)
 		}
 	}
-	return append(append(faults, l.checkSteps()...), l.checkRecord(keys)...)
+	return faults
 }
 
 // checkSteps checks what createkey wrote into the secret: a pending record of format

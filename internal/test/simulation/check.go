@@ -177,7 +177,7 @@ func (h *history) against(m *message, now snapshot) string {
 	case !exists:
 		return fault
 	case !secret.DeletionDate.IsZero():
-		return "" // retried, until an operator restores it or the name is free
+		return fault // else retried, until an operator restores it or the name is free
 	case !r.Ours():
 		return "the secret is somebody else's"
 	case !r.Finished() && fault != "":
