@@ -37,8 +37,6 @@ GOLANGCI_LINT := $(BUILD)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK := $(BUILD)/bin/govulncheck-$(GOVULNCHECK_VERSION)
 
 # Python tools, each in a virtual environment of its own.
-# renovate: datasource=pypi depName=moto
-MOTO := $(BUILD)/moto-5.2.1
 # renovate: datasource=pypi depName=aws-sam-cli
 SAM := $(BUILD)/sam-1.170.0
 # renovate: datasource=pypi depName=checkov
@@ -93,15 +91,11 @@ send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (E
 test: ## Every promise of the contract: needs only Go, about a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -shuffle=on ./...
-	go test -run '^TestSimulation$$' ./functions/createkey -simulate.seeds 2000
-
-.PHONY: test-emulators
-test-emulators: $(MOTO)/installed ## The conformance suite and the whole handler against moto (installs it with Python under .build/)
-	internal/conformance/with-moto.sh $(MOTO) go test -count=1 -run '^TestMoto$$' -v ./internal/conformance ./functions/createkey
+	go test -run '^TestSimulation$$' ./internal/test/simulation -simulate.seeds 2000
 
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)
-	go test -count=1 -run '^TestExecutable$$' ./functions/createkey -executable.record $(abspath $(BUILD))/executable
+	go test -count=1 -run '^TestExecutable$$' ./internal/test/executable -executable.record $(abspath $(BUILD))/executable
 	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/samtest/test_template.py internal/samtest/test_docs.py internal/samtest/test_release.py
 
 .PHONY: test-sam
@@ -240,9 +234,6 @@ define install-python
 	$(1)/bin/pip install --quiet --disable-pip-version-check $(2)
 	touch $(1)/installed
 endef
-
-$(MOTO)/installed:
-	$(call install-python,$(MOTO),'moto[server]==$(MOTO:$(BUILD)/moto-%=%)')
 
 $(SAM)/installed: internal/samtest/requirements.txt
 	$(call install-python,$(SAM),'aws-sam-cli==$(SAM:$(BUILD)/sam-%=%)' -r internal/samtest/requirements.txt)

@@ -49,7 +49,7 @@ var Samples = []Sample{
 	{File: "sqs-usage-plan.json", Outcomes: []string{"created"}},
 	{File: "sqs-yaml.json", Outcomes: []string{"created"}},
 	{File: "sqs-batch-one-bad.json", Outcomes: []string{"created", "rejected", "created"}},
-	{File: "sqs-fifo.json", Outcomes: []string{"created", "rejected", "retried", "created"}},
+	{File: "sqs-fifo.json", Outcomes: []string{"created", "rejected", "created", "created"}},
 	{File: "eventbridge.json", Outcomes: []string{"created"}},
 	{File: "eventbridge-to-sqs.json", Outcomes: []string{"created"}},
 	{File: "eventbridge-to-sqs-unnamed.json", Outcomes: []string{"created"}},

@@ -13,8 +13,8 @@ var (
 )
 
 // TestExecutable holds the executable that ships to the contract's promises: in
-// a local Lambda, over real sockets, against a local AWS that fails in every way
-// it can. The promises are checked on the state of that AWS, never on what the
+// a local Lambda, over real sockets, against a local AWS that hangs, and kills
+// it at any call. The promises are checked on the state of that AWS, never on what the
 // executable says of itself; what it says is then checked against the state.
 func TestExecutable(t *testing.T) {
 	executable, err := sandbox.Build(t.TempDir())
@@ -30,6 +30,7 @@ func TestExecutable(t *testing.T) {
 	}{
 		{"MakesTheCallsThatAreFaultedBelow", testCallsMade},
 		{"MakesExactlyOneKey_WhateverBefallsACall", testFaultSweep},
+		{"RetriesWhenTheQuotaOfKeysIsUsedUp", testQuota},
 		{"MakesExactlyOneKey_ForEightEnvironmentsAtOnce", testCrowd},
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", testHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},

@@ -18,7 +18,6 @@ type fault struct {
 	kill      bool
 	hang      bool
 	answer    error
-	operation string // the only one that it can befall; empty: every one
 }
 
 // strikeAt lets a fault befall the next call of an operation.

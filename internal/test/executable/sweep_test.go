@@ -110,7 +110,7 @@ func atOnce(t *testing.T, executable string, most int, cases []sweepCase) {
 	_ = group.Wait() // no case returns an error
 }
 
-// sweepCase is one fault at one call.
+// A sweepCase is one fault at one call.
 type sweepCase struct {
 	op    operation
 	call  string
