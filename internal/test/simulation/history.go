@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go/middleware"
 
 	"createkey/internal/test/awslocal"
 )
@@ -209,8 +208,7 @@ func (h *history) replace(n int) {
 	h.defaults[h.settings.UsagePlanID] = true
 	e.alive, e.kill = context.WithCancel(context.WithValue(context.Background(), environmentKey{}, e))
 	cfg := h.server.Config()
-	cfg.HTTPClient = &staggeredClient{http.Client{Transport: h.server.Transport(), Timeout: clientWait}}
-	cfg.APIOptions = []func(*middleware.Stack) error{stagger}
+	cfg.HTTPClient = &http.Client{Transport: h.server.Transport(), Timeout: clientWait}
 	cfg.Retryer = func() aws.Retryer { // the SDK's own, but for the random back-off
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {

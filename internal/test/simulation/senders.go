@@ -126,8 +126,6 @@ func (h *history) sendMessages() {
 	for _, i := range h.rng.Perm(len(identities))[:1+h.rng.IntN(most)] {
 		h.identities = append(h.identities, &identities[i])
 	}
-	// Two groups never share an identity: which of their messages an environment
-	// begins with, at the same instant, would be up to the Go scheduler.
 	oneGroup := h.oneIn(2)
 	for n := range 2 + h.rng.IntN(4) {
 		i := pick(h, h.identities...)
