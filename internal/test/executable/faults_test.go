@@ -13,11 +13,11 @@ import (
 // A fault is something that befalls an AWS call: the process is killed by SIGKILL,
 // the call is never answered, or it is answered with an error.
 type fault struct {
-	name      string
-	after     bool // once the call has taken effect
-	kill      bool
-	hang      bool
-	answer    error
+	name   string
+	after  bool // once the call has taken effect
+	kill   bool
+	hang   bool
+	answer error
 }
 
 // strikeAt lets a fault befall the next call of an operation.

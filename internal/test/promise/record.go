@@ -26,11 +26,15 @@ type Record struct {
 	members int
 }
 
-// Decode returns what a version holds; the zero Record where that is no JSON object of these types.
+// Decode returns what a version holds, and the zero Record where that is not a JSON
+// object of these types.
 func Decode(v awslocal.SecretVersion) (r Record) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(v.String), &members) != nil || json.Unmarshal([]byte(v.String), &r) != nil {
 		return Record{}
+	}
+	if _, marked := members["format"]; !marked {
+		r.Format = "" // encoding/json takes any case
 	}
 	r.members = len(members)
 	return r

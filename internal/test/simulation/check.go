@@ -51,12 +51,10 @@ func (s snapshot) bearer(value awslocal.Sensitive) (awslocal.Key, bool) {
 	return s.find(func(k awslocal.Key) bool { return k.Value == value && k.Deleted.IsZero() })
 }
 
-func parse(v awslocal.SecretVersion) promise.Record { return promise.Decode(v) }
-
 // finished is when the secret's record was finished; zero if it is not.
 func finished(s awslocal.Secret) time.Time {
 	for _, v := range s.Versions {
-		if parse(v).Finished() {
+		if promise.Decode(v).Finished() {
 			return v.Created
 		}
 	}
@@ -65,14 +63,14 @@ func finished(s awslocal.Secret) time.Time {
 
 // recordedKey is the key that a finished record names, if it still exists.
 func (h *history) recordedKey(s awslocal.Secret) (awslocal.Key, bool) {
-	key, ok := h.snapshot().key(parse(s.Current()).ID)
+	key, ok := h.snapshot().key(promise.Decode(s.Current()).ID)
 	return key, ok && key.Deleted.IsZero()
 }
 
 // violate notes the first broken promise. What it is told holds no value.
-func (h *history) violate(promise, format string, args ...any) {
+func (h *history) violate(rule, format string, args ...any) {
 	if h.broken == "" {
-		h.broken = promise + ": " + fmt.Sprintf(format, args...)
+		h.broken = rule + ": " + fmt.Sprintf(format, args...)
 		h.tell("BROKEN", "%s", h.broken)
 	}
 }
@@ -99,7 +97,7 @@ func (h *history) checkWrite(before, after snapshot) {
 		} else if !existed && !h.wasAsked(key, nil) {
 			h.violate(complete, "key %s is not what any request said", key.ID)
 		}
-		recorded := parse(after.secrets[key.Tags["createkey:secret"]].Current()).ID == key.ID
+		recorded := promise.Decode(after.secrets[key.Tags["createkey:secret"]].Current()).ID == key.ID
 		if recorded && !slices.Equal(h.known(after.plans[key.ID], nil), h.known(before.plans[key.ID], nil)) {
 			h.violate(untouched, "key %s of a finished record was attached to a plan", key.ID)
 		}
@@ -125,7 +123,7 @@ func (h *history) checkFinished(s awslocal.Secret, now snapshot) {
 	for _, fault := range promise.Describes(h.server, s.Name, slices.Collect(maps.Keys(h.defaults))...) {
 		h.violate(fault, "when it was finished")
 	}
-	r := parse(s.Current())
+	r := promise.Decode(s.Current())
 	if key, ok := now.key(r.ID); ok && !h.wasAsked(key, r.UsagePlanIDs) {
 		h.violate(complete, "the record of %s is not what any request said", s.Name)
 	}
@@ -172,7 +170,7 @@ func (h *history) against(m *message, now snapshot) string {
 		fault = "one of its plans does not exist"
 	}
 	secret, exists := now.secrets[m.identity.secret]
-	r := parse(secret.Current())
+	r := promise.Decode(secret.Current())
 	switch {
 	case !exists:
 		return fault
@@ -293,7 +291,7 @@ func (h *history) wasEver(m *message, keyID string) bool {
 		return false
 	}
 	return slices.ContainsFunc(h.server.SecretEver(m.identity.secret), func(s awslocal.Secret) bool {
-		r := parse(s.Current())
+		r := promise.Decode(s.Current())
 		return r.Ours() && r.ID == keyID && r.Value == key.Value
 	})
 }

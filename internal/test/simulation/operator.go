@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 // An operator is a person with the AWS console, who does what
@@ -78,7 +79,7 @@ func must[T any](out T, err error) T {
 }
 
 func (h *history) disableKey(s awslocal.Secret) bool {
-	key, ok := h.snapshot().bearer(parse(s.Current()).Value)
+	key, ok := h.snapshot().bearer(promise.Decode(s.Current()).Value)
 	if !ok || !key.Enabled {
 		return false
 	}
