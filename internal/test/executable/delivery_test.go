@@ -18,9 +18,9 @@ func isDone(outcome string) bool { return outcome == "created" || outcome == "ex
 // deliver delivers messages to a box and returns their outcomes. It checks that
 // the answer and the log agree, that a message which is said to be done is done,
 // and that none is rejected: whatever befell a call, it was not its fault.
-func (w *world) deliver(box int, form form, messages ...message) []string {
+func (w *world) deliver(form form, messages ...message) []string {
 	w.t.Helper()
-	response, lines := w.invoke(box, form.payload(messages))
+	response, lines := w.invoke(form.payload(messages))
 	outcomes := make([]string, len(messages))
 	if response.FunctionError != "" && bytes.Contains(response.Payload, []byte("Runtime exited with error: signal: killed")) {
 		for i := range outcomes {
@@ -73,7 +73,7 @@ func (w *world) deliverUntilDone(form form, m message) {
 	w.t.Helper()
 	const most = 3 // no fault is left: one would do
 	for range most {
-		if isDone(w.deliver(0, form, m)[0]) {
+		if isDone(w.deliver(form, m)[0]) {
 			return
 		}
 	}
@@ -82,18 +82,18 @@ func (w *world) deliverUntilDone(form form, m message) {
 
 // invoke invokes a box's function, and returns its answer and the log lines that
 // it wrote meanwhile.
-func (w *world) invoke(box int, payload []byte) (lambdalocal.Response, []sandbox.Line) {
+func (w *world) invoke(payload []byte) (lambdalocal.Response, []sandbox.Line) {
 	w.t.Helper()
-	response, err := w.boxes[box].Function.Invoke(w.t.Context(), payload)
+	response, err := w.box.Function.Invoke(w.t.Context(), payload)
 	if err != nil {
 		w.t.Error(err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.answered.Write(response.Payload)
-	output := w.boxes[box].Output()
-	fresh := output[w.read[box]:]
-	w.read[box] = len(output)
+	output := w.box.Output()
+	fresh := output[w.read:]
+	w.read = len(output)
 	var lines []sandbox.Line
 	for text := range bytes.Lines(fresh) {
 		var line sandbox.Line

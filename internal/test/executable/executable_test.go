@@ -7,10 +7,7 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-var (
-	crowdSeed    = flag.Uint64("executable.seed", 0, "seed of the crowd of TestExecutable; 0: a new one each time")
-	recordFolder = flag.String("executable.record", "", "folder to record in what the tests of the template need of TestExecutable")
-)
+var recordFolder = flag.String("executable.record", "", "folder to record in what the tests of the template need of TestExecutable")
 
 // TestExecutable holds the executable that ships to the contract's promises: in
 // a local Lambda, over real sockets, against a local AWS that hangs, and kills
@@ -31,7 +28,6 @@ func TestExecutable(t *testing.T) {
 		{"MakesTheCallsThatAreFaultedBelow", testCallsMade},
 		{"MakesExactlyOneKey_WhateverBefallsACall", testFaultSweep},
 		{"RetriesWhenTheQuotaOfKeysIsUsedUp", testQuota},
-		{"MakesExactlyOneKey_ForEightEnvironmentsAtOnce", testCrowd},
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", testHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},
 		{"ConnectsToAWSBeforeItsFirstMessage", testConnects},

@@ -2,12 +2,9 @@ package executable_test
 
 import (
 	"context"
-	"net"
-	"net/http"
 	"slices"
 
 	"createkey/internal/test/awslocal"
-	"createkey/internal/test/sandbox"
 )
 
 // A fault is something that befalls an AWS call: the process is killed by SIGKILL,
@@ -33,11 +30,11 @@ func (w *world) strikeAt(operation string, f fault) {
 	}
 }
 
-// strikeNoMore ends the faults, and the lag, and returns how many there were.
+// strikeNoMore ends the faults, and returns how many there were.
 func (w *world) strikeNoMore() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.choose, w.lag = nil, nil
+	w.choose = nil
 	return w.struck
 }
 
@@ -67,7 +64,7 @@ func (w *world) strike(ctx context.Context, c awslocal.Call, after bool) error {
 	}
 	w.struck++
 	if f.kill {
-		w.caller(ctx).Function.Kill()
+		w.box.Function.Kill()
 		for _, b := range w.broken() {
 			if !slices.Contains(w.told, b) {
 				w.told = append(w.told, b)
@@ -86,10 +83,4 @@ func (w *world) strike(ctx context.Context, c awslocal.Call, after bool) error {
 	default:
 		return f.answer
 	}
-}
-
-// caller is the box that a call comes from: each has an endpoint of its own.
-func (w *world) caller(ctx context.Context) *sandbox.Sandbox {
-	endpoint := "http://" + ctx.Value(http.LocalAddrContextKey).(net.Addr).String()
-	return w.boxes[slices.IndexFunc(w.boxes, func(b *sandbox.Sandbox) bool { return b.Endpoint == endpoint })]
 }

@@ -3,7 +3,6 @@ package executable_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,20 +12,18 @@ import (
 // checkOutput checks all that the executable has written and answered: JSON
 // lines of the documented members, and no value that exists.
 func (w *world) checkOutput() {
-	for i, box := range w.boxes {
-		output := box.Output()
-		number := 0
-		for line := range bytes.Lines(output) {
-			number++
-			if fault := lineFault(line); fault != "" {
-				w.t.Errorf("environment %d, line %d of its output: %s", i, number, fault)
-			}
+	output := w.box.Output()
+	number := 0
+	for line := range bytes.Lines(output) {
+		number++
+		if fault := lineFault(line); fault != "" {
+			w.t.Errorf("line %d of its output: %s", number, fault)
 		}
-		if w.wantNoValue(fmt.Sprintf("the output of environment %d", i), output) {
-			seen.mu.Lock()
-			seen.output.Write(output)
-			seen.mu.Unlock()
-		}
+	}
+	if w.wantNoValue("the output", output) {
+		seen.mu.Lock()
+		seen.output.Write(output)
+		seen.mu.Unlock()
 	}
 	w.wantNoValue("an answer", w.answered.Bytes())
 	for _, event := range w.aws.Events() {

@@ -12,8 +12,8 @@ import (
 func testSamples(t *testing.T, executable string) {
 	for _, sample := range events.Samples {
 		t.Run(sample.File, func(t *testing.T) {
-			w := start(t, executable, 1)
-			response, lines := w.invoke(0, sample.Payload())
+			w := start(t, executable)
+			response, lines := w.invoke(sample.Payload())
 			ids, isQueue := messageIDs(t, sample.Payload())
 			if ids == nil && len(lines) == 1 {
 				ids = []string{lines[0].MessageID} // the only one

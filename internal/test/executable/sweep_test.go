@@ -29,8 +29,8 @@ var operations = []operation{
 		name: "repeat",
 		form: directly,
 		prepare: func(w *world, m message) {
-			w.deliver(0, directly, m)
-			w.boxes[0].Function.Kill()
+			w.deliver(directly, m)
+			w.box.Function.Kill()
 		},
 		calls: []string{"GetUsagePlan", "CreateSecret", "GetSecretValue", "GetApiKey", "PutEvents"},
 	},
@@ -40,7 +40,7 @@ var operations = []operation{
 		// The environment before was killed on the brink of finishing the record.
 		prepare: func(w *world, m message) {
 			w.strikeAt("PutSecretValue", fault{kill: true})
-			w.deliver(0, viaEventBridge, m)
+			w.deliver(viaEventBridge, m)
 			w.strikeNoMore()
 		},
 		calls: []string{"GetUsagePlan", "CreateSecret", "GetSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey",
@@ -52,7 +52,7 @@ var operations = []operation{
 func testCallsMade(t *testing.T, executable string) {
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
-			w := start(t, executable, 1, withBus)
+			w := start(t, executable, withBus)
 			m := message{"message-1", requests[0]}
 			op.prepare(w, m)
 			w.takeCalled() // of the preparation
@@ -120,15 +120,15 @@ type sweepCase struct {
 func (c sweepCase) name() string { return c.op.name + "/" + c.call + "/" + c.fault.name }
 
 func (c sweepCase) test(t *testing.T, executable string) {
-	w := start(t, executable, 1, withBus)
+	w := start(t, executable, withBus)
 	if c.fault.hang {
-		w.boxes[0].Function.Timeout = shortTimeout
+		w.box.Function.Timeout = shortTimeout
 	}
 	m := message{"message-1", requests[0]}
 	c.op.prepare(w, m)
 
 	w.strikeAt(c.call, c.fault)
-	outcome := w.deliver(0, c.op.form, m)[0]
+	outcome := w.deliver(c.op.form, m)[0]
 	if w.strikeNoMore() == 0 {
 		t.Error("the fault was never met")
 	}
@@ -137,7 +137,7 @@ func (c sweepCase) test(t *testing.T, executable string) {
 	}
 
 	w.deliverUntilDone(c.op.form, m)
-	if outcome := w.deliver(0, c.op.form, m)[0]; outcome != "existing" {
+	if outcome := w.deliver(c.op.form, m)[0]; outcome != "existing" {
 		t.Errorf("a repeat in the end is %s, want existing", outcome)
 	}
 	w.wantSettled(m.request)

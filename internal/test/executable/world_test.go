@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"createkey/events"
 	"createkey/internal/test/awslocal"
@@ -16,44 +15,34 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// world is a number of functions of one executable and the AWS that they
-// share. Use start.
+// A world is a function of the executable and the AWS that it calls. Use start.
 type world struct {
-	t     *testing.T
-	aws   awslocal.Server
-	boxes []*sandbox.Sandbox
-	bus   bool // outcomes are told to one
+	t   *testing.T
+	aws awslocal.Server
+	box *sandbox.Sandbox
+	bus bool // outcomes are told to one
 
 	// mu is held while a process is killed and the state is checked, so that
 	// nobody who waits for the process goes on before that is done.
 	mu       sync.Mutex
 	choose   func(c awslocal.Call, after bool) *fault // nil: no fault
-	lag      func() time.Duration                     // of a read; nil: none
 	called   []string                                 // the operations of calls that have arrived
 	struck   int
 	told     []string     // what is broken is told at the first kill that shows it
-	answered bytes.Buffer // every answer of the functions
-	read     []int        // of each box, how much of its output was looked at
+	answered bytes.Buffer // every answer of the function
+	read     int          // so much of its output was looked at
 }
 
 // withBus tells the outcomes to a bus.
 const withBus = "OUTCOME_BUS=outcomes"
 
-// start starts functions over one AWS, where nothing exists but the usage
-// plan. When the test ends, all that they have written and answered is checked.
-func start(t *testing.T, executable string, functions int, env ...string) *world {
+// start starts a function over an AWS, where nothing exists but the usage
+// plan. When the test ends, all that it has written and answered is checked.
+func start(t *testing.T, executable string, env ...string) *world {
 	t.Helper()
-	w := &world{t: t, read: make([]int, functions)}
+	w := &world{t: t}
 	w.aws.Before = func(ctx context.Context, c awslocal.Call) error { return w.strike(ctx, c, false) }
 	w.aws.After = func(ctx context.Context, c awslocal.Call) error { return w.strike(ctx, c, true) }
-	w.aws.Lag = func(awslocal.Call) time.Duration {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.lag == nil {
-			return 0
-		}
-		return w.lag()
-	}
 	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.UsagePlanID})
 	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.MarketplacePlanID, ProductCode: events.ProductCode})
 	env = append([]string{
@@ -62,15 +51,13 @@ func start(t *testing.T, executable string, functions int, env ...string) *world
 		"AWS_NEW_RETRIES_2026=true", // its back-off starts at 50 ms
 	}, env...)
 	w.bus = slices.Contains(env, withBus)
-	for range functions {
-		box, err := sandbox.Start("127.0.0.1", executable, &w.aws, env...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = box.Close() })
-		w.boxes = append(w.boxes, box)
+	box, err := sandbox.Start("127.0.0.1", executable, &w.aws, env...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(w.checkOutput) // before the boxes are closed
+	t.Cleanup(func() { _ = box.Close() })
+	w.box = box
+	t.Cleanup(w.checkOutput) // before the box is closed
 	return w
 }
 
