@@ -12,7 +12,8 @@ package events
 
 import (
 	"embed"
-	"encoding/json"
+
+	"createkey/internal/test/payload"
 )
 
 //go:embed *.json *.yaml
@@ -75,14 +76,5 @@ func (s Sample) Payload() []byte {
 
 // QueueMessage returns an SQS batch of one message with that body.
 func QueueMessage(messageID string, body []byte) []byte {
-	type record struct {
-		MessageID   string `json:"messageId"`
-		Body        string `json:"body"`
-		EventSource string `json:"eventSource"`
-	}
-	payload, err := json.Marshal(map[string][]record{"Records": {{messageID, string(body), "aws:sqs"}}})
-	if err != nil {
-		panic(err) // strings can always be marshalled
-	}
-	return payload
+	return []byte(payload.SQS(payload.QueueARN, payload.Message{ID: messageID, Body: string(body)}))
 }

@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"createkey/internal/document"
 	"createkey/internal/failure"
+	"createkey/internal/test/payload"
 )
 
 // vector is a file of testdata/payloads: a header of "key: value" lines that
@@ -164,22 +164,20 @@ func sizeless(n document.Node) document.Node {
 
 // The limit on a request's size is on the request, not on its envelopes.
 func TestSizeIsThatOfTheRequest(t *testing.T) {
-	const request = `{"name": "n"}`
-	event := fmt.Sprintf(`{"source": "a", "detail-type": "t", "id": "e-1", "detail": %s, "resources": [%q]}`, request, strings.Repeat("x", 1000))
-	body := func(text string) string {
-		return fmt.Sprintf(`{"Records": [{"eventSource": "aws:sqs", "messageId": "m-1", "body": %q}]}`, text)
-	}
-	for name, payload := range map[string]string{
+	const request = `{"name":"n"}`
+	event := payload.EventBridge("e-1", request)
+	body := func(texts ...string) string { return payload.SQS(payload.QueueARN, payload.Messages("m", texts...)...) }
+	for name, text := range map[string]string{
 		"direct":                request,
 		"EventBridge":           event,
 		"SQS":                   body(request),
 		"EventBridge in SQS":    body(event),
-		"SNS in SQS":            body(fmt.Sprintf(`{"Type": "Notification", "MessageId": "s-1", "Message": %q}`, request)),
-		"EventBridge in SNS":    body(fmt.Sprintf(`{"Type": "Notification", "MessageId": "s-1", "Message": %q}`, event)),
-		"SNS":                   fmt.Sprintf(`{"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "s-1", "Message": %q}}]}`, request),
-		"a batch of a megabyte": strings.Replace(body(request), "]}", strings.Repeat(`, {"eventSource": "aws:sqs", "messageId": "m-2", "body": "[`+strings.Repeat(" ", 65_000)+`]"}`, 16)+"]}", 1),
+		"SNS in SQS":            body(payload.Notification("s-1", request)),
+		"EventBridge in SNS":    body(payload.Notification("s-1", event)),
+		"SNS":                   payload.SNS(payload.Messages("s", request)...),
+		"a batch of a megabyte": body(append([]string{request}, slices.Repeat([]string{"[" + strings.Repeat(" ", 65_000) + "]"}, 16)...)...),
 	} {
-		batch, err := Decode([]byte(payload), "lambda-1")
+		batch, err := Decode([]byte(text), "lambda-1")
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,7 +87,7 @@ func (q *queue) delete(batch []*queued, failed map[string]bool, took time.Durati
 	defer q.mu.Unlock()
 	q.billed += took
 	for i, m := range batch {
-		m.done = !failed[strconv.Itoa(i)]
+		m.done = !failed[fmt.Sprint("m", i)]
 		if m.done {
 			q.done++
 			q.last = time.Now()
@@ -122,20 +121,15 @@ func (q *queue) drain(t *testing.T, server *awslocal.Server, keysPerSecond float
 	return q.last.Sub(start)
 }
 
-// invokeBurst invokes the handler with a batch, whose messages are called 0, 1 …
+// invokeBurst invokes the handler with a batch, whose messages are called m0, m1 …
 func invokeBurst(t *testing.T, h *Handler, batch []*queued) (failed map[string]bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), burstTimeout)
 	defer cancel()
-	type record = map[string]string
-	var records []record
-	for i, m := range batch {
-		records = append(records, record{"messageId": strconv.Itoa(i), "body": m.body, "eventSource": "aws:sqs"})
+	var bodies []string
+	for _, m := range batch {
+		bodies = append(bodies, m.body)
 	}
-	payload, err := json.Marshal(map[string]any{"Records": records})
-	if err != nil {
-		t.Error(err)
-	}
-	answer, err := h.Invoke(ctx, payload)
+	answer, err := h.Invoke(ctx, []byte(sqs(bodies...)))
 	if err != nil {
 		t.Error(err)
 	}

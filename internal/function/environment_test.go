@@ -17,8 +17,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"createkey/internal/apikey"
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/payload"
+	"createkey/internal/test/promise"
 )
 
 // Values that a sender might give. No test prints them.
@@ -195,28 +196,9 @@ func (e *environment) calls() string {
 	return strings.Join(calls, " ")
 }
 
-// leaks reports whether a text holds eight characters in a row of any value that
-// there is or was.
+// leaks reports whether a text holds a part of any value that there is or was.
 func (e *environment) leaks(text string) bool {
-	values := []string{explicitValue, otherValue}
-	for _, k := range e.aws.KeysEver() {
-		values = append(values, string(k.Value))
-	}
-	for _, s := range e.aws.Secrets() {
-		for _, v := range s.Versions {
-			record, _ := apikey.ParseRecord(string(v.String))
-			values = append(values, record.Value.Reveal())
-		}
-	}
-	const telling = 8
-	for _, v := range values {
-		for i := 0; i+telling <= len(v); i++ {
-			if strings.Contains(text, v[i:i+telling]) {
-				return true
-			}
-		}
-	}
-	return false
+	return promise.Leaks(e.aws, []byte(text), explicitValue, otherValue)
 }
 
 // through sends the calls to AWS through a function.
@@ -233,7 +215,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 // sqs is a batch of a standard queue; its messages are m0, m1 …
 func sqs(bodies ...string) string {
-	return sqsFrom("arn:aws:sqs:us-east-1:123456789012:requests", "", bodies...)
+	return payload.SQS(payload.QueueARN, payload.Messages("m", bodies...)...)
 }
 
 // sqsFrom is a batch of a queue. groups has a letter for each message: its group.
@@ -241,44 +223,19 @@ func sqsFrom(queueARN, groups string, bodies ...string) string {
 	return asJSON(map[string]any{"Records": sqsRecords(queueARN, groups, bodies...)})
 }
 
-func sqsRecords(queueARN, groups string, bodies ...string) []any {
-	var records []any
-	for i, body := range bodies {
-		attributes := map[string]string{"ApproximateReceiveCount": "1"}
-		if groups != "" {
-			attributes["MessageGroupId"] = groups[i : i+1]
-		}
-		records = append(records, map[string]any{
-			"messageId": fmt.Sprint("m", i), "body": body, "attributes": attributes,
-			"eventSource": "aws:sqs", "eventSourceARN": queueARN,
-		})
+func sqsRecords(queueARN, groups string, bodies ...string) []payload.Record {
+	messages := payload.Messages("m", bodies...)
+	for i, group := range groups {
+		messages[i].Group = string(group)
 	}
-	return records
+	return payload.Records(queueARN, messages...)
 }
 
-func sns(messages ...string) string {
-	var records []any
-	for i, message := range messages {
-		records = append(records, map[string]any{"EventSource": "aws:sns", "Sns": map[string]any{
-			"Type": "Notification", "MessageId": fmt.Sprint("n", i), "TopicArn": "arn:aws:sns:us-east-1:123456789012:t", "Message": message,
-		}})
-	}
-	return asJSON(map[string]any{"Records": records})
-}
+func sns(messages ...string) string { return payload.SNS(payload.Messages("n", messages...)...) }
 
-func eventBridge(id, detail string) string {
-	return asJSON(map[string]any{
-		"version": "0", "id": id, "source": "com.example.signup", "detail-type": "API Key Requested", "detail": json.RawMessage(detail),
-	})
-}
+func eventBridge(id, detail string) string { return payload.EventBridge(id, detail) }
 
-func asJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
+func asJSON(v any) string { return payload.JSON(v) }
 
 // named is a request for a key of that name.
 func named(name string) string { return `{"customerId":"acme","name":"` + name + `"}` }

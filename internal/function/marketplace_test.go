@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/payload"
 )
 
 // notification is what Marketplace publishes, with the blanks of AWS's samples.
@@ -26,7 +27,7 @@ func licence(id, account, product, agreement string) string {
 }
 
 func viaTopic(message string) string {
-	return asJSON(map[string]string{"Type": "Notification", "MessageId": "n1", "TopicArn": "t", "Message": message})
+	return payload.Notification("n1", message)
 }
 
 func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"createkey/internal/failure"
 	"createkey/internal/provision"
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 const (
@@ -32,9 +34,8 @@ const (
 )
 
 // A world is an account on the embedded AWS, in virtual time, and a Provisioner
-// that calls it with the real SDK clients. Whatever a test is about, it watches
-// promises 1, 2 and 4 on the state of the account, and that no error holds a part
-// of any value.
+// that calls it with the real SDK clients. Whatever a test is about, the oracle watches
+// the account, and that no error holds a part of any value.
 type world struct {
 	*testing.T
 	ctx context.Context
@@ -42,18 +43,18 @@ type world struct {
 	p   *provision.Provisioner
 	cfg aws.Config // for the Provisioner's clients and the operator's
 
-	mu    sync.Mutex
-	hooks []*hook
-	lag   map[string]time.Duration // by operation: how stale its reads are
-	calls []string                 // of the Provisioner, every attempt, in order
-	names map[string]bool          // the secrets' names that were provisioned
+	mu     sync.Mutex
+	hooks  []*hook
+	lag    map[string]time.Duration // by operation: how stale its reads are
+	calls  []string                 // of the Provisioner, every attempt, in order
+	byHand []string                 // the versions of secrets that somebody else made
 }
 
 // inWorld runs a test in a world of its own.
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, ctx: t.Context(), lag: map[string]time.Duration{}, names: map[string]bool{}}
+		w := &world{T: t, ctx: t.Context(), lag: map[string]time.Duration{}}
 		w.aws = &awslocal.Server{
 			Before: w.before,
 			After:  w.after,
@@ -62,7 +63,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 		w.cfg = w.aws.Config()
 		w.newEnvironment()
 		test(w)
-		w.checkFinishedRecords()
+		w.check()
 	})
 }
 
@@ -117,7 +118,7 @@ func (w *world) before(ctx context.Context, c awslocal.Call) error {
 
 func (w *world) after(ctx context.Context, c awslocal.Call) error {
 	if c.Operation == "CreateApiKey" && c.Code == "" {
-		w.checkKeys()
+		w.check()
 	}
 	return w.runHook(ctx, after, c)
 }
@@ -205,7 +206,12 @@ func (w *world) operatorRestoresSecret(name string) {
 // somebodyMakesSecret makes a secret that is not the Provisioner's.
 func (w *world) somebodyMakesSecret(in secretsmanager.CreateSecretInput) {
 	w.operate(func(ctx context.Context, _ *apigateway.Client, secrets *secretsmanager.Client) error {
-		_, err := secrets.CreateSecret(ctx, &in)
+		out, err := secrets.CreateSecret(ctx, &in)
+		if err == nil {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.byHand = append(w.byHand, aws.ToString(out.VersionId))
+		}
 		return err
 	})
 }
@@ -250,9 +256,6 @@ func (w *world) provision(r apikey.Request) string {
 func (w *world) provisionWithin(ctx context.Context, r apikey.Request) string {
 	w.Helper()
 	name := secretName(r)
-	w.mu.Lock()
-	w.names[name] = true
-	w.mu.Unlock()
 	result, err := w.p.Provision(ctx, r, name)
 	if w.leaks(fmt.Sprintf("%v %+v %#v %+v", err, err, err, result)) {
 		w.Error("an error or a result holds a part of a value (not shown)")
@@ -380,121 +383,46 @@ func (w *world) all() any {
 	return []any{w.aws.Keys(), w.aws.Secrets(), plans}
 }
 
-// wantComplete checks promise 3: one key exists, as the request wants it, and the
-// secret describes it completely.
+// wantComplete checks promise 3, and that the one key is as the request wants it.
 func (w *world) wantComplete(r apikey.Request, plans ...string) {
 	w.Helper()
-	key := w.key(r)
-	made := key.Created.UTC().Truncate(time.Second)
-	want := apikey.Key{
+	key, faults := promise.Settled(w.aws, secretName(r))
+	for _, fault := range faults {
+		w.Error(fault)
+	}
+	want := awslocal.Key{
 		ID: key.ID, Name: r.Name, CustomerID: r.CustomerID, Description: r.Description, Enabled: r.Enabled,
-		CreatedDate: made, LastUpdatedDate: made,
-		StageKeys: []string{}, Tags: r.AllTags(secretName(r)), UsagePlanIDs: append([]string{}, plans...),
+		Tags: r.AllTags(secretName(r)), Created: key.Created, LastUpdated: key.Created,
 	}
 	for _, s := range r.StageKeys {
 		want.StageKeys = append(want.StageKeys, s.String())
 	}
-	got := apikey.Key{
-		ID: key.ID, Name: key.Name, CustomerID: key.CustomerID, Description: key.Description, Enabled: key.Enabled,
-		CreatedDate: made, LastUpdatedDate: key.LastUpdated.UTC().Truncate(time.Second),
-		StageKeys: append([]string{}, key.StageKeys...), Tags: key.Tags, UsagePlanIDs: append([]string{}, w.aws.UsagePlanKeys(key.ID)...),
+	value := key.Value
+	if key.Value = ""; !reflect.DeepEqual(key, want) {
+		w.Errorf("API Gateway has the key\n%+v, want\n%+v", key, want)
 	}
-	if !reflect.DeepEqual(got, want) {
-		w.Errorf("API Gateway has the key\n%+v, want\n%+v", got, want)
+	if got := w.aws.UsagePlanKeys(key.ID); !slices.Equal(got, plans) {
+		w.Errorf("the key is attached to the plans %q, want %q", got, plans)
 	}
-	s, _ := w.secret(r)
-	record, err := apikey.ParseRecord(string(s.Current().String))
-	if err != nil {
-		w.Fatalf("promise 3 (the secret describes the key): %v", err)
-	}
-	if !reflect.DeepEqual(record.Key, want) {
-		w.Errorf("promise 3 (the secret describes the key completely): the record has\n%+v, want\n%+v", record.Key, want)
-	}
-	if !r.Value.IsZero() && r.Value.Reveal() != string(key.Value) {
+	if !r.Value.IsZero() && r.Value.Reveal() != string(value) {
 		w.Error("the key's value differs from the one that the request gives")
 	}
-	for i, v := range s.Versions {
-		if record, _ := apikey.ParseRecord(string(v.String)); record.Value.Reveal() != string(key.Value) {
-			w.Errorf("the value in version %d of the secret differs from the key's", i)
-		}
-	}
-	if s.Current().ID != apikey.FinishedToken(secretName(r)) {
-		w.Error("promise 4 (a record is finished once): the record was not put under the token that the secret's name gives")
+	if s, _ := w.secret(r); s.Current().ID != apikey.FinishedToken(secretName(r)) {
+		w.Error("the record was not put under the token that the secret's name gives")
 	}
 }
 
-// checkKeys checks promises 1 and 2, right after a key was made.
-func (w *world) checkKeys() {
+// check checks the promises that hold at every moment.
+func (w *world) check() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	accepted := map[string]bool{}
-	made := map[string]int{}
-	for name := range w.names {
-		made[apikey.SecretTag(name)] = 0
-		for _, s := range w.aws.SecretEver(name) {
-			for _, v := range s.Versions {
-				record, _ := apikey.ParseRecord(string(v.String))
-				accepted[record.Value.Reveal()] = true
-			}
-		}
-	}
-	for _, k := range w.aws.Keys() {
-		tag := k.Tags[apikey.TagSecret]
-		if _, ours := made[tag]; !ours {
-			continue
-		}
-		if made[tag]++; made[tag] > 1 {
-			w.Errorf("promise 1 (at most one key exists): there are %d of secret %s", made[tag], tag)
-		}
-		if !accepted[string(k.Value)] {
-			w.Errorf("promise 2 (Secrets Manager has accepted the value before the key can exist): key %s has a value that no secret holds", k.ID)
-		}
+	for _, fault := range promise.Check(w.aws, w.byHand...) {
+		w.Error(fault)
 	}
 }
 
-// checkFinishedRecords checks promise 4 on all that the secrets ever held.
-func (w *world) checkFinishedRecords() {
-	for name := range w.names {
-		finished := map[string]awslocal.Sensitive{}
-		for _, s := range w.aws.SecretEver(name) {
-			text := s.Current().String
-			if was, ok := finished[s.ARN]; ok && was != text {
-				w.Errorf("promise 4 (a finished record is never overwritten): that of %s was", name)
-			}
-			if record, err := apikey.ParseRecord(string(text)); err == nil && record.Finished() {
-				finished[s.ARN] = text
-			}
-		}
-	}
-}
-
-// leaks reports whether a text holds eight characters in a row of any value that
-// there is or was.
-func (w *world) leaks(text string) bool {
-	values := []string{explicit, another}
-	for _, k := range w.aws.KeysEver() {
-		values = append(values, string(k.Value))
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for name := range w.names {
-		for _, s := range w.aws.SecretEver(name) {
-			for _, v := range s.Versions {
-				record, _ := apikey.ParseRecord(string(v.String))
-				values = append(values, record.Value.Reveal())
-			}
-		}
-	}
-	const telling = 8
-	for _, v := range values {
-		for i := 0; i+telling <= len(v); i++ {
-			if strings.Contains(text, v[i:i+telling]) {
-				return true
-			}
-		}
-	}
-	return false
-}
+// leaks reports whether a text holds a part of any value that there is or was.
+func (w *world) leaks(text string) bool { return promise.Leaks(w.aws, []byte(text), explicit, another) }
 
 // through sends the Provisioner's calls through a function, from a new environment.
 func (w *world) through(roundTrip func(next http.RoundTripper, r *http.Request) (*http.Response, error)) {

@@ -14,6 +14,7 @@ import (
 	"createkey/events"
 	"createkey/internal/test/awslocal"
 	"createkey/internal/test/corpus"
+	"createkey/internal/test/payload"
 	"createkey/internal/test/sandbox"
 )
 
@@ -46,22 +47,13 @@ func TestSkeletonIsTheCLIsAndOneMemberMore(t *testing.T) {
 
 // batches puts documents into payloads of ten messages, named by their numbers.
 func batches(documents [][]byte) [][]byte {
-	type record struct {
-		MessageID   string `json:"messageId"`
-		Body        string `json:"body"`
-		EventSource string `json:"eventSource"`
-	}
 	var payloads [][]byte
 	for chunk := range slices.Chunk(documents, 10) {
-		var records []record
+		var messages []payload.Message
 		for i, document := range chunk {
-			records = append(records, record{strconv.Itoa(len(payloads)*10 + i), string(document), "aws:sqs"})
+			messages = append(messages, payload.Message{ID: strconv.Itoa(len(payloads)*10 + i), Body: string(document)})
 		}
-		payload, err := json.Marshal(map[string]any{"Records": records})
-		if err != nil {
-			panic(err)
-		}
-		payloads = append(payloads, payload)
+		payloads = append(payloads, []byte(payload.SQS(payload.QueueARN, messages...)))
 	}
 	return payloads
 }

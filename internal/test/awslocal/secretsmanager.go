@@ -128,6 +128,19 @@ func (s *Server) SecretEver(name string) []Secret {
 	return states
 }
 
+// SecretsEver returns every state of every secret that ever existed, oldest first,
+// one list for each name.
+func (s *Server) SecretsEver() [][]Secret {
+	s.mu.Lock()
+	names := slices.Clone(s.secrets.ids)
+	s.mu.Unlock()
+	var ever [][]Secret
+	for _, name := range names {
+		ever = append(ever, s.SecretEver(name))
+	}
+	return ever
+}
+
 // Current returns the version that bears AWSCURRENT; its zero value if none does.
 func (x Secret) Current() SecretVersion {
 	if i := x.labelled(currentStage); i >= 0 {

@@ -3,16 +3,10 @@ package simulation
 import (
 	"cmp"
 	"context"
-	"hash/fnv"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/apigateway"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/smithy-go/middleware"
 
 	"createkey/internal/test/awslocal"
 )
@@ -116,44 +110,6 @@ func (b *bus) take() []*call {
 // killed, the client has timed out or the invocation's time is up. The call is
 // still under way, and may yet take effect.
 func (c *call) orphaned() bool { return c.ctx.Err() != nil }
-
-// stagger lets calls that begin at the same instant come to the pacer at
-// different ones. Whose goroutine is the first to run is up to the Go scheduler,
-// and would decide who gets the pacer's next turn.
-func stagger(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Stagger", func(
-		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
-	) (middleware.InitializeOutput, middleware.Metadata, error) {
-		switch in := in.Parameters.(type) { // the calls with which messages begin
-		case *apigateway.GetUsagePlanInput:
-			linger(ctx, *in.UsagePlanId)
-		case *apigateway.GetUsagePlansInput:
-			linger(ctx, "all plans")
-		case *secretsmanager.CreateSecretInput:
-			linger(ctx, *in.Name)
-		}
-		return next.HandleInitialize(ctx, in)
-	}), middleware.Before)
-}
-
-// A staggeredClient does the same for calls that the pacer's two buckets let go
-// at the same instant: they would time out, and come again, at the same one.
-type staggeredClient struct{ http.Client }
-
-func (c *staggeredClient) Do(r *http.Request) (*http.Response, error) {
-	linger(r.Context(), r.URL.Path+r.Header.Get("X-Amz-Target"))
-	return c.Client.Do(r)
-}
-
-// linger waits for less than a step, each subject for another time.
-func linger(ctx context.Context, subject string) {
-	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(subject))
-	select {
-	case <-time.After(time.Duration(hash.Sum64() % uint64(shortest/2))):
-	case <-ctx.Done():
-	}
-}
 
 // source is a seeded io.Reader that goroutines may share. What it deals decides
 // ids and values, and never the schedule.

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 // The promises are judged by what the local AWS holds, never by what the program
-// says of itself.
+// says of itself: package promise states them.
 
 // A snapshot is all that AWS holds.
 type snapshot struct {
@@ -50,44 +51,10 @@ func (s snapshot) bearer(value awslocal.Sensitive) (awslocal.Key, bool) {
 	return s.find(func(k awslocal.Key) bool { return k.Value == value && k.Deleted.IsZero() })
 }
 
-// A record is what a secret holds, read as any other reader would.
-type record struct {
-	Format       string
-	Value        awslocal.Sensitive
-	ID           string
-	Name         string
-	CustomerID   string
-	Description  string
-	Enabled      bool
-	CreatedDate  time.Time
-	StageKeys    []string
-	Tags         map[string]string
-	UsagePlanIDs []string
-}
-
-func parse(v awslocal.SecretVersion) record {
-	var r record
-	if json.Unmarshal([]byte(v.String), &r) != nil {
-		return record{}
-	}
-	return r
-}
-
-// pending reports whether a version holds a format marker and a value, and
-// nothing else.
-func pending(v awslocal.SecretVersion) bool {
-	var members object
-	r := parse(v)
-	return r.ours() && r.Value != "" && json.Unmarshal([]byte(v.String), &members) == nil && len(members) == 2
-}
-
-func (r record) ours() bool     { return r.Format == "createkey/1" }
-func (r record) finished() bool { return r.ID != "" }
-
 // finished is when the secret's record was finished; zero if it is not.
 func finished(s awslocal.Secret) time.Time {
 	for _, v := range s.Versions {
-		if r := parse(v); r.ours() && r.finished() {
+		if promise.Decode(v).Finished() {
 			return v.Created
 		}
 	}
@@ -96,134 +63,86 @@ func finished(s awslocal.Secret) time.Time {
 
 // recordedKey is the key that a finished record names, if it still exists.
 func (h *history) recordedKey(s awslocal.Secret) (awslocal.Key, bool) {
-	key, ok := h.snapshot().key(parse(s.Current()).ID)
+	key, ok := h.snapshot().key(promise.Decode(s.Current()).ID)
 	return key, ok && key.Deleted.IsZero()
 }
 
 // violate notes the first broken promise. What it is told holds no value.
-func (h *history) violate(promise, format string, args ...any) {
+func (h *history) violate(rule, format string, args ...any) {
 	if h.broken == "" {
-		h.broken = promise + ": " + fmt.Sprintf(format, args...)
+		h.broken = rule + ": " + fmt.Sprintf(format, args...)
 		h.tell("BROKEN", "%s", h.broken)
 	}
 }
 
+// What is judged here beside the promises of package promise.
 const (
-	once       = "promise 1 (at most one key)"
-	writeAhead = "promise 2 (the secret comes first)"
-	complete   = "promise 3 (one key, completely described)"
-	untouched  = "promise 4 (a finished record and its key are left alone)"
-	honest     = "answers agree with the state"
-	told       = "an outcome is final when the bus was told of it"
-	silent     = "no value is printed"
+	complete  = "promise 3 (one key, as a request asked for it)"
+	untouched = "promise 4 (what is finished is left alone)"
+	honest    = "answers agree with the state"
+	told      = "an outcome is final when the bus was told of it"
+	silent    = "no value is printed"
 )
 
 // checkWrite judges the step from before to after, which one call of the
-// program made.
+// program made: by the oracle, by what an operator's acts hide from it, and by what the
+// senders asked for.
 func (h *history) checkWrite(before, after snapshot) {
+	for _, fault := range promise.Check(h.server, h.byHand...) {
+		h.violate(fault, "after a call of the program's")
+	}
 	for _, key := range after.keys {
-		if was, existed := before.key(key.ID); !existed {
-			h.checkNewKey(key, after)
-		} else if !reflect.DeepEqual(was, key) {
+		if was, existed := before.key(key.ID); existed && !reflect.DeepEqual(was, key) {
 			h.violate(untouched, "key %s was changed", key.ID)
+		} else if !existed && !h.wasAsked(key, nil) {
+			h.violate(complete, "key %s is not what any request said", key.ID)
 		}
-	}
-	for _, i := range h.identities {
-		was, existed := before.secrets[i.secret]
-		is, exists := after.secrets[i.secret]
-		switch {
-		case existed && !exists:
-			h.violate(untouched, "secret %s was deleted", i.secret)
-		case !exists || existed && reflect.DeepEqual(was, is):
-		case !existed:
-			if len(is.Versions) != 1 || !pending(is.Current()) {
-				h.violate(writeAhead, "secret %s was not made with a pending record of format and value", i.secret)
-			}
-		default:
-			h.checkNewVersion(was, is, after)
-		}
-	}
-	if len(after.secrets) > len(h.identities) {
-		h.violate(once, "there is a secret of nobody's")
-	}
-	for _, key := range after.keys {
-		recorded := parse(after.secrets[key.Tags["createkey:secret"]].Current()).ID == key.ID
+		recorded := promise.Decode(after.secrets[key.Tags["createkey:secret"]].Current()).ID == key.ID
 		if recorded && !slices.Equal(h.known(after.plans[key.ID], nil), h.known(before.plans[key.ID], nil)) {
 			h.violate(untouched, "key %s of a finished record was attached to a plan", key.ID)
 		}
 	}
+	for name := range before.secrets {
+		if _, exists := after.secrets[name]; !exists {
+			h.violate(untouched, "secret %s was deleted", name)
+		}
+	}
+	for name, is := range after.secrets {
+		if len(is.Versions) > 1 && len(before.secrets[name].Versions) == 1 {
+			h.checkFinished(is, after)
+		}
+	}
+	if len(after.secrets) > len(h.identities) {
+		h.violate(complete, "there is a secret of nobody's")
+	}
 	h.noteReasons()
 }
 
-func (h *history) checkNewKey(key awslocal.Key, now snapshot) {
-	n := slices.IndexFunc(h.identities, func(i *identity) bool { return i.secret == key.Tags["createkey:secret"] })
-	if n < 0 {
-		h.violate(complete, "key %s is tagged for no secret of anybody's", key.ID)
-		return
+// checkFinished judges a record that a call has just finished.
+func (h *history) checkFinished(s awslocal.Secret, now snapshot) {
+	for _, fault := range promise.Describes(h.server, s.Name, slices.Collect(maps.Keys(h.defaults))...) {
+		h.violate(fault, "when it was finished")
 	}
-	i := h.identities[n]
-	if !slices.ContainsFunc(now.secrets[i.secret].Versions, func(v awslocal.SecretVersion) bool { return parse(v).Value == key.Value }) {
-		h.violate(writeAhead, "key %s bears a value that secret %s does not hold", key.ID, i.secret)
-		return
-	}
-	// The operator re-issues a key by deleting it and its secret, which then
-	// begins another life: one key for each.
-	life, made := now.secrets[i.secret].Created, 0
-	for _, other := range now.keys {
-		if other.Tags["createkey:secret"] == i.secret && !other.Created.Before(life) {
-			made++
-		}
-	}
-	if made > 1 {
-		h.violate(once, "key %s is number %d of %s", key.ID, made, i.secret)
-	}
-	if !slices.ContainsFunc(h.messages, func(m *message) bool { return m.identity == i && m.made(key) }) {
-		h.violate(complete, "key %s of %s is not what any request said", key.ID, i.secret)
+	r := promise.Decode(s.Current())
+	if key, ok := now.key(r.ID); ok && !h.wasAsked(key, r.UsagePlanIDs) {
+		h.violate(complete, "the record of %s is not what any request said", s.Name)
 	}
 }
 
-// made reports whether a key is what the message's request asks for, be it
+// wasAsked reports whether some request asked for a key as it is, in these plans; nil:
+// in whatever plans.
+func (h *history) wasAsked(key awslocal.Key, plans []string) bool {
+	return slices.ContainsFunc(h.messages, func(m *message) bool {
+		return m.identity.secret == key.Tags["createkey:secret"] && m.made(key) &&
+			(plans == nil || m.plans == nil || slices.Equal(slices.Sorted(slices.Values(plans)), slices.Sorted(slices.Values(m.plans))))
+	})
+}
+
+// made tells whether a key is what the message's request asks for, be it
 // enabled still or not.
 func (m *message) made(key awslocal.Key) bool {
 	return !m.malformed && key.Tags["content"] == m.letter && key.Name == m.identity.name &&
 		key.CustomerID == m.identity.customer && key.Description == m.description && (m.value == "" || m.value == key.Value)
-}
-
-// checkNewVersion judges what a call did to a secret that was there.
-func (h *history) checkNewVersion(was, is awslocal.Secret, now snapshot) {
-	old, r := parse(was.Current()), parse(is.Current())
-	switch {
-	case !old.ours():
-		h.violate(complete, "secret %s, which is somebody else's, was changed", is.Name)
-		return
-	case old.finished():
-		h.violate(untouched, "the finished record of %s was superseded", is.Name)
-		return
-	case len(is.Versions) != len(was.Versions)+1 || !r.ours() || !r.finished() || r.Value != old.Value || !is.DeletionDate.Equal(was.DeletionDate):
-		h.violate(complete, "secret %s got something else than the finished record of its value", is.Name)
-		return
-	}
-	key, _ := now.key(r.ID)
-	plans := slices.Sorted(slices.Values(r.UsagePlanIDs))
-	attached := h.known(now.plans[r.ID], plans)
-	switch {
-	case key.ID == "" || !key.Deleted.IsZero():
-		h.violate(complete, "the record of %s names key %s, which does not exist", is.Name, r.ID)
-	case key.Value != r.Value:
-		h.violate(complete, "the record of %s and its key %s bear different values", is.Name, r.ID)
-	case key.Tags["createkey:secret"] != is.Name:
-		h.violate(complete, "the record of %s names key %s, which is not its own", is.Name, r.ID)
-	case key.Name != r.Name, key.CustomerID != r.CustomerID, key.Description != r.Description,
-		r.Enabled != key.Enabled && !h.disabled[key.ID], key.Created.Unix() != r.CreatedDate.Unix(),
-		!slices.Equal(key.StageKeys, r.StageKeys), !maps.Equal(key.Tags, r.Tags):
-		h.violate(complete, "the record of %s does not describe key %s as it is", is.Name, r.ID)
-	case !slices.Equal(plans, attached):
-		h.violate(complete, "the record of %s names plans %q, and its key is in %q", is.Name, plans, now.plans[r.ID])
-	case !slices.ContainsFunc(h.messages, func(m *message) bool {
-		return m.made(key) && (m.plans == nil || slices.Equal(plans, slices.Sorted(slices.Values(m.plans))))
-	}):
-		h.violate(complete, "the record of %s is not what any request said", is.Name)
-	}
 }
 
 // known leaves out of a key's plans those that were a default at some time,
@@ -238,11 +157,6 @@ func (h *history) known(plans, wanted []string) (known []string) {
 	return known
 }
 
-// scheduled keeps a message from being done as long as it lasts: Secrets Manager refuses
-// every call on the secret, and answers the same for a while after a deletion without a
-// window, so that the message is retried and never rejected.
-const scheduled = "the secret is scheduled for deletion"
-
 // against tells what speaks against a message as the world stands, which is
 // when it is to be rejected; empty: nothing.
 func (h *history) against(m *message, now snapshot) string {
@@ -256,22 +170,22 @@ func (h *history) against(m *message, now snapshot) string {
 		fault = "one of its plans does not exist"
 	}
 	secret, exists := now.secrets[m.identity.secret]
-	r := parse(secret.Current())
+	r := promise.Decode(secret.Current())
 	switch {
 	case !exists:
 		return fault
 	case !secret.DeletionDate.IsZero():
-		return scheduled
-	case !r.ours():
+		return fault // else retried, until an operator restores it or the name is free
+	case !r.Ours():
 		return "the secret is somebody else's"
-	case !r.finished() && fault != "":
+	case !r.Finished() && fault != "":
 		return fault
 	case m.value != "" && m.value != r.Value:
 		return "the secret holds another value"
 	}
 	key, exists := now.bearer(r.Value)
 	switch {
-	case !exists && r.finished():
+	case !exists && r.Finished():
 		return "the key was revoked"
 	case !exists:
 		return ""
@@ -369,7 +283,7 @@ func (h *history) checkEvent(m *message, l line) {
 	}
 }
 
-// wasEver reports whether a finished record of the message's secret ever named
+// wasEver tells whether a finished record of the message's secret ever named
 // the key, and whether that is a key that its request asks for.
 func (h *history) wasEver(m *message, keyID string) bool {
 	key, ok := h.snapshot().key(keyID)
@@ -377,8 +291,8 @@ func (h *history) wasEver(m *message, keyID string) bool {
 		return false
 	}
 	return slices.ContainsFunc(h.server.SecretEver(m.identity.secret), func(s awslocal.Secret) bool {
-		r := parse(s.Current())
-		return r.ours() && r.ID == keyID && r.Value == key.Value
+		r := promise.Decode(s.Current())
+		return r.Ours() && r.ID == keyID && r.Value == key.Value
 	})
 }
 
@@ -404,15 +318,13 @@ func (h *history) checkResponse(inv *invocation, failed []string, outcomes map[*
 		if carrier == fifoQueue {
 			stopped := map[string]bool{}
 			for _, m := range inv.messages {
-				// Only what is to come again holds up its group: a rejected message
-				// leaves the queue for the dead-letter queue.
 				switch held := strings.Contains(outcomes[m].Reason, "an earlier message of its group"); {
 				case outcomes[m].done() && stopped[m.group]:
 					h.violate(honest, "%s was done although an earlier message of its group is to come again", m.id)
 				case held && !stopped[m.group]:
 					h.violate(honest, "%s was held up although no earlier message of its group is to come again", m.id)
 				}
-				stopped[m.group] = stopped[m.group] || outcomes[m].Outcome == "retried"
+				stopped[m.group] = stopped[m.group] || outcomes[m].Outcome == "retried" // a rejected one leaves the queue
 			}
 		}
 		return
@@ -430,28 +342,16 @@ func (h *history) checkResponse(inv *invocation, failed []string, outcomes map[*
 	}
 }
 
-// checkSilence looks for every value that ever was in all that was printed.
+// checkSilence looks for every value that ever was, or was sent, in all that was printed.
 func (h *history) checkSilence() {
-	var values []awslocal.Sensitive
-	for _, key := range h.server.KeysEver() {
-		values = append(values, key.Value)
-	}
-	for _, i := range h.identities {
-		for _, s := range h.server.SecretEver(i.secret) {
-			for _, v := range s.Versions {
-				if r := parse(v); r.ours() {
-					values = append(values, r.Value)
-				}
-			}
-		}
-	}
 	for _, event := range h.server.Events() {
 		h.printed = append(h.printed, event.Detail...)
 	}
-	for _, v := range values {
-		const telling = 12 // characters of either end are as good as all of them
-		if bytes.Contains(h.printed, []byte(v[:telling])) || bytes.Contains(h.printed, []byte(v[len(v)-telling:])) {
-			h.violate(silent, "an answer, an error, an event or a log line holds a value")
-		}
+	var sent []string
+	for _, m := range h.messages {
+		sent = append(sent, string(m.value))
+	}
+	if promise.Leaks(h.server, h.printed, sent...) {
+		h.violate(silent, "an answer, an error, an event or a log line holds a part of a value")
 	}
 }

@@ -1,10 +1,10 @@
 // Package simulation plays the whole handler, as it ships and with the real AWS
 // clients, through seeded histories of deliveries, faults and people, and checks
-// the four promises of internal/provision after every step.
+// the four promises after every step, by the oracle (internal/test/promise).
 //
 // It is a deterministic simulation, in virtual time (testing/synctest). Every
 // AWS call of every environment waits at one bus, in front of one local AWS
-// (internal/awslocal). When all else is idle, the seed picks what happens next:
+// (internal/test/awslocal). When all else is idle, the seed picks what happens next:
 //
 //   - a call goes on: it takes effect, or is lost, throttled, denied or answered
 //     with an error, before or after its effect; or its answer is delayed; or a
@@ -26,8 +26,8 @@
 //
 //	simulation.Run(t, newEnvironment, simulation.Options{Seeds: 250})
 //
-// The promises are judged by what AWS holds, from the outside (check.go); what
-// the function answers and logs is then held against that: where it has a bus, a
+// The promises are judged by what AWS holds, from the outside; what the function
+// answers and logs is then held against that (check.go): where it has a bus, a
 // final outcome has its event among those that the bus has taken. The program has
 // no hooks for it, and no switches.
 //
@@ -38,22 +38,22 @@
 // done to it], and how AWS decided. Its first lines are the requests, of which
 // those with the same letter have the same content. The history has been cut to
 // the first steps that still fail, and steps were left out whose loss changes
-// nothing. `go test ./functions/createkey -run TestSimulation -simulate.seed=N`
+// nothing. `go test ./internal/test/simulation -run TestSimulation -simulate.seed=N`
 // plays all of it again: the same seed is the same history, as long as neither
 // the code nor the simulation changes. Only the values differ, and nothing rests
 // on them.
 //
 // # What it proves
 //
-// internal/test/explore visits every state that the algorithm can reach within its
-// bounds; this package samples the whole handler, with all its parsing, batching,
-// pacing, retrying and timing out. A long run fails if one of its faults or of the
-// algorithm's branches was never reached: a fault that was never reached proves
-// nothing.
+// The explorer (internal/test/explore) drives the algorithm through every order of a
+// few calls; this package samples what lies beyond its bounds: the whole handler, with
+// all its parsing, batching, pacing, caching, retrying and timing out, every carrier
+// and redeployments. A long run fails if one of its faults or of the handler's branches
+// was never reached: a fault that was never reached proves nothing.
 //
 // # What it leaves out
 //
-// The quotas, which the bursts of functions/createkey's tests cover. A key that
+// The quotas, which the bursts of internal/function's tests cover. A key that
 // is deleted, or a secret that is purged, before its record is finished, and a
 // usage plan that is deleted while an unfinished key is to be in it. A default
 // plan that is replaced by another one of the same API stage while a key made

@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go/middleware"
 
 	"createkey/internal/test/awslocal"
 )
@@ -72,7 +71,7 @@ type history struct {
 	weights      struct{ serve, deliver, pause, kill, operate, redeploy int }
 
 	defaults map[string]bool // plans that were a default
-	disabled map[string]bool // keys that the operator disabled
+	byHand   []string        // versions of secrets that the program did not write
 	printed  []byte          // logs, answers and errors
 	lines    []string
 	reached  tally
@@ -130,7 +129,7 @@ func (o *output) take() []byte {
 func play(newEnvironment Factory, seed uint64, part cut) *history {
 	h := &history{
 		seed: seed, newEnvironment: newEnvironment, bus: &bus{effects: map[int]*call{}}, start: time.Now(),
-		defaults: map[string]bool{}, disabled: map[string]bool{}, reached: tally{},
+		defaults: map[string]bool{}, reached: tally{},
 	}
 	h.server = &awslocal.Server{
 		Before: h.bus.before, After: h.bus.after, Lag: h.bus.lag,
@@ -209,8 +208,7 @@ func (h *history) replace(n int) {
 	h.defaults[h.settings.UsagePlanID] = true
 	e.alive, e.kill = context.WithCancel(context.WithValue(context.Background(), environmentKey{}, e))
 	cfg := h.server.Config()
-	cfg.HTTPClient = &staggeredClient{http.Client{Transport: h.server.Transport(), Timeout: clientWait}}
-	cfg.APIOptions = []func(*middleware.Stack) error{stagger}
+	cfg.HTTPClient = &http.Client{Transport: h.server.Transport(), Timeout: clientWait}
 	cfg.Retryer = func() aws.Retryer { // the SDK's own, but for the random back-off
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
@@ -318,7 +316,7 @@ func (h *history) deliver(e *environment, batch []*message) {
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: batch[0].eventID()})
 	go func() {
 		defer cancel()
-		inv.answer, inv.err = e.Invoke(ctx, payload(batch))
+		inv.answer, inv.err = e.Invoke(ctx, payloadOf(batch))
 		inv.ended = time.Now()
 		close(inv.over)
 	}()
@@ -379,11 +377,10 @@ func (h *history) settle() {
 	}
 	h.environments = h.environments[:1]
 	h.settings = Settings{SecretPrefix: prefix, UsagePlanID: planOne, CreateKeyRate: 100, OutcomeBus: pick(h, "", outcomes)}
-	if h.oneIn(2) {
-		for _, i := range h.identities {
-			if secret, exists := h.snapshot().secrets[i.secret]; exists && h.restore(secret) {
-				h.tell("operator", "restores %s", i.secret)
-			}
+	// A message whose secret is scheduled for deletion is retried until somebody ends that.
+	for _, i := range h.identities {
+		if secret, exists := h.snapshot().secrets[i.secret]; exists && h.restore(secret) {
+			h.tell("operator", "restores %s", i.secret)
 		}
 	}
 	h.passTime(max(onTheWay, gatewayLag) + time.Minute)
@@ -398,7 +395,6 @@ func (h *history) settle() {
 			}
 			reason := h.against(m, h.snapshot())
 			switch {
-			case l.Outcome == "retried" && reason == scheduled: // until the operator restores it or its window ends
 			case l.Outcome == "retried":
 				h.violate(complete, "without faults, %s is not settled: %s", m.id, l.Reason)
 			case round == 0:

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 // An operator is a person with the AWS console, who does what
@@ -78,11 +79,10 @@ func must[T any](out T, err error) T {
 }
 
 func (h *history) disableKey(s awslocal.Secret) bool {
-	key, ok := h.snapshot().bearer(parse(s.Current()).Value)
+	key, ok := h.snapshot().bearer(promise.Decode(s.Current()).Value)
 	if !ok || !key.Enabled {
 		return false
 	}
-	h.disabled[key.ID] = true
 	must(h.operator.keys.UpdateApiKey(context.Background(), &apigateway.UpdateApiKeyInput{ApiKey: &key.ID, PatchOperations: []types.PatchOperation{
 		{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
 	}}))
@@ -138,9 +138,10 @@ func (h *history) rotate(s awslocal.Secret) bool {
 		return false
 	}
 	doc["rotated"] = h.n
-	must(h.operator.secrets.PutSecretValue(context.Background(), &secretsmanager.PutSecretValueInput{
+	out := must(h.operator.secrets.PutSecretValue(context.Background(), &secretsmanager.PutSecretValueInput{
 		SecretId: &s.Name, SecretString: aws.String(text(doc)),
 	}))
+	h.byHand = append(h.byHand, *out.VersionId)
 	return true
 }
 
@@ -164,9 +165,10 @@ func (h *history) deletePlan(awslocal.Secret) bool {
 func (h *history) plantForeign() {
 	for _, i := range h.identities {
 		if h.oneIn(12) {
-			must(h.operator.secrets.CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{
+			out := must(h.operator.secrets.CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{
 				Name: &i.secret, SecretString: aws.String(`{"username":"somebody","password":"else"}`),
 			}))
+			h.byHand = append(h.byHand, *out.VersionId)
 			h.reach("operator", foreignSecret, "")
 			h.tell("somebody", "made %s beforehand", i.secret)
 		}

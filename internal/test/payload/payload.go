@@ -1,0 +1,111 @@
+// Package payload builds what AWS delivers to the function, as JSON: batches of SQS
+// and SNS, an SNS notification, an EventBridge event. Tests, the local runner and the
+// benchmark build their payloads here, each member spelled as AWS's documentation has
+// it (https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, with-sns.html).
+package payload
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Resources that payloads come from.
+const (
+	QueueARN     = "arn:aws:sqs:us-east-1:123456789012:requests"
+	FIFOQueueARN = QueueARN + ".fifo"
+	TopicARN     = "arn:aws:sns:us-east-1:123456789012:requests"
+)
+
+// A Message is one of a queue or a topic.
+type Message struct {
+	ID    string
+	Body  string
+	Group string // MessageGroupId; empty: none
+}
+
+// Messages returns a message for each body, with the ids prefix0, prefix1 …
+func Messages(prefix string, bodies ...string) []Message {
+	messages := make([]Message, len(bodies))
+	for i, body := range bodies {
+		messages[i] = Message{ID: fmt.Sprint(prefix, i), Body: body}
+	}
+	return messages
+}
+
+// A Record is one of an SQS batch.
+type Record struct {
+	MessageID      string            `json:"messageId"`
+	Body           string            `json:"body"`
+	Attributes     map[string]string `json:"attributes"`
+	EventSource    string            `json:"eventSource"`
+	EventSourceARN string            `json:"eventSourceARN"`
+}
+
+// Records returns the records of a batch of a queue's messages, each received for
+// the first time. A queue is FIFO by its ARN.
+func Records(queueARN string, messages ...Message) []Record {
+	records := make([]Record, len(messages))
+	for i, m := range messages {
+		attributes := map[string]string{"ApproximateReceiveCount": "1"}
+		if m.Group != "" {
+			attributes["MessageGroupId"] = m.Group
+		}
+		records[i] = Record{m.ID, m.Body, attributes, "aws:sqs", queueARN}
+	}
+	return records
+}
+
+// SQS returns a batch of a queue.
+func SQS(queueARN string, messages ...Message) string {
+	return JSON(map[string]any{"Records": Records(queueARN, messages...)})
+}
+
+// Pipe returns a batch of a queue as EventBridge Pipes delivers it: a bare list.
+func Pipe(queueARN string, messages ...Message) string {
+	return JSON(Records(queueARN, messages...))
+}
+
+type notification struct {
+	Type      string
+	MessageID string `json:"MessageId"`
+	TopicARN  string `json:"TopicArn"`
+	Message   string
+}
+
+// Notification returns the notification that a topic puts into an SQS body.
+func Notification(id, message string) string {
+	return JSON(notification{"Notification", id, TopicARN, message})
+}
+
+// SNS returns a batch of a topic, as it is delivered to a function.
+func SNS(messages ...Message) string {
+	type record struct {
+		EventSource string
+		SNS         notification `json:"Sns"`
+	}
+	var records []record
+	for _, m := range messages {
+		records = append(records, record{"aws:sns", notification{"Notification", m.ID, TopicARN, m.Body}})
+	}
+	return JSON(map[string]any{"Records": records})
+}
+
+// EventBridge returns the event of a request, whose detail is JSON.
+func EventBridge(id, detail string) string {
+	return JSON(struct {
+		Version    string          `json:"version"`
+		ID         string          `json:"id"`
+		Source     string          `json:"source"`
+		DetailType string          `json:"detail-type"`
+		Detail     json.RawMessage `json:"detail"`
+	}{"0", id, "com.example.signup", "API Key Requested", json.RawMessage(detail)})
+}
+
+// JSON returns the JSON text of v, which must be one that can be marshalled.
+func JSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic("payload: " + err.Error())
+	}
+	return string(text)
+}

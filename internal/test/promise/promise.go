@@ -1,0 +1,227 @@
+// Package promise is the oracle: it states each promise of section 3 of the contract
+// once, over what an AWS account holds and ever held. Scenarios, the explorer, the
+// simulation and the executable are all judged by it.
+//
+// It is written from the contract and from AWS's documentation, and imports nothing
+// of the program: a record is decoded here as any reader of secrets would decode it.
+// No fault that it returns quotes a value.
+package promise
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"createkey/internal/test/awslocal"
+)
+
+// An Account is what AWS holds and ever held. [awslocal.Server] is one.
+type Account interface {
+	KeysEver() []awslocal.Key            // each as it last was
+	SecretsEver() [][]awslocal.Secret    // each state of each name, oldest first
+	UsagePlanKeys(keyID string) []string // the plans that a key is attached to
+}
+
+// deletable is how long the contract asks an operator to wait, after a record was
+// finished, before he deletes its key. Deleted sooner, the key may be made again.
+const deletable = time.Minute
+
+// Check returns the faults of promises 1, 2 and 4, and of the records, which hold at
+// every moment. byHand are the ids of the secrets' versions that a person wrote: for
+// them createkey does not answer, nor for a key without a creation date, which a test
+// put there past AWS's API.
+func Check(a Account, byHand ...string) (faults []string) {
+	keys := slices.DeleteFunc(slices.Clone(a.KeysEver()), func(k awslocal.Key) bool { return k.Created.IsZero() })
+	// Keys are read before the secrets, for a secret is there before its key, and once
+	// more for the records, for a key is there before its record.
+	secrets := a.SecretsEver()
+	later := a.KeysEver()
+	owned := map[string]bool{}
+	for _, states := range secrets {
+		for _, l := range lives(states, byHand) {
+			for _, k := range keys {
+				owned[k.ID] = owned[k.ID] || l.owns(k)
+			}
+			faults = append(faults, l.checkKeys(keys)...)
+			faults = append(faults, l.checkSteps()...)
+			faults = append(faults, l.checkRecord(later)...)
+		}
+	}
+	for _, k := range keys {
+		if name := k.Tags[secretTag]; name != "" && !owned[k.ID] {
+			faults = append(faults, fmt.Sprintf("promise 2 (the secret comes first): key %s was made when its secret %s did not exist, or did not hold its value", k.ID, name))
+		}
+	}
+	return faults
+}
+
+const secretTag = "createkey:secret"
+
+// tag returns what the tag createkey:secret holds for a secret's name.
+func tag(name string) string {
+	const longest = 256
+	if len(name) <= longest && !strings.Contains(name, "@") {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "sha256/" + hex.EncodeToString(sum[:])
+}
+
+// A life is a secret from its creation to its deletion; its name may have several.
+type life struct {
+	states []awslocal.Secret
+	until  time.Time // the next life's beginning; zero: there is none
+	byHand []string
+}
+
+func lives(states []awslocal.Secret, byHand []string) (lives []life) {
+	for _, s := range states {
+		last := len(lives) - 1
+		if last >= 0 && lives[last].states[0].ARN == s.ARN && lives[last].begun().Equal(s.Created) {
+			lives[last].states = append(lives[last].states, s)
+			continue
+		}
+		if last >= 0 {
+			lives[last].until = s.Created
+		}
+		lives = append(lives, life{states: []awslocal.Secret{s}, byHand: byHand})
+	}
+	return lives
+}
+
+func (l life) begun() time.Time { return l.states[0].Created }
+func (l life) name() string     { return l.states[0].Name }
+
+// versions returns the versions that createkey wrote, in their order.
+func (l life) versions() (ours []awslocal.SecretVersion) {
+	for _, v := range l.states[len(l.states)-1].Versions {
+		if !slices.Contains(l.byHand, v.ID) {
+			ours = append(ours, v)
+		}
+	}
+	return ours
+}
+
+// finished returns when the record was finished; zero if it was not.
+func (l life) finished() time.Time {
+	for _, v := range l.versions() {
+		if Decode(v).Finished() {
+			return v.Created
+		}
+	}
+	return time.Time{}
+}
+
+// owns reports whether a key was made for this secret in this life of it. In virtual
+// time one life may end, and the next begin, at the very moment at which a key is made:
+// such a key belongs to the life that holds its value.
+func (l life) owns(k awslocal.Key) bool {
+	switch {
+	case k.Tags[secretTag] != tag(l.name()):
+		return false
+	case k.Created.Equal(l.begun()), k.Created.Equal(l.until):
+		return l.holds(k)
+	}
+	return k.Created.After(l.begun()) && (l.until.IsZero() || k.Created.Before(l.until))
+}
+
+// holds reports whether the secret held a key's value when the key was made.
+func (l life) holds(k awslocal.Key) bool {
+	return slices.ContainsFunc(l.states[len(l.states)-1].Versions, func(v awslocal.SecretVersion) bool {
+		return Decode(v).Value == k.Value && !v.Created.After(k.Created)
+	})
+}
+
+// checkKeys checks that the keys of this life follow each other, and each its value.
+func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	var made []awslocal.Key
+	for _, k := range keys {
+		if !l.owns(k) {
+			continue
+		}
+		for _, earlier := range made {
+			switch finished := l.finished(); {
+			case earlier.Deleted.IsZero() || earlier.Deleted.After(k.Created):
+				fault("promise 1 (at most one key): %s and %s exist at once for secret %s", earlier.ID, k.ID, l.name())
+			case !finished.IsZero() && earlier.Deleted.Sub(finished) >= deletable:
+				fault("promise 1 (at most one key): %s of secret %s was revoked, and %s was made", earlier.ID, l.name(), k.ID)
+			}
+		}
+		made = append(made, k)
+		if !l.holds(k) {
+			fault("promise 2 (the secret comes first): secret %s did not hold the value of key %s when it was made", l.name(), k.ID)
+		}
+	}
+	return faults
+}
+
+// checkSteps checks what createkey wrote into the secret: a pending record of format
+// and value, then once a finished record of the same value. It writes nothing into
+// somebody else's secret, and no version is ever changed.
+func (l life) checkSteps() (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	first := l.states[0].Versions
+	if len(first) == 0 {
+		return nil // made without a value, by somebody else
+	}
+	foreign := slices.Contains(l.byHand, first[0].ID)
+	begin := Decode(first[0])
+	if !foreign && !begin.pending() {
+		fault("promise 2 (the secret comes first): secret %s was not made with a pending record of format and value", l.name())
+	}
+	texts := map[string]awslocal.Sensitive{}
+	finished := ""
+	for _, s := range l.states {
+		for i, v := range s.Versions {
+			text, known := texts[v.ID]
+			texts[v.ID] = v.String
+			switch r := Decode(v); {
+			case known && text != v.String:
+				fault("promise 4 (a step is never overwritten): version %d of secret %s was changed", i, l.name())
+			case known || i == 0 || slices.Contains(l.byHand, v.ID):
+			case !begin.Ours():
+				fault("promise 4 (a step is never overwritten): somebody else's secret %s was written", l.name())
+			case finished != "":
+				fault("promise 4 (a step is never overwritten): the finished record of %s was followed by another", l.name())
+			case !r.Ours() || !r.Finished() || r.Value != begin.Value:
+				fault("promise 3 (described completely): secret %s was given something else than the finished record of its value", l.name())
+			}
+		}
+		current := s.Current()
+		if finished != "" && current.ID != finished && !slices.Contains(l.byHand, current.ID) {
+			fault("promise 4 (a step is never overwritten): the finished record of %s is not current any more", l.name())
+		}
+		if Decode(current).Finished() && !slices.Contains(l.byHand, current.ID) {
+			finished = current.ID
+		}
+	}
+	return faults
+}
+
+// checkRecord checks that a finished record names a key of this secret's value.
+func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
+	for _, v := range l.versions() {
+		r := Decode(v)
+		if r.Finished() && !slices.ContainsFunc(keys, func(k awslocal.Key) bool {
+			return k.ID == r.ID && k.Value == r.Value && !k.Created.After(v.Created)
+		}) {
+			faults = append(faults, fmt.Sprintf("promise 3 (described completely): the record of %s names key %s, which never had its value", l.name(), r.ID))
+		}
+	}
+	return faults
+}
+
+// Untouched returns the faults of an account in which nobody but createkey acts: it
+// deletes no key, and changes none.
+func Untouched(a Account) (faults []string) {
+	for _, k := range a.KeysEver() {
+		if !k.LastUpdated.Equal(k.Created) || !k.Deleted.IsZero() {
+			faults = append(faults, fmt.Sprintf("promise 4 (a key is left alone): key %s of secret %s was changed or deleted", k.ID, k.Tags[secretTag]))
+		}
+	}
+	return faults
+}

@@ -1,0 +1,259 @@
+package promise_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
+)
+
+const (
+	name  = "apikeys/acme/Gold"
+	value = "fAk3fAk3-n0t-a-r3al-k3y"
+	other = "0th3r-fAk3-n0t-a-r3al-k3y"
+)
+
+var begun = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// An account is one that can be broken at will.
+type account struct {
+	keys    []awslocal.Key
+	secrets [][]awslocal.Secret
+	plans   map[string][]string
+}
+
+func (a *account) KeysEver() []awslocal.Key         { return a.keys }
+func (a *account) SecretsEver() [][]awslocal.Secret { return a.secrets }
+func (a *account) UsagePlanKeys(id string) []string { return a.plans[id] }
+func (a *account) last() *awslocal.Secret           { return &a.secrets[0][len(a.secrets[0])-1] }
+
+// version returns a version of a secret, which bears AWSCURRENT.
+func version(id string, at time.Duration, document map[string]any) awslocal.SecretVersion {
+	text, err := json.Marshal(document)
+	if err != nil {
+		panic(err)
+	}
+	return awslocal.SecretVersion{ID: id, String: awslocal.Sensitive(text), Created: begun.Add(at), Stages: []string{"AWSCURRENT"}}
+}
+
+func superseded(v awslocal.SecretVersion) awslocal.SecretVersion {
+	v.Stages = []string{"AWSPREVIOUS"}
+	return v
+}
+
+func pending(changes ...func(map[string]any)) awslocal.SecretVersion {
+	document := map[string]any{"format": "createkey/1", "value": value}
+	for _, change := range changes {
+		change(document)
+	}
+	return version("first", 0, document)
+}
+
+func finished(changes ...func(map[string]any)) awslocal.SecretVersion {
+	document := map[string]any{
+		"format": "createkey/1", "value": value, "id": "key1", "name": "Gold", "customerId": "acme", "enabled": true,
+		"createdDate": begun.Add(time.Second), "lastUpdatedDate": begun.Add(time.Second),
+		"stageKeys": []string{}, "tags": map[string]string{"createkey:secret": name}, "usagePlanIds": []string{"plan1"},
+	}
+	for _, change := range changes {
+		change(document)
+	}
+	return version("second", 2*time.Second, document)
+}
+
+func with(member string, v any) func(map[string]any) {
+	return func(document map[string]any) { document[member] = v }
+}
+
+func secret(versions ...awslocal.SecretVersion) awslocal.Secret {
+	return awslocal.Secret{Name: name, ARN: "arn:1", Created: begun, Versions: versions}
+}
+
+func key(id string, at time.Duration) awslocal.Key {
+	return awslocal.Key{
+		ID: id, Value: value, Name: "Gold", CustomerID: "acme", Enabled: true, Tags: map[string]string{"createkey:secret": name},
+		Created: begun.Add(at), LastUpdated: begun.Add(at),
+	}
+}
+
+// kept is an account that keeps every promise.
+func kept() *account {
+	return &account{
+		keys:    []awslocal.Key{key("key1", time.Second)},
+		secrets: [][]awslocal.Secret{{secret(pending()), secret(superseded(pending()), finished())}},
+		plans:   map[string][]string{"key1": {"plan1"}},
+	}
+}
+
+// TestCheck breaks each promise once.
+func TestCheck(t *testing.T) {
+	revoked := func(a *account, after time.Duration) {
+		a.keys[0].Deleted = begun.Add(2*time.Second + after)
+		a.keys = append(a.keys, key("key2", 10*time.Minute))
+	}
+	for _, test := range []struct {
+		name   string
+		change func(a *account)
+		want   string // the first words of the only fault; empty: there is none
+	}{
+		{"nothing", func(*account) {}, ""},
+		{"a second key beside the first", func(a *account) { a.keys = append(a.keys, key("key2", 3*time.Second)) }, "promise 1"},
+		{"a key in place of a revoked one", func(a *account) { revoked(a, time.Minute) }, "promise 1"},
+		{"a key in place of one deleted too soon", func(a *account) { revoked(a, time.Minute-1) }, ""},
+		{"a key before its secret", func(a *account) { a.keys[0].Created = begun.Add(-1) }, "promise 2"},
+		{"a key of no secret", func(a *account) { a.keys[0].Tags["createkey:secret"] = "apikeys/acme/Silver" }, "promise 2"},
+		{"a key with a value that the secret lacks", func(a *account) {
+			a.keys = append(a.keys, key("key2", time.Hour))
+			a.keys[1].Value = other
+			a.keys[0].Tags = nil
+		}, "promise 2"},
+		{"a secret made finished", func(a *account) { a.secrets[0] = []awslocal.Secret{secret(finished())} }, "promise 2"},
+		{"a pending record that says more", func(a *account) {
+			first := pending(with("name", "Gold"))
+			a.secrets[0] = []awslocal.Secret{secret(first), secret(superseded(first), finished())}
+		}, "promise 2"},
+		{"a record finished with another value", func(a *account) {
+			a.secrets[0][1] = secret(superseded(pending()), finished(with("value", other)))
+			a.keys = append(a.keys, awslocal.Key{ID: "key2", Value: other}) // somebody else's
+			a.secrets[0][1].Versions[1] = finished(with("value", other), with("id", "key2"))
+		}, "promise 3"},
+		{"a record of a key that never was", func(a *account) {
+			a.secrets[0][1] = secret(superseded(pending()), finished(with("id", "key9")))
+		}, "promise 3"},
+		{"a finished record overwritten in place", func(a *account) {
+			a.secrets[0] = append(a.secrets[0], secret(superseded(pending()), finished(with("description", "x"))))
+		}, "promise 4"},
+		{"a finished record followed by another", func(a *account) {
+			third := finished()
+			third.ID = "third"
+			a.secrets[0] = append(a.secrets[0], secret(pending(), superseded(finished()), third))
+			a.secrets[0][2].Versions[0].Stages = nil
+		}, "promise 4"},
+		{"the pending record current again", func(a *account) {
+			a.secrets[0] = append(a.secrets[0], secret(pending(), superseded(finished())))
+		}, "promise 4"},
+		{"a version by hand", func(a *account) {
+			third := finished()
+			third.ID = "hand"
+			a.secrets[0] = append(a.secrets[0], secret(pending(), superseded(finished()), third))
+			a.secrets[0][2].Versions[0].Stages = nil
+		}, ""},
+		{"a foreign secret written", func(a *account) {
+			foreign := version("hand", 0, map[string]any{"password": "x"})
+			a.keys = nil
+			a.secrets[0] = []awslocal.Secret{secret(foreign), secret(superseded(foreign), pending())}
+		}, "promise 4"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := kept()
+			test.change(a)
+			faults := promise.Check(a, "hand")
+			if test.want == "" && len(faults) > 0 || test.want != "" && (len(faults) == 0 || !strings.HasPrefix(faults[0], test.want)) {
+				t.Errorf("faults are %q, want %q", faults, test.want)
+			}
+			if promise.Leaks(a, []byte(strings.Join(faults, "\n")), value, other) {
+				t.Error("a fault quotes a value")
+			}
+		})
+	}
+}
+
+// TestSettled spoils each member of the record once.
+func TestSettled(t *testing.T) {
+	if k, faults := promise.Settled(kept(), name); k.ID != "key1" || faults != nil {
+		t.Fatalf("faults are %q, want none", faults)
+	}
+	for member, wrong := range map[string]any{
+		"value": other, "name": "gold", "customerId": "", "description": "x", "enabled": false, "createdDate": begun, "lastUpdatedDate": begun,
+		"stageKeys": []string{"a/b"}, "tags": map[string]string{}, "usagePlanIds": []string{},
+	} {
+		a := kept()
+		a.last().Versions[1] = finished(with(member, wrong))
+		if _, faults := promise.Settled(a, name); len(faults) == 0 || !strings.HasSuffix(faults[0], " in "+member) {
+			t.Errorf("with another %s faults are %q", member, faults)
+		}
+		for _, absent := range []string{"stageKeys", "tags", "usagePlanIds"} {
+			a.last().Versions[1] = finished(func(document map[string]any) { delete(document, absent) })
+			if _, faults := promise.Settled(a, name); len(faults) != 1 {
+				t.Errorf("without %s faults are %q", absent, faults)
+			}
+		}
+	}
+	for what, change := range map[string]func(a *account){
+		"no key":              func(a *account) { a.keys = nil },
+		"a deleted key":       func(a *account) { a.keys[0].Deleted = begun.Add(time.Hour) },
+		"two keys":            func(a *account) { a.keys = append(a.keys, key("key2", time.Hour)) },
+		"a pending record":    func(a *account) { *a.last() = secret(pending()) },
+		"a scheduled secret":  func(a *account) { a.last().DeletionDate = begun.Add(time.Hour) },
+		"no secret":           func(a *account) { a.secrets = nil },
+		"another first value": func(a *account) { a.last().Versions[0] = superseded(pending(with("value", other))) },
+		"a plan more":         func(a *account) { a.plans["key1"] = []string{"plan1", "plan2"} },
+	} {
+		a := kept()
+		change(a)
+		if _, faults := promise.Settled(a, name); len(faults) == 0 {
+			t.Errorf("%s: no fault is found", what)
+		}
+	}
+	a := kept()
+	a.plans["key1"] = []string{"plan1", "default"}
+	a.keys[0].Enabled, a.keys[0].LastUpdated = false, begun.Add(time.Hour)
+	if faults := promise.Describes(a, name, "default"); faults != nil {
+		t.Errorf("a key that an operator disabled, in a plan that may be: faults are %q", faults)
+	}
+}
+
+func TestUntouched(t *testing.T) {
+	if faults := promise.Untouched(kept()); faults != nil {
+		t.Errorf("faults are %q, want none", faults)
+	}
+	for what, change := range map[string]func(k *awslocal.Key){
+		"changed": func(k *awslocal.Key) { k.LastUpdated = begun.Add(time.Hour) },
+		"deleted": func(k *awslocal.Key) { k.Deleted = begun.Add(time.Hour) },
+	} {
+		a := kept()
+		change(&a.keys[0])
+		if len(promise.Untouched(a)) != 1 {
+			t.Errorf("a key that was %s is not found", what)
+		}
+	}
+}
+
+// TestLeaks looks for eight characters of each value in turn, and not for seven.
+func TestLeaks(t *testing.T) {
+	const onKey, inSecret, extra = "k3y-0n-th3-k3y-4lone", "v4lu3-1n-4-s3cr3t-only", "3xtr4-v4lu3-0f-4-r3fus3d"
+	a := kept()
+	a.keys = append(a.keys, awslocal.Key{ID: "gone", Value: onKey, Deleted: begun})
+	a.secrets = append(a.secrets, []awslocal.Secret{secret(pending(with("value", inSecret)))})
+	for _, v := range []string{value, onKey, inSecret, extra} {
+		for i := 0; i+8 <= len(v); i++ {
+			if !promise.Leaks(a, []byte("before "+v[i:i+8]+" after"), extra) {
+				t.Errorf("eight characters from the %d. on are not found", i)
+			}
+			if promise.Leaks(a, []byte("before "+v[i:i+7]+" after"), extra) {
+				t.Errorf("seven characters from the %d. on are found", i)
+			}
+		}
+	}
+	if promise.Leaks(a, []byte("an ordinary text, and the id key1")) {
+		t.Error("a value is found where there is none")
+	}
+}
+
+// TestCheck_LongName shows that a key is known by the hash of a name that no tag can hold.
+func TestCheck_LongName(t *testing.T) {
+	a := kept()
+	for i := range a.secrets[0] {
+		a.secrets[0][i].Name = "apikeys@home/acme"
+	}
+	if faults := promise.Check(a); len(faults) != 1 {
+		t.Errorf("a key tagged for %s: faults are %q, want one", name, faults)
+	}
+	a.keys[0].Tags["createkey:secret"] = "sha256/29ba7ea317e90ac58476cb9c99edc6868651f27e5c95d6a787c96c11f1ac687a"
+	if faults := promise.Check(a); faults != nil {
+		t.Errorf("faults are %q, want none", faults)
+	}
+}

@@ -1,0 +1,100 @@
+package promise
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"createkey/internal/test/awslocal"
+)
+
+// Settled returns the key of a secret, all of whose messages have been processed, and
+// the faults of promise 3: exactly one key exists, every version of the secret bears
+// its value, and the current one describes it completely. The caller compares the
+// key with what was asked for.
+func Settled(a Account, secretName string) (awslocal.Key, []string) {
+	var living []awslocal.Key
+	for _, k := range a.KeysEver() {
+		if k.Tags[secretTag] == tag(secretName) && k.Deleted.IsZero() {
+			living = append(living, k)
+		}
+	}
+	if len(living) != 1 {
+		return awslocal.Key{}, []string{fmt.Sprintf("promise 3 (exactly one key): %d exist for secret %s", len(living), secretName)}
+	}
+	faults := Describes(a, secretName)
+	if s, ok := secret(a, secretName); ok {
+		for i, v := range s.Versions {
+			if Decode(v).Value != living[0].Value {
+				faults = append(faults, fmt.Sprintf("promise 3 (described completely): version %d of secret %s bears another value than key %s", i, secretName, living[0].ID))
+			}
+		}
+	}
+	return living[0], faults
+}
+
+// Describes returns the faults of a secret's current record: it must be finished and
+// describe its key completely, plans in any order. A key that was changed after it
+// was made may be disabled where the record says enabled: that was an operator.
+// extra are plans that the key may be attached to beyond those that the record names.
+func Describes(a Account, secretName string, extra ...string) []string {
+	fault := func(format string, args ...any) []string {
+		return []string{"promise 3 (described completely): " + fmt.Sprintf(format, args...)}
+	}
+	s, ok := secret(a, secretName)
+	if !ok {
+		return fault("secret %s does not exist", secretName)
+	}
+	r := Decode(s.Current())
+	if !r.Finished() {
+		return fault("the record of secret %s is not finished", secretName)
+	}
+	keys := a.KeysEver()
+	i := slices.IndexFunc(keys, func(k awslocal.Key) bool { return k.ID == r.ID && k.Deleted.IsZero() })
+	if i < 0 {
+		return fault("the record of secret %s names key %s, which does not exist", secretName, r.ID)
+	}
+	k := keys[i]
+	plans := slices.Sorted(slices.Values(r.UsagePlanIDs))
+	attached := slices.DeleteFunc(slices.Sorted(slices.Values(a.UsagePlanKeys(k.ID))), func(id string) bool {
+		return slices.Contains(extra, id) && !slices.Contains(plans, id)
+	})
+	changed := !k.LastUpdated.Equal(k.Created)
+	var wrong []string
+	for _, member := range []struct {
+		name  string
+		right bool
+	}{
+		{"value", r.Value == k.Value},
+		{"name", r.Name == k.Name},
+		{"customerId", r.CustomerID == k.CustomerID},
+		{"description", r.Description == k.Description},
+		{"enabled", r.Enabled == k.Enabled || changed && r.Enabled},
+		{"createdDate", r.CreatedDate.Equal(k.Created.Truncate(time.Second))}, // as API Gateway sends it
+		{"lastUpdatedDate", r.LastUpdatedDate.Equal(k.LastUpdated.Truncate(time.Second)) || changed && r.LastUpdatedDate.Before(k.LastUpdated)},
+		{"stageKeys", r.StageKeys != nil && slices.Equal(r.StageKeys, k.StageKeys)},
+		{"tags", r.Tags != nil && maps.Equal(r.Tags, k.Tags) && r.Tags[secretTag] == tag(secretName)},
+		{"usagePlanIds", r.UsagePlanIDs != nil && slices.Equal(plans, attached)},
+	} {
+		if !member.right {
+			wrong = append(wrong, member.name)
+		}
+	}
+	if wrong != nil {
+		return fault("the record of secret %s differs from key %s in %s", secretName, k.ID, strings.Join(wrong, ", "))
+	}
+	return nil
+}
+
+// secret returns a secret as it is, if it exists and is not scheduled for deletion.
+func secret(a Account, name string) (awslocal.Secret, bool) {
+	for _, states := range a.SecretsEver() {
+		if states[0].Name == name {
+			last := states[len(states)-1]
+			return last, last.DeletionDate.IsZero()
+		}
+	}
+	return awslocal.Secret{}, false
+}
