@@ -27,12 +27,7 @@ import (
 // sent. AWS's own message is withheld where it holds eight characters of one of them
 // in a row. err must not be nil.
 func Describe(err error, values ...apikey.Value) string {
-	var api smithy.APIError
-	var dial *net.OpError
-	var lookup *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &api) && api.ErrorCode() != "":
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" {
 		message := api.ErrorMessage()
 		for _, v := range values {
 			if v.QuotedIn(message) {
@@ -40,15 +35,20 @@ func Describe(err error, values ...apikey.Value) string {
 			}
 		}
 		return strings.TrimSuffix(api.ErrorCode()+": "+message, ": ")
+	}
+	switch {
 	case errors.Is(err, pace.ErrNoTime):
 		return pace.ErrNoTime.Error()
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return "no answer in time"
-	case errors.As(err, &lookup):
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
 		return lookup.Error()
-	case errors.As(err, &dial):
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok {
 		return dial.Error()
-	case errors.As(err, &certificate):
+	}
+	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return certificate.Error()
 	}
 	return "the call failed, or its answer could not be read"
@@ -74,8 +74,7 @@ func KeepAnswer(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleFinalize(ctx, in)
-		var answer smithy.APIError
-		if errors.As(err, &answer) {
+		if _, ok := errors.AsType[smithy.APIError](err); ok {
 			*ctx.Value(lastAnswer{}).(*error) = err
 		}
 		return out, metadata, err

@@ -145,14 +145,6 @@ func foreign(doc document.Node) string {
 		return "a CloudFormation custom resource's request"
 	case doc.Has("triggerSource", "userPoolId"):
 		return "an Amazon Cognito trigger"
-	case doc.Has("deliveryStreamArn", "records"):
-		return "a batch of Amazon Data Firehose"
-	case doc.Has("alarmArn", "alarmData"):
-		return "a CloudWatch alarm"
-	case doc.Has("sessionState", "bot"):
-		return "an Amazon Lex event"
-	case doc.Has("awslogs"):
-		return "a CloudWatch Logs subscription's batch"
 	case doc.GetText("Event") == "s3:TestEvent":
 		return "an Amazon S3 test event"
 	}

@@ -160,10 +160,9 @@ func (h *Handler) putOnce(ctx context.Context, entries []types.PutEventsRequestE
 		out, err = h.events.PutEvents(ctx, in)
 		return err
 	})
-	var internal *failure.RetryableError
-	switch {
-	case errors.As(err, &internal):
-		return slices.Repeat([]entryFault{{text: internal.Reason}}, len(indexes))
+	switch panicked, ok := errors.AsType[*failure.RetryableError](err); {
+	case ok:
+		return slices.Repeat([]entryFault{{text: panicked.Reason}}, len(indexes))
 	case err != nil:
 		return slices.Repeat([]entryFault{{text: awserr.Describe(err)}}, len(indexes))
 	case len(out.Entries) != len(indexes):

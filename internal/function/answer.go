@@ -56,8 +56,8 @@ func merge(failed []error) error {
 	var again *failure.RetryableError
 	for _, err := range failed {
 		reasons = append(reasons, err.Error())
-		if again == nil {
-			_ = errors.As(err, &again)
+		if retryable, ok := errors.AsType[*failure.RetryableError](err); ok && again == nil {
+			again = retryable
 		}
 	}
 	if again != nil {
