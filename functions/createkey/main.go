@@ -53,7 +53,7 @@ func main() {
 	lambda.Start(handler)
 }
 
-// configure reads the environment: our own settings, and the SDK's. Its error tells
+// configure reads the environment: our own settings, and the SDK's. Its error names
 // the faults of both.
 func configure() (aws.Config, function.Settings, error) {
 	s, ours := function.ReadSettings(os.Getenv)

@@ -94,7 +94,7 @@ func SecretTag(secretName string) string {
 func FinishedToken(secretName string) string { return hexSHA256(secretName) }
 
 // Digest returns what [TagRequest] holds: a digest of what the sender wrote, which
-// tells a repeat from a request with other content. Value is not in it, for a repeat
+// distinguishes a repeat from a request with other content. Value is not in it, for a repeat
 // that leaves it out contradicts nothing.
 //
 // The canonical form is one line a member, in alphabetical order, absent and

@@ -172,7 +172,7 @@ func (r Request) AllTags(secretName string) map[string]string {
 }
 
 // Differences names the members in which a request differs from an existing
-// key, as far as its description tells: generateDistinctId is not kept there, and
+// key, as far as its description shows: it does not keep generateDistinctId, and
 // value is for the caller to compare. plans are those that the request asks for, the default included.
 func (r Request) Differences(key Key, plans []string) []string {
 	var members []string

@@ -1,5 +1,5 @@
 // Package apikey knows what a request for an API key is: how it is read and
-// checked, which secret it names, how it is told from another request of the
+// checked, which secret it names, how it is distinguished from another request of the
 // same identity, and what is recorded of the key once it exists.
 //
 // It guarantees that the same request always names the same secret and has the
@@ -127,7 +127,7 @@ type checker struct{ failure.Faults }
 
 // is reports whether a node is of a kind, and adds a fault where it is not or has one
 // of its own. A node of the kind is looked into in spite of its own
-// fault, so that all faults are told at once.
+// fault, so that all faults are reported at once.
 func (c *checker) is(path string, n document.Node, kind document.Kind) bool {
 	kinds := map[document.Kind]string{
 		document.Null: "null", document.Bool: "a boolean", document.Number: "a number",
@@ -162,8 +162,8 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 }
 
 // pathElement returns a name as it stands in a path: quoted where it is no plain word,
-// and cut to less than would tell of a value where it is as long as one. A sender may
-// have put anything there, and YAML reads {value:x} as a member "value:x".
+// and cut to seven characters where it is as long as a value: a sender may have put one
+// there by mistake, and YAML reads {value:x} as a member "value:x".
 func pathElement(name string) string {
 	if runes := []rune(name); len(runes) >= MinValueLength {
 		name = string(runes[:tellingLength-1]) + "…"

@@ -71,12 +71,12 @@ func (v Value) Reveal() string {
 // IsZero reports whether there is no value.
 func (v Value) IsZero() bool { return v.text == nil }
 
-// Equal compares two values in a time that tells nothing but their lengths.
+// Equal reports whether two values are equal, in a time that depends on their lengths alone.
 func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// tellingLength is how much of a value in a row would tell of it.
+// tellingLength is the number of bytes of a value in a row that must not be printed.
 const tellingLength = 8
 
 // QuotedIn reports whether a text holds eight bytes of the value in a row, and so must

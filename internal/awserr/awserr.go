@@ -55,7 +55,7 @@ func Describe(err error, values ...apikey.Value) string {
 }
 
 // KeepAnswer has a client's call whose time is up between two attempts fail with what
-// AWS answered to the last one. The SDK would only tell of the time, and so hide a
+// AWS answered to the last one. The SDK would report the timeout alone, and so hide a
 // throttle, or the quota on which an alarm hangs. Use it as one of the client's
 // APIOptions.
 func KeepAnswer(stack *middleware.Stack) error {

@@ -8,13 +8,13 @@
 // the kind is kept, since no request holds one. No error or fault quotes the document:
 // it may hold an API key's value.
 //
-// [Parse] refuses only what is no document at all; whoever reads a [Node] has to look
+// [Parse] refuses only what is no document at all; the reader of a [Node] has to look
 // at its Fault, and at those of its members:
 //
 //	root, err := document.Parse(text)
 //	for _, m := range root.Members {
 //		if fault := cmp.Or(m.Fault, m.Value.Fault); fault != "" {
-//			// tell it, with m.Name
+//			// report it, with m.Name
 //		}
 //	}
 package document

@@ -58,7 +58,7 @@ type Message struct {
 	// ID is the message's name in logs and in batchItemFailures: the SQS
 	// messageId, the SNS MessageId, the EventBridge id or the Lambda request id.
 	ID string
-	// Group is the SQS message's group, if it has one. Ordered tells that the
+	// Group is the SQS message's group, if it has one. Ordered says that the
 	// queue is a FIFO queue, whose groups must be kept in order: standard queues
 	// have message groups too.
 	Group   string
@@ -73,7 +73,7 @@ type Message struct {
 	// SignUp is what an AWS Marketplace message says beside the request that was
 	// made of it; zero for any other.
 	SignUp marketplace.SignUp
-	// Err tells why the message is not to be worked on, or is nil; here it is
+	// Err is the reason why the message cannot be handled, or nil; here it is
 	// always a *failure.RejectedError. Beside it only ID, Group, Ordered and what
 	// SignUp knows of the customer are of use.
 	Err error

@@ -1,16 +1,16 @@
-// Package failure holds the two classes of failure that a sender has to tell
-// apart: a message that must change, and one that need only come again.
+// Package failure holds the two classes of failure that a sender has to
+// distinguish: a message that must change, and one that need only come again.
 //
 // It guarantees that neither class wraps another error. Their text reaches logs,
 // answers and events, and an error of the SDK's can quote what a service answered, an
 // API key's value included; only text that was made for a reader goes in (package
 // awserror makes it of an AWS error).
 //
-// [Reject] and [Retry] make them, errors.As tells them apart, and [Bound] shortens
+// [Reject] and [Retry] make them, errors.AsType distinguishes them, and [Bound] shortens
 // what a sender can make arbitrarily long:
 //
 //	if rejected, ok := errors.AsType[*failure.RejectedError](err); ok {
-//		// tell rejected.Reasons to whoever sent the message
+//		// report rejected.Reasons to the sender of the message
 //	}
 //
 // The type names are part of the program's interface: AWS Lambda answers a
@@ -43,7 +43,7 @@ func Reject(format string, args ...any) *RejectedError {
 
 func (e *RejectedError) Error() string { return strings.Join(e.Reasons, "; ") }
 
-// Faults collects the faults of a document, so that all are told at once. Its zero
+// Faults collects the faults of a document, so that all are reported at once. Its zero
 // value is ready for use.
 type Faults struct{ reasons []string }
 
@@ -106,11 +106,11 @@ func IsRetryable(err error) bool {
 
 // maxText is how long the reasons of a failure may be together, in bytes. A
 // document of 64 KiB can have ten thousand faults, and a log line and an event
-// have to hold what is told of it.
+// have to hold them.
 const maxText = 16 << 10
 
 // Bound shortens what a failure says to what a log line and an event can hold, 16
-// KiB, and then tells how many reasons it leaves out. It returns a new failure of the
+// KiB, and then says how many reasons it leaves out. It returns a new failure of the
 // same class; an error of neither class, or nil, comes back as it is.
 func Bound(err error) error {
 	if rejected, ok := errors.AsType[*RejectedError](err); ok {

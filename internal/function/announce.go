@@ -194,7 +194,7 @@ func sleep(ctx context.Context, wait time.Duration) bool {
 }
 
 // unannounced returns the error of a message whose event was not accepted. A rejection
-// stays one: the message must change, whoever was told.
+// stays one: the message must change, whether or not its event was sent.
 func unannounced(err error, fault string) error {
 	if rejected, ok := errors.AsType[*failure.RejectedError](err); ok {
 		return &failure.RejectedError{Reasons: append(slices.Clip(rejected.Reasons), "event: was not sent: PutEvents: "+fault)}

@@ -17,7 +17,7 @@ type Settings struct {
 	SecretPrefix  string  // SECRET_PREFIX: begins the name of every secret
 	KMSKeyID      string  // KMS_KEY_ID: encrypts the secrets; empty: aws/secretsmanager
 	UsagePlanID   string  // USAGE_PLAN_ID: for requests that name no plan; empty: none
-	OutcomeBus    string  // OUTCOME_BUS: the event bus that outcomes are told to; empty: none
+	OutcomeBus    string  // OUTCOME_BUS: the event bus that outcome events go to; empty: none
 	CreateKeyRate float64 // CREATE_KEY_RATE: keys a second for one environment
 	Debug         bool    // LOG_LEVEL is DEBUG: log lines list the AWS calls made
 }

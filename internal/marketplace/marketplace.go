@@ -1,8 +1,8 @@
-// Package marketplace reads AWS Marketplace's messages to a seller, and tells
-// from a sign-up whose key for what is to be made.
+// Package marketplace reads AWS Marketplace's messages to a seller, and returns
+// the customer and the product that a sign-up is for.
 //
 // It guarantees that a subscription or an agreement has the same customer and name
-// however often AWS tells of it, and that both fit into a request for a key. A message that is
+// however often AWS sends it, and that both fit into a request for a key. A message that is
 // certainly Marketplace's and no sign-up is rejected by name, with advice on where
 // it belongs. Members that are not read are let pass: AWS adds some.
 //

@@ -43,7 +43,7 @@ func retryable(call string, err error, values ...apikey.Value) *failure.Retryabl
 	return failure.Retry("%s: %s", call, awserr.Describe(err, values...))
 }
 
-// errUnreadable is an answer that tells of success and lacks what it was asked for.
+// errUnreadable is returned for a success whose answer lacks what was asked for.
 // It proves nothing, so the call is made again with the message.
 var errUnreadable = errors.New("the answer is incomplete")
 

@@ -138,7 +138,7 @@ func (j *job) attachPlans(ctx context.Context) error {
 	for _, id := range j.wanted {
 		if err := j.attachPlan(ctx, id); err != nil {
 			// NotFound too: the plan was there, so it may be lag. Or it was deleted
-			// since: the next message asks, and makes no key in vain.
+			// since: the next message looks it up again, and makes no key without its plan.
 			if errorCode(err) == codeNotFound {
 				j.plans.forget(id)
 			}

@@ -84,7 +84,7 @@ type Provisioner struct {
 	KMSKeyID string
 	// Random is the source of generated values: apikey.Random, outside of tests.
 	Random io.Reader
-	// Now tells the time: time.Now, outside of tests.
+	// Now returns the current time: time.Now, outside of tests.
 	Now func() time.Time
 }
 
@@ -114,11 +114,11 @@ type Result struct {
 	SecretARN string     // in full, with its random suffix
 }
 
-// Provision sees to it that the key of a request exists and is recorded in the
+// Provision makes the key of a request, unless it exists, and records it in the
 // secret of that name, both of which apikey.Parse returns. It may be called again
 // whatever became of the call before, and has to be until its error is nil or a
 // *failure.RejectedError: the message must change, or an operator act (the key was
-// revoked, the secret is to be deleted, the name has a key of other content). Any other
+// revoked, the secret is somebody else's, the name has a key of other content). Any other
 // is a *failure.RetryableError, with failure.CodeQuota where API Gateway refused
 // another key, and failure.CodeUnfinished where a key exists whose record does not, or
 // a stray. No error holds a value.
@@ -178,7 +178,7 @@ type job struct {
 	secretName string
 
 	record apikey.Record // as the secret holds it, or will
-	drawn  bool          // this delivery drew the record's value: nobody else ever had it
+	drawn  bool          // this delivery generated the record's value, which no sender ever had
 	result Result
 }
 
@@ -194,7 +194,7 @@ func (j *job) writeAhead(ctx context.Context) error {
 	}
 	pending := apikey.Record{Value: value}
 	// The SDK adds a random ClientRequestToken: its own retry after a lost
-	// answer succeeds, while any other delivery is told that the secret exists.
+	// answer succeeds, while any other delivery gets ResourceExistsException.
 	in := &secretsmanager.CreateSecretInput{Name: &j.secretName, SecretString: aws.String(pending.Encode().Reveal())}
 	if j.KMSKeyID != "" {
 		in.KmsKeyId = &j.KMSKeyID
@@ -349,7 +349,7 @@ func (j *job) makeKey(ctx context.Context) error {
 		}
 		return failure.Reject("%s", reason)
 	case code == codeLimitExceeded:
-		// The type alone cannot tell the quota of 10,000 keys from a rate limit.
+		// The type alone does not distinguish the quota of 10,000 keys from a rate limit.
 		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserr.Describe(err, j.record.Value)}
 	default:
 		return retryable("CreateApiKey", err, j.record.Value)
@@ -386,7 +386,7 @@ func (j *job) findKey(ctx context.Context) error {
 // findID returns the id of the key that bears the record's value, or nothing.
 // A value that the program drew is borne by a key of the request's name or by
 // none, and the name spares reading all of 10,000 keys. The pending record does
-// not tell who drew its value, though: a sender may have given it in an earlier
+// not say who chose its value, though: a sender may have given it in an earlier
 // message, and then a key of any name can bear it. The documented filter by
 // customer is unproven, so nothing rests on it.
 func (j *job) findID(ctx context.Context) (string, error) {
@@ -431,8 +431,8 @@ func (j *job) finish(ctx context.Context) error {
 
 // finishedByAnother follows a refusal of the finished record: it was put
 // already, and names our key unless an operator deleted that one in between.
-// As long as that is not known, the key just made may be a stray, and nobody
-// tells of it later: the next delivery reads the record and never looks for it.
+// As long as that is not known, the key just made may be a stray, which no later
+// delivery would report: the next one reads the record and does not look for it.
 func (j *job) finishedByAnother(ctx context.Context) error {
 	made := j.result.Key
 	if err := j.readRecord(ctx); err != nil {
