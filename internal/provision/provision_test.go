@@ -615,7 +615,7 @@ func TestExactlyOnce_HoweverConcurrently(t *testing.T) {
 				outcomes := make([]string, deliveries)
 				var all sync.WaitGroup
 				for i := range outcomes {
-					all.Go(func() { outcomes[i] = w.provision(request()) })
+					all.Go(func() { outcomes[i] = w.provisionBy(w.ctx, w.anotherEnvironment(), request()) })
 				}
 				all.Wait()
 				for _, got := range outcomes {
