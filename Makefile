@@ -90,9 +90,10 @@ send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (E
 .PHONY: test
 test: ## Every promise of the contract: needs only Go, about a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
-	go test $(RACE) -shuffle=on ./...
+	go test $(RACE) -short -shuffle=on ./...
+	go test ./internal/test/explore ./internal/function
 	go -C internal/cmd/bench test ./...
-	go test -run '^TestSimulation$$' ./internal/test/simulation -simulate.seeds 2000
+	go test -run '^TestSimulation$$' ./internal/test/simulation -simulate.seeds 1000
 
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)

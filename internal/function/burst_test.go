@@ -300,6 +300,9 @@ func TestPace_KeysOfManyUsagePlansGetDone(t *testing.T) {
 // nothing: in a full account a batch that was stopped behind CreateApiKey has 20 pages
 // to look through.
 func TestPace_StoppedMessagesGetDoneInAFullAccount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads 10,000 keys twenty times over: without -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		server := newQuotaServer()
 		var stopped atomic.Bool

@@ -22,6 +22,10 @@ func countTrue(all []bool) (n int) {
 	return n
 }
 
+// brief are the bounds of -short, under which the race detector runs: it slows the search
+// sevenfold, and has nothing to find in code without goroutines.
+var brief = Bounds{Deliveries: 2, Faults: 1, Acts: 1, Passes: 1}
+
 // TestExplore visits every state within the bounds, and from each lets deliveries
 // without faults settle it.
 func TestExplore(t *testing.T) {
@@ -45,6 +49,9 @@ func TestExplore(t *testing.T) {
 				}
 				if own != (Bounds{}) {
 					bounds = own
+				}
+				if testing.Short() {
+					bounds = brief
 				}
 				e, broken, history := explore(s, bounds)
 				if broken != nil {

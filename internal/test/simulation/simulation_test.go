@@ -33,6 +33,9 @@ func simulated(cfg aws.Config, s simulation.Settings, random io.Reader, output i
 // package simulation.
 func TestSimulation(t *testing.T) {
 	options := simulation.Options{Seeds: *simulatedSeeds, Seed: *simulatedSeed}
+	if testing.Short() {
+		options.Seeds = min(options.Seeds, 60)
+	}
 	if *simulatedProgress {
 		options.Progress = os.Stdout
 	}
