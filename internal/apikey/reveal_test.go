@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Only the files that must send a value, or compare two, may read it.
+// Only the files that must send a value, or compare two, may read it. This is the only
+// list of them.
 func TestRevealIsCalledOnlyWhereItMustBe(t *testing.T) {
 	may := []string{
 		"internal/apikey/value.go",        // Equal, QuotedIn

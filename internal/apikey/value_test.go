@@ -23,7 +23,7 @@ import (
 
 const fakeValue = "fake-value-0123456789"
 
-// leaks tells whether output shows the fake value in any of its usual spellings.
+// leaks reports whether output shows the fake value in any of its usual spellings.
 func leaks(output string) bool {
 	for _, spelling := range []string{
 		fakeValue,
@@ -88,7 +88,7 @@ func TestValueIsRedactedByFmt(t *testing.T) {
 		t.Error("Sprint, String, Go syntax or Sprintln: not redacted")
 	}
 	if got := fmt.Sprint(Value{}); got != redacted {
-		t.Error("the zero Value tells that it is one")
+		t.Errorf("the zero Value: got %q, want %q", got, redacted)
 	}
 }
 
