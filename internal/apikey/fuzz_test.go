@@ -12,8 +12,8 @@ import (
 	"createkey/internal/failure"
 )
 
-// FuzzRequest: whatever the text is, Parse judges it; what it accepts keeps
-// every limit, and is the same request when it is written anew.
+// FuzzRequest: Parse answers any text. What it accepts keeps every limit, and is the same
+// request when it is written anew.
 func FuzzRequest(f *testing.F) {
 	for _, v := range readVectors(f) {
 		f.Add(v.document, v.get("delivery"))
@@ -30,8 +30,8 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, deliveryID string) {
 		r, secret, err := parseText(text, deliveryID)
 		if err != nil {
-			var rejected *failure.RejectedError
-			if !errors.As(err, &rejected) || len(rejected.Reasons) == 0 {
+			rejected, ok := errors.AsType[*failure.RejectedError](err)
+			if !ok || len(rejected.Reasons) == 0 {
 				t.Fatalf("%T without a reason", err)
 			}
 			for _, reason := range rejected.Reasons {
@@ -116,8 +116,8 @@ func writable(r Request) map[string]any {
 	}
 }
 
-// FuzzSecretName: a legal name of at most 512 characters, which no second
-// identity has.
+// FuzzSecretName: every identity has a legal name of at most 512 characters, and no two
+// identities share one.
 func FuzzSecretName(f *testing.F) {
 	f.Add("cust-1", "n", "", "cust", "1/n", "")
 	f.Add("", "", "d-1", "_", "_", "d-1")

@@ -88,7 +88,7 @@ func TestValueIsRedactedByFmt(t *testing.T) {
 		t.Error("Sprint, String, Go syntax or Sprintln: not redacted")
 	}
 	if got := fmt.Sprint(Value{}); got != redacted {
-		t.Error("the zero Value tells that it is one")
+		t.Errorf("the zero Value: got %q, want %q", got, redacted)
 	}
 }
 

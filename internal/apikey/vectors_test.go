@@ -81,12 +81,12 @@ func parseText(text []byte, deliveryID string) (Request, string, error) {
 
 func reasons(t testing.TB, err error) []string {
 	t.Helper()
-	var rejected *failure.RejectedError
-	if err != nil && !errors.As(err, &rejected) {
-		t.Fatalf("error is a %T, want a *failure.RejectedError", err)
-	}
-	if rejected == nil {
+	if err == nil {
 		return nil
+	}
+	rejected, ok := errors.AsType[*failure.RejectedError](err)
+	if !ok {
+		t.Fatalf("error: got a %T, want a *failure.RejectedError", err)
 	}
 	return rejected.Reasons
 }
@@ -108,26 +108,26 @@ func TestRequestVectors(t *testing.T) {
 				}
 			}
 			if want := v.head["reject"]; !slices.Equal(got, want) {
-				t.Fatalf("faults:\n\t%s\nwant:\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+				t.Fatalf("faults: got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 			}
 			accepted := len(got) == 0
 			switch want := v.get("secret"); {
 			case want == "" && accepted:
 				t.Error("an accepted request must pin its secret")
 			case want == "none" && secret != "", want != "" && want != "none" && secret != want:
-				t.Errorf("secret %q, want %q", secret, want)
+				t.Errorf("secret: got %q, want %q", secret, want)
 			}
 			switch want := v.get("digest"); {
 			case want == "" && v.get("digest-equals") == "" && accepted:
 				t.Error("an accepted request must pin its digest")
 			case want != "" && r.Digest() != want:
-				t.Errorf("digest %s, want %s", r.Digest(), want)
+				t.Errorf("digest: got %s, want %s", r.Digest(), want)
 			}
 			if other := v.get("digest-equals"); other != "" && r.Digest() != digests[other] {
 				t.Errorf("digest differs from that of %s", other)
 			}
 			if want := v.get("has-value"); want != "" && (want == "yes") == r.Value.IsZero() {
-				t.Errorf("has a value: %t, want %s", !r.Value.IsZero(), want)
+				t.Errorf("has a value: got %t, want %s", !r.Value.IsZero(), want)
 			}
 		})
 	}

@@ -319,7 +319,7 @@ func TestYAMLIsReadInTime(t *testing.T) {
 // FuzzParse: no text makes Parse panic, and on JSON it agrees with
 // encoding/json, on what is valid and on what it says.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"../apikey/testdata/requests/*.txt", "../event/testdata/payloads/*.txt", "../../events/*"} {
+	for _, pattern := range []string{"../apikey/testdata/requests/*.txt", "../envelope/testdata/payloads/*.txt", "../../events/*"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)

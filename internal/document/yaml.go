@@ -13,18 +13,18 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parseYAML reads one YAML document. The library reads the syntax; what a
-// plain scalar means is decided here, by the core schema of YAML 1.2 (section
-// 10.3.2), because the library still takes 1_000 and 0b1 for numbers.
+// parseYAML reads one YAML document. The library parses the syntax. What a plain scalar
+// means is decided here, by the core schema of YAML 1.2 (section 10.3.2), because the
+// library still takes 1_000 and 0b1 for numbers.
 func parseYAML(text []byte) (n Node, err error) {
-	// A fault of the library's must stay the fault of this one document, and
-	// what it panics with could quote it.
+	// A bug of the library's must fail this one document only, and what it panics
+	// with could quote the document.
 	defer func() {
 		if recover() != nil {
 			n, err = Node{}, errors.New("is not valid YAML")
 		}
 	}()
-	// The library refuses the directive of the very version that is read here.
+	// The library refuses the directive of the version that is read here.
 	source := bytes.TrimPrefix(text, []byte("%YAML 1.2"))
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	var root, more yaml.Node
@@ -48,8 +48,8 @@ func parseYAML(text []byte) (n Node, err error) {
 	return n, nil
 }
 
-// yamlError keeps the line and drops the library's words: it quotes the names
-// of unknown anchors, and a value that begins with * looks like one.
+// yamlError keeps the line and drops the library's text, which quotes the names of
+// unknown anchors: a value that begins with * looks like one.
 func yamlError(err error) error {
 	var line int
 	if _, scanErr := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); scanErr == nil {
@@ -113,7 +113,7 @@ func yamlMember(key, value *yaml.Node, depth int) (Member, error) {
 	return m, err
 }
 
-// yamlFault names what a node has that JSON has not.
+// yamlFault names what a node has that JSON has no form for.
 func yamlFault(y *yaml.Node) string {
 	switch {
 	case y.Kind == yaml.AliasNode:
@@ -126,8 +126,8 @@ func yamlFault(y *yaml.Node) string {
 	return ""
 }
 
-// tagFits reports whether an explicit tag is one of the core schema's, and says
-// of the node what the schema says of it anyway (or makes a string of it).
+// tagFits reports whether an explicit tag is the one that the core schema resolves the
+// node to without it, or is !!str on a scalar.
 func tagFits(y *yaml.Node) bool {
 	switch y.Kind {
 	case yaml.MappingNode:
@@ -146,7 +146,7 @@ func tagFits(y *yaml.Node) bool {
 	return y.Tag == "!!str"
 }
 
-// quoted are the styles of scalars that are strings whatever they hold.
+// quoted holds the styles of scalars that are strings whatever their text is.
 const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 
 func scalarKind(y *yaml.Node) Kind {
@@ -156,15 +156,15 @@ func scalarKind(y *yaml.Node) Kind {
 	return resolve(y.Value)
 }
 
-// number is the core schema's integers and floats; compiled when first used,
-// for most requests are JSON and a cold start should not pay for it.
+// number matches the core schema's integers and floats. It is compiled when first used,
+// because most requests are JSON, and a cold start should not pay for it.
 var number = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+` +
 		`|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?` +
 		`|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$`)
 })
 
-// resolve is the core schema's table for plain scalars.
+// resolve returns the kind that the core schema gives to a plain scalar.
 func resolve(plain string) Kind {
 	switch {
 	case slices.Contains([]string{"", "~", "null", "Null", "NULL"}, plain):

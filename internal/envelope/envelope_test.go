@@ -71,8 +71,8 @@ func readVectors(t testing.TB) []vector {
 	return vectors
 }
 
-// describe writes what was decoded as the lines of a vector, and the requests
-// apart, which a failure must not print.
+// describe returns what was decoded as the lines of a vector, and the requests
+// separately, which a failure must not print.
 func describe(t testing.TB, batch Batch, err error) (lines []string, requests []document.Node) {
 	t.Helper()
 	if err != nil {
@@ -110,9 +110,9 @@ func describe(t testing.TB, batch Batch, err error) (lines []string, requests []
 
 func rejection(t testing.TB, err error) []string {
 	t.Helper()
-	var rejected *failure.RejectedError
-	if !errors.As(err, &rejected) || len(rejected.Reasons) == 0 {
-		t.Fatalf("error is a %T, want a *failure.RejectedError with reasons", err)
+	rejected, ok := errors.AsType[*failure.RejectedError](err)
+	if !ok || len(rejected.Reasons) == 0 {
+		t.Fatalf("error: got a %T, want a *failure.RejectedError with reasons", err)
 	}
 	return rejected.Reasons
 }
@@ -183,13 +183,13 @@ func TestSizeIsThatOfTheRequest(t *testing.T) {
 			continue
 		}
 		if m := batch.Messages[0]; m.Err != nil || m.Request.Size != len(request) {
-			t.Errorf("%s: %d bytes, %v, want %d", name, m.Request.Size, m.Err, len(request))
+			t.Errorf("%s: size: got %d bytes and error %v, want %d", name, m.Request.Size, m.Err, len(request))
 		}
 	}
 }
 
-// FuzzDecode: whatever the payload is, Decode answers it, every message can be
-// named in the answer, and no reason is without its path.
+// FuzzDecode: Decode answers any payload, every message can be named in the answer, and
+// every reason has a path.
 func FuzzDecode(f *testing.F) {
 	for _, v := range readVectors(f) {
 		f.Add(v.payload)

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 
 	"createkey/internal/document"
@@ -9,7 +10,7 @@ import (
 	"createkey/internal/marketplace"
 )
 
-// carrier is what a document lay in, which decides what it may be.
+// carrier is what a document came in, which decides what it may be.
 type carrier int
 
 const (
@@ -38,8 +39,8 @@ func unwrapText(envelope document.Node, member string, in carrier) Message {
 	return unwrap(doc, in)
 }
 
-// unwrap finds the request in a document: an envelope that may stand where the
-// document stood, or the request itself.
+// unwrap finds the request in a document, which is an envelope that is allowed in its
+// carrier, or the request itself.
 func unwrap(doc document.Node, in carrier) Message {
 	switch {
 	case doc.Has("source", "detail-type", "detail"):
@@ -71,14 +72,14 @@ func fromEventBridge(doc document.Node) Message {
 		m.Err = failure.Reject("source: is createkey: an outcome of this program's own is not a request")
 	case source == marketplace.Source:
 		return signUp(m, marketplace.FromEvent, doc)
-	case strings.HasPrefix(source, "aws."):
-		m.Err = failure.Reject("source: events of AWS's own (%s, %s) are not requests", failure.Quote(source), failure.Quote(detailType))
+	case strings.HasPrefix(source, "aws."): // which EventBridge takes from AWS alone, so it is shown whole
+		m.Err = failure.Reject("source: events of AWS's own (%s, %s) are not requests", strconv.Quote(source), failure.Quote(detailType))
 	}
 	return m
 }
 
-// signUp makes a request of an AWS Marketplace message, which the validator
-// judges like any other.
+// signUp makes a request of an AWS Marketplace message, which is validated like any
+// other.
 func signUp(m Message, read func(document.Node) (marketplace.SignUp, error), doc document.Node) Message {
 	if m.SignUp, m.Err = read(doc); m.Err != nil {
 		return m
@@ -105,48 +106,16 @@ func fromNotification(doc document.Node) Message {
 	return m
 }
 
-// soundEnvelope refuses an envelope with a fault, such as a repeated member:
-// which of the two was meant would be a guess.
+// soundEnvelope rejects an envelope with a fault, such as a repeated member: which of the
+// two was meant would be a guess.
 func soundEnvelope(doc document.Node) (Message, bool) {
 	if doc.Fault != "" {
 		return rejected("payload: %s", doc.Fault), false
 	}
 	for _, member := range doc.Members {
 		if fault := cmp.Or(member.Fault, member.Value.Fault); fault != "" {
-			return rejected("%s: %s", failure.Quote(member.Name), fault), false
+			return rejected("%s: %s", failure.Name(member.Name), fault), false
 		}
 	}
 	return Message{}, true
-}
-
-// foreign names a payload that is certainly something else, where the
-// validator's "unknown member" for each of its members would only confuse.
-func foreign(doc document.Node) string {
-	switch {
-	case doc.Kind == document.List:
-		return "a list"
-	case doc.Has("Records"):
-		return "a batch inside a message"
-	case doc.GetText("eventSource") != "":
-		return "an event of " + failure.Quote(doc.GetText("eventSource"))
-	case doc.Has("source", "detail-type"):
-		return "an EventBridge event without its detail"
-	case doc.GetText("Type") == "Notification" && doc.Has("TopicArn") && !doc.Has("Message"):
-		return "an SNS notification without its Message"
-	case doc.GetText("Type") == "Notification" && doc.Has("TopicArn"):
-		return "an SNS notification outside of a queue's message"
-	case doc.Has("Type", "TopicArn"):
-		return "an SNS " + failure.Quote(doc.GetText("Type"))
-	case doc.Has("requestContext", "requestPayload"):
-		return "the record of a Lambda destination"
-	case doc.Has("requestContext"):
-		return "an HTTP request (API Gateway, a function URL or a load balancer)"
-	case doc.Has("RequestType", "StackId"):
-		return "a CloudFormation custom resource's request"
-	case doc.Has("triggerSource", "userPoolId"):
-		return "an Amazon Cognito trigger"
-	case doc.GetText("Event") == "s3:TestEvent":
-		return "an Amazon S3 test event"
-	}
-	return ""
 }

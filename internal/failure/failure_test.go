@@ -45,14 +45,39 @@ func TestNamesThatOthersRelyOn(t *testing.T) {
 	}
 }
 
-func TestClassesAreToldApart(t *testing.T) {
-	var rejected *RejectedError
-	var again *RetryableError
-	if err := fmt.Errorf("message: %w", Reject("x")); !errors.As(err, &rejected) || errors.As(err, &again) {
-		t.Error("a RejectedError, wrapped, is not told")
+func TestClassesWhenWrapped(t *testing.T) {
+	for name, test := range map[string]struct {
+		err                 error
+		rejected, retryable bool
+	}{
+		"rejected":  {fmt.Errorf("message: %w", Reject("x")), true, false},
+		"retryable": {fmt.Errorf("message: %w", Retry("x")), false, true},
+		"neither":   {errors.New("x"), false, false},
+		"nil":       {nil, false, false},
+	} {
+		if got := IsRejected(test.err); got != test.rejected {
+			t.Errorf("%s: IsRejected: got %t, want %t", name, got, test.rejected)
+		}
+		if got := IsRetryable(test.err); got != test.retryable {
+			t.Errorf("%s: IsRetryable: got %t, want %t", name, got, test.retryable)
+		}
 	}
-	if err := fmt.Errorf("message: %w", Retry("x")); !errors.As(err, &again) || errors.Unwrap(again) != nil {
-		t.Error("a RetryableError, wrapped, is not told, or wraps another")
+}
+
+func TestFaults(t *testing.T) {
+	var faults Faults
+	if err := faults.Err(); err != nil {
+		t.Errorf("without a fault: got %v, want nil", err)
+	}
+	faults.Add("name", "must be a string")
+	faults.Add("tags.a", "repeated member")
+	for path, want := range map[string]bool{"name": true, "tags.a": true, "tags": false, "nam": false} {
+		if got := faults.Has(path); got != want {
+			t.Errorf("Has(%q): got %t, want %t", path, got, want)
+		}
+	}
+	if got, want := faults.Err().Error(), "name: must be a string; tags.a: repeated member"; !IsRejected(faults.Err()) || got != want {
+		t.Errorf("got %q, want a RejectedError that says %q", got, want)
 	}
 }
 
@@ -74,7 +99,7 @@ func TestBound(t *testing.T) {
 	} {
 		got := Bound(test.err)
 		if reflect.TypeOf(got) != reflect.TypeOf(test.err) {
-			t.Errorf("%s: is a %T, was a %T", name, got, test.err)
+			t.Errorf("%s: got a %T, want a %T", name, got, test.err)
 		}
 		if got == nil {
 			continue
@@ -83,9 +108,8 @@ func TestBound(t *testing.T) {
 			t.Errorf("%s: %d bytes: %.60s", name, len(text), text)
 		}
 	}
-	var again *RetryableError
-	if errors.As(Bound(&RetryableError{Code: CodeQuota, Reason: long}), &again); again.Code != CodeQuota {
-		t.Error("the code is lost")
+	if again, ok := errors.AsType[*RetryableError](Bound(&RetryableError{Code: CodeQuota, Reason: long})); !ok || again.Code != CodeQuota {
+		t.Errorf("got %+v, want code %q", again, CodeQuota)
 	}
 	rejected := &RejectedError{Reasons: many}
 	if _ = Bound(rejected); len(rejected.Reasons) != len(many) || slices.Contains(rejected.Reasons, "and") {

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"strconv"
 	"time"
 
 	"createkey/internal/apikey"
@@ -54,6 +55,6 @@ func planNote(r apikey.Request, key apikey.Key) string {
 	if r.ProductCode == "" || len(key.UsagePlanIDs) > 0 {
 		return ""
 	}
-	return "the key is in no usage plan: none had product code " + failure.Quote(r.ProductCode) +
+	return "the key is in no usage plan: none had product code " + strconv.Quote(r.ProductCode) +
 		" when it was made, and there was no default plan"
 }

@@ -89,7 +89,7 @@ func (p *Provisioner) choosePlans(ctx context.Context, r apikey.Request) ([]stri
 			return nil, retryable("GetUsagePlans", err)
 		case len(plans) > 1:
 			return nil, failure.Retry("GetUsagePlans: usage plans %s have the same product code %s: take it off all but one",
-				strings.Join(plans, ", "), failure.Quote(r.ProductCode))
+				strings.Join(plans, ", "), strconv.Quote(r.ProductCode))
 		case len(plans) == 1:
 			return plans, nil
 		}

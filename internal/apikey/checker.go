@@ -1,0 +1,164 @@
+package apikey
+
+import (
+	"iter"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"createkey/internal/document"
+	"createkey/internal/failure"
+)
+
+// checker reads the members of a request and collects their faults.
+type checker struct{ failure.Faults }
+
+// is reports whether a node is of a kind, and adds a fault where it is not, or where it
+// has a fault of its own. A node of the kind is read in spite of its own fault, so that
+// all faults are reported at once.
+func (c *checker) is(path string, n document.Node, kind document.Kind) bool {
+	kinds := map[document.Kind]string{
+		document.Null: "null", document.Bool: "a boolean", document.Number: "a number",
+		document.String: "a string", document.List: "a list", document.Object: "an object",
+	}
+	switch {
+	case n.Fault != "":
+		c.Add(path, n.Fault)
+	case n.Kind != kind:
+		c.Add(path, "must be "+kinds[kind]+", not "+kinds[n.Kind])
+	}
+	return n.Kind == kind
+}
+
+// members passes each member of an object, with its path, to its reader.
+func (c *checker) members(path, prefix string, n document.Node, readers map[string]func(string, document.Node)) {
+	if !c.is(path, n, document.Object) {
+		return
+	}
+	for _, m := range n.Members {
+		read, known := readers[m.Name]
+		at := prefix + failure.Name(m.Name)
+		if m.Fault != "" {
+			c.Add(at, m.Fault)
+		}
+		if known {
+			read(at, m.Value)
+		} else if m.Fault == "" {
+			c.Add(at, "unknown member")
+		}
+	}
+}
+
+func (c *checker) text(path string, n document.Node, shortest, longest int) string {
+	if !c.is(path, n, document.String) {
+		return ""
+	}
+	switch length := utf8.RuneCountInString(n.Text); {
+	case length < shortest && length == 0:
+		c.Add(path, "must not be empty")
+	case length < shortest:
+		c.Add(path, "must be at least "+strconv.Itoa(shortest)+" characters, has "+strconv.Itoa(length))
+	case length > longest:
+		c.Add(path, "must be at most "+strconv.Itoa(longest)+" characters, has "+strconv.Itoa(length))
+	case n.Fault == "":
+		return n.Text
+	}
+	return ""
+}
+
+func (c *checker) boolean(path string, n document.Node) bool {
+	return c.is(path, n, document.Bool) && n.Bool
+}
+
+func (c *checker) value(path string, n document.Node) Value {
+	shortest := MinValueLength
+	if n.Text == "" { // absent
+		shortest = 0
+	}
+	return NewValue(c.text(path, n, shortest, MaxValueLength))
+}
+
+func (c *checker) stageKeys(path string, n document.Node) []StageKey {
+	var stages []StageKey
+	for at, item := range c.items(path, n) {
+		var s StageKey
+		c.members(at, at+".", item, map[string]func(string, document.Node){
+			"restApiId": func(p string, n document.Node) { s.RestAPIID = c.text(p, n, 0, MaxDocumentSize) },
+			"stageName": func(p string, n document.Node) { s.StageName = c.text(p, n, 0, MaxDocumentSize) },
+		})
+		switch noAPI, noStage := isEmpty(item, "restApiId"), isEmpty(item, "stageName"); {
+		case noAPI && noStage: // absent
+			continue
+		case noAPI:
+			c.Add(at+".restApiId", "must not be empty")
+		case noStage:
+			c.Add(at+".stageName", "must not be empty")
+		}
+		stages = append(stages, s)
+	}
+	return stages
+}
+
+// isEmpty reports whether a member is absent or an empty string.
+func isEmpty(n document.Node, name string) bool {
+	m, given := n.Get(name)
+	return !given || m.Kind == document.String && m.Text == ""
+}
+
+func (c *checker) tags(path string, n document.Node) map[string]string {
+	if !c.is(path, n, document.Object) || len(n.Members) == 0 {
+		return nil
+	}
+	if len(n.Members) > MaxTags {
+		c.Add(path, "must have at most "+strconv.Itoa(MaxTags)+" tags, has "+strconv.Itoa(len(n.Members)))
+	}
+	tags := make(map[string]string, len(n.Members))
+	for _, m := range n.Members {
+		at := path + "." + failure.Name(m.Name)
+		switch length := utf8.RuneCountInString(m.Name); {
+		case m.Fault != "":
+			c.Add(at, m.Fault)
+		case length == 0:
+			c.Add(at, "a tag's key must not be empty")
+		case length > MaxTagKeyLength:
+			c.Add(at, "a tag's key must be at most "+strconv.Itoa(MaxTagKeyLength)+" characters, has "+strconv.Itoa(length))
+		case len(m.Name) >= 4 && strings.EqualFold(m.Name[:4], "aws:"): // AWS ignores case here
+			c.Add(at, "a tag's key must not begin with aws:, which is AWS's own")
+		case strings.HasPrefix(m.Name, "createkey:"):
+			c.Add(at, "a tag's key must not begin with createkey:, which is this program's own")
+		}
+		tags[m.Name] = c.text(at, m.Value, 0, MaxTagValueLength)
+	}
+	return tags
+}
+
+func (c *checker) usagePlanIDs(path string, n document.Node) []string {
+	var plans []string
+	seen := map[string]bool{}
+	for at, item := range c.items(path, n) {
+		id := c.text(at, item, 1, MaxDocumentSize)
+		if id != "" && seen[id] {
+			c.Add(at, "must not repeat an earlier one")
+		}
+		seen[id] = true
+		plans = append(plans, id)
+	}
+	if len(plans) > MaxUsagePlans {
+		c.Add(path, "must have at most "+strconv.Itoa(MaxUsagePlans)+" usage plans, has "+strconv.Itoa(len(plans)))
+	}
+	return plans
+}
+
+// items yields the items of a list with their paths.
+func (c *checker) items(path string, n document.Node) iter.Seq2[string, document.Node] {
+	return func(yield func(string, document.Node) bool) {
+		if !c.is(path, n, document.List) {
+			return
+		}
+		for i, item := range n.Items {
+			if !yield(path+"["+strconv.Itoa(i)+"]", item) {
+				return
+			}
+		}
+	}
+}

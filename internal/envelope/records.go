@@ -1,0 +1,62 @@
+package envelope
+
+import (
+	"strconv"
+	"strings"
+
+	"createkey/internal/document"
+	"createkey/internal/failure"
+)
+
+// decodeRecords decodes the records of a batch, which are all of one source.
+func decodeRecords(records document.Node, path string) (Batch, error) {
+	if records.Kind != document.List || len(records.Items) == 0 {
+		return Batch{}, failure.Reject("%s: must be a list of SQS or SNS records, not empty", path)
+	}
+	batch := Batch{Kind: SQS}
+	read := fromSQSRecord
+	if records.Items[0].GetText("EventSource") == "aws:sns" && path == "Records" {
+		batch.Kind, read = SNS, fromSNSRecord
+	}
+	for i, record := range records.Items {
+		m, err := read(path+"["+strconv.Itoa(i)+"]", record)
+		if err != nil {
+			return Batch{}, err
+		}
+		batch.Messages = append(batch.Messages, m)
+	}
+	return batch, nil
+}
+
+func fromSQSRecord(path string, record document.Node) (Message, error) {
+	if source := record.GetText("eventSource"); source != "aws:sqs" {
+		if source == "" {
+			source = record.GetText("EventSource")
+		}
+		return Message{}, failure.Reject("%s.eventSource: must be aws:sqs, is %s", path, failure.Quote(source))
+	}
+	id := record.GetText("messageId")
+	if id == "" {
+		return Message{}, failure.Reject("%s.messageId: must not be empty", path)
+	}
+	m := unwrapText(record, "body", fromQueue)
+	m.ID = id
+	attributes, _ := record.Get("attributes")
+	m.Ordered = strings.HasSuffix(record.GetText("eventSourceARN"), ".fifo")
+	m.Group = attributes.GetText("MessageGroupId")
+	return m, nil
+}
+
+func fromSNSRecord(path string, record document.Node) (Message, error) {
+	if source := record.GetText("EventSource"); source != "aws:sns" {
+		return Message{}, failure.Reject("%s.EventSource: must be aws:sns, is %s", path, failure.Quote(source))
+	}
+	notification, _ := record.Get("Sns")
+	id := notification.GetText("MessageId")
+	if id == "" {
+		return Message{}, failure.Reject("%s.Sns.MessageId: must not be empty", path)
+	}
+	m := fromNotification(notification)
+	m.ID = id
+	return m, nil
+}
