@@ -42,7 +42,7 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-func TestDigestTellsEveryMember(t *testing.T) {
+func TestDigestCoversEveryMember(t *testing.T) {
 	changes := map[string]func(*Request){
 		"customerId":          func(r *Request) { r.CustomerID = "cust-2" },
 		"no customerId":       func(r *Request) { r.CustomerID = "" },
@@ -57,10 +57,10 @@ func TestDigestTellsEveryMember(t *testing.T) {
 		"stageName":           func(r *Request) { r.StageKeys = []StageKey{{"api", "beta"}} },
 		"stage parts":         func(r *Request) { r.StageKeys = []StageKey{{"prod", "api"}} },
 		"one more stage":      func(r *Request) { r.StageKeys = append(r.StageKeys, StageKey{"api", "beta"}) },
-		"stages' order":       func(r *Request) { r.StageKeys = append([]StageKey{{"api", "beta"}}, r.StageKeys...) },
+		"stage order":         func(r *Request) { r.StageKeys = append([]StageKey{{"api", "beta"}}, r.StageKeys...) },
 		"no stages":           func(r *Request) { r.StageKeys = nil },
-		"tag's key":           func(r *Request) { r.Tags = map[string]string{"a": "1", "c": "2"} },
-		"tag's value":         func(r *Request) { r.Tags = map[string]string{"a": "1", "b": "3"} },
+		"tag key":             func(r *Request) { r.Tags = map[string]string{"a": "1", "c": "2"} },
+		"tag value":           func(r *Request) { r.Tags = map[string]string{"a": "1", "b": "3"} },
 		"tags swapped":        func(r *Request) { r.Tags = map[string]string{"a": "2", "b": "1"} },
 		"empty tag":           func(r *Request) { r.Tags = map[string]string{"a": "1", "b": ""} },
 		"no tag b":            func(r *Request) { r.Tags = map[string]string{"a": "1"} },
@@ -81,7 +81,7 @@ func TestDigestTellsEveryMember(t *testing.T) {
 	}
 }
 
-func TestDigestLeavesOut(t *testing.T) {
+func TestDigestIgnores(t *testing.T) {
 	for name, change := range map[string]func(*Request){
 		"the value":          func(r *Request) { r.Value = NewValue("fake-value-0123456789") },
 		"the order of plans": func(r *Request) { r.UsagePlanIDs = []string{"p1", "p2"} },
@@ -138,7 +138,7 @@ func TestDigestIsInjective(t *testing.T) {
 
 // What a sign-up of AWS Marketplace adds is on the key and counts in the record,
 // and makes no other request of it.
-func TestWhatASignUpAddsIsNotInTheDigest(t *testing.T) {
+func TestDigestIgnoresSignUp(t *testing.T) {
 	bare := Request{CustomerID: "c", Name: "p", Enabled: true}
 	signUp := bare
 	signUp.ProductCode, signUp.AddedTags = "p", map[string]string{"marketplace:product-code": "p"}

@@ -43,10 +43,10 @@ func TestRecordEncode(t *testing.T) {
 		want     string
 		finished bool
 	}{
-		"pending":                    {Record{Value: NewValue(fakeValue)}, pendingText, false},
-		"pending, nothing else":      {Record{Value: NewValue(fakeValue), Key: Key{Name: "n", Enabled: true}}, pendingText, false},
-		"finished":                   {finishedRecord(), finishedText, true},
-		"finished, with what is not": {Record{Value: NewValue(fakeValue), Key: Key{ID: "a1b2c3d4e5"}}, leastText, true},
+		"pending":                   {Record{Value: NewValue(fakeValue)}, pendingText, false},
+		"pending beside a key":      {Record{Value: NewValue(fakeValue), Key: Key{Name: "n", Enabled: true}}, pendingText, false},
+		"finished":                  {finishedRecord(), finishedText, true},
+		"finished with an id alone": {Record{Value: NewValue(fakeValue), Key: Key{ID: "a1b2c3d4e5"}}, leastText, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.record.Encode(); got.Reveal() != test.want {
@@ -88,16 +88,16 @@ func TestParseRecord(t *testing.T) {
 		want error
 	}{
 		"unknown members":         {`{"note":{"by":["them"]},` + finishedText[1:], nil},
-		"unknown, while pending":  {`{"format":"createkey/1","value":"fake-value-0123456789","owner":1}`, nil},
+		"unknown while pending":   {`{"format":"createkey/1","value":"fake-value-0123456789","owner":1}`, nil},
 		"layout of another":       {"{\n  \"value\": \"fake-value-0123456789\",\n  \"format\": \"createkey/1\"\n}\n", nil},
 		"newer":                   {`{"format":"createkey/2","value":"fake-value-0123456789"}`, ErrNewer},
-		"newer, of another shape": {`{"format":"createkey/10","value":{"parts":[]},"id":7}`, ErrNewer},
+		"newer of another shape":  {`{"format":"createkey/10","value":{"parts":[]},"id":7}`, ErrNewer},
 		"empty":                   {``, ErrForeign},
 		"plain text":              {fakeValue, ErrForeign},
 		"a list":                  {`["createkey/1"]`, ErrForeign},
 		"null":                    {`null`, ErrForeign},
 		"no marker":               {`{"value":"fake-value-0123456789"}`, ErrForeign},
-		"another's marker":        {`{"format":"mine/1","value":"fake-value-0123456789"}`, ErrForeign},
+		"another marker":          {`{"format":"mine/1","value":"fake-value-0123456789"}`, ErrForeign},
 		"a marker in capitals":    {`{"FORMAT":"createkey/1","value":"fake-value-0123456789"}`, ErrForeign},
 		"a value in capitals":     {`{"format":"createkey/1","Value":"fake-value-0123456789"}`, ErrForeign},
 		"a marker by half":        {`{"format":"createkey","value":"fake-value-0123456789"}`, ErrForeign},
@@ -191,8 +191,8 @@ func TestRecordSizeCountsEveryMember(t *testing.T) {
 		"restApiId":   {Request{StageKeys: []StageKey{{long, ""}}}, nil},
 		"stageName":   {Request{StageKeys: []StageKey{{"", long}}}, nil},
 		"stage keys":  {Request{StageKeys: make([]StageKey, 1500)}, nil},
-		"tag's key":   {Request{Tags: map[string]string{long: ""}}, nil},
-		"tag's value": {Request{Tags: map[string]string{"": long}}, nil},
+		"tag key":     {Request{Tags: map[string]string{long: ""}}, nil},
+		"tag value":   {Request{Tags: map[string]string{"": long}}, nil},
 		"plan":        {Request{}, []string{long}},
 		"plans":       {Request{}, many},
 	} {
@@ -208,7 +208,7 @@ func TestRecordSizeCountsEveryMember(t *testing.T) {
 }
 
 // Where each of AWS's own parts is as long as is allowed for, the bound is met.
-func TestRecordSizeAllowsForEveryPart(t *testing.T) {
+func TestRecordSizeParts(t *testing.T) {
 	r := Request{
 		Name: "n", CustomerID: "c", Description: "d", Value: NewValue(fakeValue),
 		StageKeys: []StageKey{{"api", "prod"}}, Tags: map[string]string{"k": "v"},

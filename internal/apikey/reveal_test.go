@@ -11,7 +11,7 @@ import (
 
 // Only the files that must send a value, or compare two, may read it. This is the only
 // list of them.
-func TestRevealIsCalledOnlyWhereItMustBe(t *testing.T) {
+func TestRevealCallers(t *testing.T) {
 	may := []string{
 		"internal/apikey/value.go",        // Equal, QuotedIn
 		"internal/apikey/record.go",       // Encode: the secret's text

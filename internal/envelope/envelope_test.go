@@ -163,7 +163,7 @@ func sizeless(n document.Node) document.Node {
 }
 
 // The limit on a request's size is on the request, not on its envelopes.
-func TestSizeIsThatOfTheRequest(t *testing.T) {
+func TestRequestSize(t *testing.T) {
 	const request = `{"name": "n"}`
 	event := fmt.Sprintf(`{"source": "a", "detail-type": "t", "id": "e-1", "detail": %s, "resources": [%q]}`, request, strings.Repeat("x", 1000))
 	body := func(text string) string {

@@ -32,7 +32,7 @@ func TestRetryableError(t *testing.T) {
 
 // Lambda answers the name of the error's Go type, and metric filters look for
 // the codes.
-func TestNamesThatOthersRelyOn(t *testing.T) {
+func TestPinnedNames(t *testing.T) {
 	for _, test := range []struct{ got, want string }{
 		{reflect.TypeFor[RejectedError]().Name(), "RejectedError"},
 		{reflect.TypeFor[RetryableError]().Name(), "RetryableError"},

@@ -94,7 +94,7 @@ func repeat(n int, call func(context.Context) error) []func() error {
 	return slices.Repeat([]func() error{func() error { return call(context.Background()) }}, n)
 }
 
-func TestCreateApiKeyIsSentNoFasterThanTheRate(t *testing.T) {
+func TestCreateRate(t *testing.T) {
 	inPace(t, func(p *paced) {
 		start := time.Now()
 		if err := errors.Join(together(repeat(10, p.create)...)...); err != nil {
@@ -109,7 +109,7 @@ func TestCreateApiKeyIsSentNoFasterThanTheRate(t *testing.T) {
 
 // The quota counts what is sent, and a throttled call counts as received by the
 // message that it was made for.
-func TestRetriesOfTheSDKCount(t *testing.T) {
+func TestRetriesCount(t *testing.T) {
 	inPace(t, func(p *paced) {
 		var calls atomic.Int32
 		p.aws.Before = func(context.Context, awslocal.Call) error {
@@ -125,7 +125,7 @@ func TestRetriesOfTheSDKCount(t *testing.T) {
 	})
 }
 
-func TestAllCallsTogetherAreSentNoFasterThanTwiceTheRate(t *testing.T) {
+func TestControlPlaneRate(t *testing.T) {
 	inPace(t, func(p *paced) {
 		start := time.Now()
 		if err := errors.Join(together(repeat(9, p.get)...)...); err != nil {
@@ -140,7 +140,7 @@ func TestAllCallsTogetherAreSentNoFasterThanTwiceTheRate(t *testing.T) {
 
 // CreateApiKey's quota has no burst: calls that queued up behind others must not
 // be sent close together afterwards.
-func TestCreateApiKeyKeepsItsDistanceBehindOtherCalls(t *testing.T) {
+func TestCreateRateBehindOtherCalls(t *testing.T) {
 	inPace(t, func(p *paced) {
 		var calls []func() error
 		for range 6 {
@@ -156,7 +156,7 @@ func TestCreateApiKeyKeepsItsDistanceBehindOtherCalls(t *testing.T) {
 
 // A turn that would come too late is refused at once, unsent, with time left to
 // say so; what is sent leaves a second behind it.
-func TestErrNoTimeSendsNothingAndLeavesTimeToFinish(t *testing.T) {
+func TestErrNoTime(t *testing.T) {
 	inPace(t, func(p *paced) {
 		const available = 4 * time.Second
 		ctx, cancel := context.WithTimeout(p.Context(), available)
@@ -192,7 +192,7 @@ func TestErrNoTimeSendsNothingAndLeavesTimeToFinish(t *testing.T) {
 }
 
 // Where little time is left altogether, a quarter of it must do.
-func TestShortDeadlineStillAllowsATurn(t *testing.T) {
+func TestShortDeadline(t *testing.T) {
 	inPace(t, func(p *paced) {
 		ctx, cancel := context.WithTimeout(p.Context(), 800*time.Millisecond)
 		defer cancel()
@@ -213,7 +213,7 @@ func TestShortDeadlineStillAllowsATurn(t *testing.T) {
 	})
 }
 
-func TestWaitEndsWithTheContext(t *testing.T) {
+func TestCanceledContext(t *testing.T) {
 	inPace(t, func(p *paced) {
 		if err := p.create(p.Context()); err != nil {
 			p.Fatal(err)
@@ -245,12 +245,12 @@ func TestAdmit(t *testing.T) {
 		"one second left":            {time.Second, 0, 1, true},
 		"less than a second left":    {time.Second - time.Millisecond, 0, 1, false},
 		"none left":                  {-time.Second, 0, 1, false},
-		"a key just made, in time":   {1500 * time.Millisecond, 1, 1, true},
-		"a key just made, too late":  {1500*time.Millisecond - time.Millisecond, 1, 1, false},
-		"ten calls, in time":         {3250 * time.Millisecond, 0, 10, true},
-		"ten calls, too late":        {3250*time.Millisecond - time.Millisecond, 0, 10, false},
-		"a key and ten, in time":     {3500 * time.Millisecond, 1, 10, true},
-		"a key and ten, too late":    {3500*time.Millisecond - time.Millisecond, 1, 10, false},
+		"a key just made in time":    {1500 * time.Millisecond, 1, 1, true},
+		"a key just made too late":   {1500*time.Millisecond - time.Millisecond, 1, 1, false},
+		"ten calls in time":          {3250 * time.Millisecond, 0, 10, true},
+		"ten calls too late":         {3250*time.Millisecond - time.Millisecond, 0, 10, false},
+		"a key and ten in time":      {3500 * time.Millisecond, 1, 10, true},
+		"a key and ten too late":     {3500*time.Millisecond - time.Millisecond, 1, 10, false},
 		"two calls wait for the key": {1500*time.Millisecond - time.Millisecond, 1, 2, false},
 	} {
 		t.Run(name, func(t *testing.T) {
