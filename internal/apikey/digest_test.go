@@ -38,7 +38,7 @@ func TestDigest(t *testing.T) {
 		t.Errorf("empty: %s, want %s", got, none)
 	}
 	if len(full) > MaxTagValueLength {
-		t.Error("a tag does not hold the digest")
+		t.Errorf("got a digest of %d characters, want at most %d, to fit a tag", len(full), MaxTagValueLength)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestDigestCoversEveryMember(t *testing.T) {
 		r := digested()
 		changes[name](&r)
 		if other, ok := seen[r.Digest()]; ok {
-			t.Errorf("%s has the digest of %s", name, other)
+			t.Errorf("%s: got the digest of %s, want another", name, other)
 		}
 		seen[r.Digest()] = name
 	}
@@ -90,21 +90,21 @@ func TestDigestIgnores(t *testing.T) {
 		r := digested()
 		change(&r)
 		if r.Digest() != digested().Digest() {
-			t.Errorf("%s counts", name)
+			t.Errorf("%s: got another digest, want the same", name)
 		}
 	}
 	empty := Request{StageKeys: []StageKey{}, Tags: map[string]string{}, UsagePlanIDs: []string{}, Value: NewValue("")}
 	if empty.Digest() != (Request{}).Digest() {
-		t.Error("empty is not absent")
+		t.Error("empty members: got another digest, want that of absent ones")
 	}
 	r := digested()
 	r.Digest()
 	if !slices.Equal(r.UsagePlanIDs, []string{"p2", "p1"}) {
-		t.Error("the request's own list was sorted")
+		t.Errorf("Digest reordered the request's own list: got %q", r.UsagePlanIDs)
 	}
 }
 
-// drawRequest draws from few and awkward texts, so that two are often alike.
+// drawRequest draws from a few awkward texts, so that two requests are often alike.
 func drawRequest(t *rapid.T, label string) Request {
 	text := rapid.SampledFrom([]string{"", "a", "b", "a\nname=1:b", "1:a", "\n"})
 	r := Request{
@@ -136,8 +136,8 @@ func TestDigestIsInjective(t *testing.T) {
 	})
 }
 
-// What a sign-up of AWS Marketplace adds is on the key and counts in the record,
-// and makes no other request of it.
+// What an AWS Marketplace sign-up adds goes on the key and counts in the record's size,
+// but not in the digest.
 func TestDigestIgnoresSignUp(t *testing.T) {
 	bare := Request{CustomerID: "c", Name: "p", Enabled: true}
 	signUp := bare

@@ -71,7 +71,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// The document's 64 KiB come first, so that only a tree made by hand gets there.
+// A document reaches 64 KiB first, so only nodes made by hand can reach this limit.
 func TestLimitOfDescription(t *testing.T) {
 	for length, want := range map[int][]string{
 		125_000: nil,
@@ -88,8 +88,8 @@ func TestLimitOfDescription(t *testing.T) {
 	}
 }
 
-// What Parse makes of the members is seen in part by their digest; the value
-// and the members' own fields are compared here.
+// The vectors compare most of what Parse returns by its digest; this compares the value
+// and the fields.
 func TestParse(t *testing.T) {
 	const value = "fake-value-0123456789"
 	r, secret, err := parseText([]byte(`{
@@ -121,15 +121,15 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The log names the customer and the secret of a rejected request, as far as
-// they can be told.
+// The log names the customer and the secret of a rejected request, as far as they are
+// known.
 func TestRejectedRequestIsNamed(t *testing.T) {
 	r, secret, err := parseText([]byte(`{"customerId": "c", "name": "n", "colour": "red"}`), "")
 	if err == nil || r.CustomerID != "c" || r.Name != "n" || secret != "apikeys/c/n" {
-		t.Errorf("customer %q, name %q, secret %q, error %v", r.CustomerID, r.Name, secret, err)
+		t.Errorf("got customer %q, name %q, secret %q, error %v, want c, n, apikeys/c/n and an error", r.CustomerID, r.Name, secret, err)
 	}
 	r, secret, err = parseText([]byte(`{"customerId": "c\ud800", "name": "n"}`), "d-1")
 	if err == nil || r.CustomerID != "" || secret != "" {
-		t.Errorf("a customer that is mangled: customer %q, secret %q, error %v", r.CustomerID, secret, err)
+		t.Errorf("customer at fault: got customer %q, secret %q, error %v, want neither and an error", r.CustomerID, secret, err)
 	}
 }
