@@ -1,7 +1,7 @@
 // Package envelope decodes what Lambda is invoked with into messages, each with the
 // request that it carries and the delivery that brought it.
 //
-// It guarantees that a payload is recognized by its shape and never guessed: one that is
+// It guarantees that a payload is recognised by its shape and never guessed: one that is
 // certainly something else is rejected by what it is. A fault in one message of a batch
 // is that message's alone, every message of a batch can be named in the answer, and no
 // error quotes what a request holds.
