@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"iter"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -80,7 +79,9 @@ func (c *checker) value(path string, n document.Node) Value {
 
 func (c *checker) stageKeys(path string, n document.Node) []StageKey {
 	var stages []StageKey
-	for at, item := range c.items(path, n) {
+	c.is(path, n, document.List)
+	for i, item := range n.Items {
+		at := path + "[" + strconv.Itoa(i) + "]"
 		var s StageKey
 		c.members(at, at+".", item, map[string]func(string, document.Node){
 			"restApiId": func(p string, n document.Node) { s.RestAPIID = c.text(p, n, 0, MaxDocumentSize) },
@@ -135,7 +136,9 @@ func (c *checker) tags(path string, n document.Node) map[string]string {
 func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 	var plans []string
 	seen := map[string]bool{}
-	for at, item := range c.items(path, n) {
+	c.is(path, n, document.List)
+	for i, item := range n.Items {
+		at := path + "[" + strconv.Itoa(i) + "]"
 		id := c.text(at, item, 1, MaxDocumentSize)
 		if id != "" && seen[id] {
 			c.Add(at, "must not repeat an earlier one")
@@ -147,18 +150,4 @@ func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 		c.Add(path, "must have at most "+strconv.Itoa(MaxUsagePlans)+" usage plans, has "+strconv.Itoa(len(plans)))
 	}
 	return plans
-}
-
-// items yields the items of a list with their paths.
-func (c *checker) items(path string, n document.Node) iter.Seq2[string, document.Node] {
-	return func(yield func(string, document.Node) bool) {
-		if !c.is(path, n, document.List) {
-			return
-		}
-		for i, item := range n.Items {
-			if !yield(path+"["+strconv.Itoa(i)+"]", item) {
-				return
-			}
-		}
-	}
 }

@@ -38,11 +38,11 @@ func TestDigest(t *testing.T) {
 		t.Errorf("empty: %s, want %s", got, none)
 	}
 	if len(full) > MaxTagValueLength {
-		t.Error("a tag does not hold the digest")
+		t.Errorf("got a digest of %d characters, want at most %d, to fit a tag", len(full), MaxTagValueLength)
 	}
 }
 
-func TestDigestTellsEveryMember(t *testing.T) {
+func TestDigestCoversEveryMember(t *testing.T) {
 	changes := map[string]func(*Request){
 		"customerId":          func(r *Request) { r.CustomerID = "cust-2" },
 		"no customerId":       func(r *Request) { r.CustomerID = "" },
@@ -57,10 +57,10 @@ func TestDigestTellsEveryMember(t *testing.T) {
 		"stageName":           func(r *Request) { r.StageKeys = []StageKey{{"api", "beta"}} },
 		"stage parts":         func(r *Request) { r.StageKeys = []StageKey{{"prod", "api"}} },
 		"one more stage":      func(r *Request) { r.StageKeys = append(r.StageKeys, StageKey{"api", "beta"}) },
-		"stages' order":       func(r *Request) { r.StageKeys = append([]StageKey{{"api", "beta"}}, r.StageKeys...) },
+		"stage order":         func(r *Request) { r.StageKeys = append([]StageKey{{"api", "beta"}}, r.StageKeys...) },
 		"no stages":           func(r *Request) { r.StageKeys = nil },
-		"tag's key":           func(r *Request) { r.Tags = map[string]string{"a": "1", "c": "2"} },
-		"tag's value":         func(r *Request) { r.Tags = map[string]string{"a": "1", "b": "3"} },
+		"tag key":             func(r *Request) { r.Tags = map[string]string{"a": "1", "c": "2"} },
+		"tag value":           func(r *Request) { r.Tags = map[string]string{"a": "1", "b": "3"} },
 		"tags swapped":        func(r *Request) { r.Tags = map[string]string{"a": "2", "b": "1"} },
 		"empty tag":           func(r *Request) { r.Tags = map[string]string{"a": "1", "b": ""} },
 		"no tag b":            func(r *Request) { r.Tags = map[string]string{"a": "1"} },
@@ -75,13 +75,13 @@ func TestDigestTellsEveryMember(t *testing.T) {
 		r := digested()
 		changes[name](&r)
 		if other, ok := seen[r.Digest()]; ok {
-			t.Errorf("%s has the digest of %s", name, other)
+			t.Errorf("%s: got the digest of %s, want another", name, other)
 		}
 		seen[r.Digest()] = name
 	}
 }
 
-func TestDigestLeavesOut(t *testing.T) {
+func TestDigestIgnores(t *testing.T) {
 	for name, change := range map[string]func(*Request){
 		"the value":          func(r *Request) { r.Value = NewValue("fake-value-0123456789") },
 		"the order of plans": func(r *Request) { r.UsagePlanIDs = []string{"p1", "p2"} },
@@ -90,21 +90,21 @@ func TestDigestLeavesOut(t *testing.T) {
 		r := digested()
 		change(&r)
 		if r.Digest() != digested().Digest() {
-			t.Errorf("%s counts", name)
+			t.Errorf("%s: got another digest, want the same", name)
 		}
 	}
 	empty := Request{StageKeys: []StageKey{}, Tags: map[string]string{}, UsagePlanIDs: []string{}, Value: NewValue("")}
 	if empty.Digest() != (Request{}).Digest() {
-		t.Error("empty is not absent")
+		t.Error("empty members: got another digest, want that of absent ones")
 	}
 	r := digested()
 	r.Digest()
 	if !slices.Equal(r.UsagePlanIDs, []string{"p2", "p1"}) {
-		t.Error("the request's own list was sorted")
+		t.Errorf("Digest reordered the request's own list: got %q", r.UsagePlanIDs)
 	}
 }
 
-// drawRequest draws from few and awkward texts, so that two are often alike.
+// drawRequest draws from a few awkward texts, so that two requests are often alike.
 func drawRequest(t *rapid.T, label string) Request {
 	text := rapid.SampledFrom([]string{"", "a", "b", "a\nname=1:b", "1:a", "\n"})
 	r := Request{
@@ -136,9 +136,9 @@ func TestDigestIsInjective(t *testing.T) {
 	})
 }
 
-// What a sign-up of AWS Marketplace adds is on the key and counts in the record,
-// and makes no other request of it.
-func TestWhatASignUpAddsIsNotInTheDigest(t *testing.T) {
+// What an AWS Marketplace sign-up adds goes on the key and counts in the record's size,
+// but not in the digest.
+func TestDigestIgnoresSignUp(t *testing.T) {
 	bare := Request{CustomerID: "c", Name: "p", Enabled: true}
 	signUp := bare
 	signUp.ProductCode, signUp.AddedTags = "p", map[string]string{"marketplace:product-code": "p"}

@@ -32,7 +32,7 @@ func FuzzRequest(f *testing.F) {
 		if err != nil {
 			rejected, ok := errors.AsType[*failure.RejectedError](err)
 			if !ok || len(rejected.Reasons) == 0 {
-				t.Fatalf("%T without a reason", err)
+				t.Fatalf("got a %T, want a *failure.RejectedError with reasons", err)
 			}
 			for _, reason := range rejected.Reasons {
 				if path, rule, found := strings.Cut(reason, ": "); !found || path == "" || rule == "" {

@@ -19,7 +19,7 @@ func TestSecretName(t *testing.T) {
 		"no customer":        {"", "n", "d-1", "apikeys/_/n"},
 		"no name":            {"cust-1", "", "d-1", "apikeys/cust-1/_"},
 		"neither":            {"", "", "d-1", "apikeys/_/_/d-1"},
-		"delivery, encoded":  {"", "", "a/b_c", "apikeys/_/_/a=2Fb=5Fc"},
+		"delivery encoded":   {"", "", "a/b_c", "apikeys/_/_/a=2Fb=5Fc"},
 		"legal as they are":  {"AZaz09.-", "-.", "", "apikeys/AZaz09.-/-."},
 		"slash":              {"a/b", "c/d", "", "apikeys/a=2Fb/c=2Fd"},
 		"underscore":         {"_", "_", "", "apikeys/=5F/=5F"},
@@ -54,7 +54,7 @@ func TestSecretName(t *testing.T) {
 	}
 }
 
-func TestSecretNameFitsWithTheLongestPrefix(t *testing.T) {
+func TestSecretNameLongestPrefix(t *testing.T) {
 	got, err := SecretName(strings.Repeat("p", MaxPrefixLength), strings.Repeat("c", 500), "", "")
 	if err != nil || len(got) != MaxSecretNameLength {
 		t.Errorf("%d characters, %v, want %d", len(got), err, MaxSecretNameLength)
@@ -130,10 +130,10 @@ const legalInSecretNames = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 
 func TestSecretTag(t *testing.T) {
 	for name, test := range map[string]struct{ secret, want string }{
-		"the name itself":    {"apikeys/cust-1/Dev+API+Key=5F", "apikeys/cust-1/Dev+API+Key=5F"},
-		"256 characters":     {"apikeys/c/" + strings.Repeat("n", 246), "apikeys/c/" + strings.Repeat("n", 246)},
-		"257 characters":     {"apikeys/c/" + strings.Repeat("n", 247), "sha256/70dcf0e430cf5a75108cd160a2f47c9e1bdd469c3e1027c1a53a26c074c5109b"},
-		"a prefix with an @": {"team@apikeys/cust-1/n", "sha256/c1a1c3059f8edae46a1c4e809ca16627618b0d729a1747719b3127edee029730"},
+		"the name itself":          {"apikeys/cust-1/Dev+API+Key=5F", "apikeys/cust-1/Dev+API+Key=5F"},
+		"256 characters":           {"apikeys/c/" + strings.Repeat("n", 246), "apikeys/c/" + strings.Repeat("n", 246)},
+		"257 characters":           {"apikeys/c/" + strings.Repeat("n", 247), "sha256/70dcf0e430cf5a75108cd160a2f47c9e1bdd469c3e1027c1a53a26c074c5109b"},
+		"a prefix with an at sign": {"team@apikeys/cust-1/n", "sha256/c1a1c3059f8edae46a1c4e809ca16627618b0d729a1747719b3127edee029730"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := SecretTag(test.secret); got != test.want {

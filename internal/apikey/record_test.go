@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The format is read by customers' own programs: these texts must not change.
-// The values in them are obviously fake, and not shown all the same.
+// The format is read by customers' own programs: these texts must not change. The values
+// in them are fake, and not printed all the same.
 const (
 	pendingText  = `{"format":"createkey/1","value":"fake-value-0123456789"}`
 	finishedText = `{"format":"createkey/1","value":"fake-value-0123456789",` +
@@ -43,17 +43,17 @@ func TestRecordEncode(t *testing.T) {
 		want     string
 		finished bool
 	}{
-		"pending":                    {Record{Value: NewValue(fakeValue)}, pendingText, false},
-		"pending, nothing else":      {Record{Value: NewValue(fakeValue), Key: Key{Name: "n", Enabled: true}}, pendingText, false},
-		"finished":                   {finishedRecord(), finishedText, true},
-		"finished, with what is not": {Record{Value: NewValue(fakeValue), Key: Key{ID: "a1b2c3d4e5"}}, leastText, true},
+		"pending":                   {Record{Value: NewValue(fakeValue)}, pendingText, false},
+		"pending beside a key":      {Record{Value: NewValue(fakeValue), Key: Key{Name: "n", Enabled: true}}, pendingText, false},
+		"finished":                  {finishedRecord(), finishedText, true},
+		"finished with an id alone": {Record{Value: NewValue(fakeValue), Key: Key{ID: "a1b2c3d4e5"}}, leastText, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.record.Encode(); got.Reveal() != test.want {
-				t.Errorf("the text differs (%d bytes, want %d)", len(got.Reveal()), len(test.want))
+				t.Errorf("got another text, of %d bytes, want %d", len(got.Reveal()), len(test.want))
 			}
-			if test.record.Finished() != test.finished {
-				t.Error("finished is taken for pending, or the reverse")
+			if got := test.record.Finished(); got != test.finished {
+				t.Errorf("Finished: got %t, want %t", got, test.finished)
 			}
 		})
 	}
@@ -88,16 +88,16 @@ func TestParseRecord(t *testing.T) {
 		want error
 	}{
 		"unknown members":         {`{"note":{"by":["them"]},` + finishedText[1:], nil},
-		"unknown, while pending":  {`{"format":"createkey/1","value":"fake-value-0123456789","owner":1}`, nil},
+		"unknown while pending":   {`{"format":"createkey/1","value":"fake-value-0123456789","owner":1}`, nil},
 		"layout of another":       {"{\n  \"value\": \"fake-value-0123456789\",\n  \"format\": \"createkey/1\"\n}\n", nil},
 		"newer":                   {`{"format":"createkey/2","value":"fake-value-0123456789"}`, ErrNewer},
-		"newer, of another shape": {`{"format":"createkey/10","value":{"parts":[]},"id":7}`, ErrNewer},
+		"newer of another shape":  {`{"format":"createkey/10","value":{"parts":[]},"id":7}`, ErrNewer},
 		"empty":                   {``, ErrForeign},
 		"plain text":              {fakeValue, ErrForeign},
 		"a list":                  {`["createkey/1"]`, ErrForeign},
 		"null":                    {`null`, ErrForeign},
 		"no marker":               {`{"value":"fake-value-0123456789"}`, ErrForeign},
-		"another's marker":        {`{"format":"mine/1","value":"fake-value-0123456789"}`, ErrForeign},
+		"another marker":          {`{"format":"mine/1","value":"fake-value-0123456789"}`, ErrForeign},
 		"a marker in capitals":    {`{"FORMAT":"createkey/1","value":"fake-value-0123456789"}`, ErrForeign},
 		"a value in capitals":     {`{"format":"createkey/1","Value":"fake-value-0123456789"}`, ErrForeign},
 		"a marker by half":        {`{"format":"createkey","value":"fake-value-0123456789"}`, ErrForeign},
@@ -111,10 +111,10 @@ func TestParseRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			record, err := ParseRecord(test.text)
 			if !errors.Is(err, test.want) {
-				t.Fatalf("error %v, want %v", err, test.want)
+				t.Fatalf("got error %v, want %v", err, test.want)
 			}
 			if err != nil && (leaks(err.Error()) || !record.Value.IsZero() || record.Finished()) {
-				t.Error("something of a text that is not ours comes through")
+				t.Error("beside an error: got part of the text, want none of it")
 			}
 			if err == nil && record.Value.Reveal() != fakeValue {
 				t.Error("value differs")
@@ -134,8 +134,8 @@ func TestAllTags(t *testing.T) {
 	}
 }
 
-// drawValue draws a value as awkward to JSON as may be. rapid prints what it
-// draws, and prints this as REDACTED.
+// drawValue draws a value of characters that take many bytes in JSON. rapid prints what it
+// draws, and prints a Value as REDACTED.
 var drawValue = rapid.Map(rapid.SampledFrom([]string{
 	"", strings.Repeat("v", 20), strings.Repeat("\x00", 128), strings.Repeat("\u2028", 128), strings.Repeat("<&>\"", 32), strings.Repeat("😀", 128),
 }), NewValue)
@@ -168,16 +168,16 @@ func TestRecordSizeIsAnUpperBound(t *testing.T) {
 		}}
 		size, bound := len(stored.Encode().Reveal()), r.RecordSize(secret, plans)
 		if size > bound {
-			t.Fatalf("the record has %d bytes, more than the %d foretold", size, bound)
+			t.Fatalf("got a record of %d bytes, want at most the %d of RecordSize", size, bound)
 		}
 		if most := 6*MaxValueLength + 300; bound > size+most {
-			t.Fatalf("the record has %d bytes, and far more, %d, were foretold", size, bound)
+			t.Fatalf("got a RecordSize of %d bytes for a record of %d, want a closer bound", bound, size)
 		}
 	})
 }
 
-// Each member alone, long enough to show if the bound leaves it out, of the
-// characters on which JSON spends most.
+// Each member alone, long enough to show whether the bound counts it, of the characters
+// that take the most bytes in JSON.
 func TestRecordSizeCountsEveryMember(t *testing.T) {
 	long := strings.Repeat("\x00", 1500)
 	many := make([]string, 1500)
@@ -191,8 +191,8 @@ func TestRecordSizeCountsEveryMember(t *testing.T) {
 		"restApiId":   {Request{StageKeys: []StageKey{{long, ""}}}, nil},
 		"stageName":   {Request{StageKeys: []StageKey{{"", long}}}, nil},
 		"stage keys":  {Request{StageKeys: make([]StageKey, 1500)}, nil},
-		"tag's key":   {Request{Tags: map[string]string{long: ""}}, nil},
-		"tag's value": {Request{Tags: map[string]string{"": long}}, nil},
+		"tag key":     {Request{Tags: map[string]string{long: ""}}, nil},
+		"tag value":   {Request{Tags: map[string]string{"": long}}, nil},
 		"plan":        {Request{}, []string{long}},
 		"plans":       {Request{}, many},
 	} {
@@ -202,13 +202,14 @@ func TestRecordSizeCountsEveryMember(t *testing.T) {
 			StageKeys: r.stages(), Tags: r.AllTags("apikeys/c/n"), UsagePlanIDs: test.plans,
 		}}
 		if size, bound := len(stored.Encode().Reveal()), r.RecordSize("apikeys/c/n", test.plans); size > bound {
-			t.Errorf("%s: the record has %d bytes, more than the %d foretold", name, size, bound)
+			t.Errorf("%s: got a record of %d bytes, want at most the %d of RecordSize", name, size, bound)
 		}
 	}
 }
 
-// Where each of AWS's own parts is as long as is allowed for, the bound is met.
-func TestRecordSizeAllowsForEveryPart(t *testing.T) {
+// Where each of AWS's own members has the length that RecordSize allows for, the bound is
+// exact.
+func TestRecordSizeParts(t *testing.T) {
 	r := Request{
 		Name: "n", CustomerID: "c", Description: "d", Value: NewValue(fakeValue),
 		StageKeys: []StageKey{{"api", "prod"}}, Tags: map[string]string{"k": "v"},
@@ -221,7 +222,7 @@ func TestRecordSizeAllowsForEveryPart(t *testing.T) {
 		CreatedDate: date, LastUpdatedDate: date, StageKeys: r.stages(), Tags: r.AllTags(secret), UsagePlanIDs: plans,
 	}}
 	if size, bound := len(longest.Encode().Reveal()), r.RecordSize(secret, plans); size != bound {
-		t.Errorf("the record has %d bytes, and %d were foretold", size, bound)
+		t.Errorf("got a RecordSize of %d bytes, want %d", bound, size)
 	}
 }
 
@@ -238,7 +239,7 @@ func TestRecordSizeOfALargeRequest(t *testing.T) {
 	} {
 		r := Request{CustomerID: "c", Description: test.description}
 		if size := r.RecordSize("apikeys/c/_", nil); size <= MaxRecordSize != test.fits {
-			t.Errorf("%s: %d bytes, fits: %t", name, size, !test.fits)
+			t.Errorf("%s: %d bytes fit: got %t, want %t", name, size, !test.fits, test.fits)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestLimits(t *testing.T) {
 		"name at the limit":          {object(t, "name", strings.Repeat("n", 1024)), ""},
 		"name of other characters":   {object(t, "name", strings.Repeat("😀", 1024)), ""},
 		"name past the limit":        {object(t, "name", strings.Repeat("é", 1025)), "name: must be at most 1024 characters, has 1025"},
-		"description, long":          {object(t, "description", strings.Repeat("d", 60_000)), ""},
+		"description long":           {object(t, "description", strings.Repeat("d", 60_000)), ""},
 		"customer of any length":     {object(t, "customerId", strings.Repeat("c", 60_000)), ""},
 		"value at the lower limit":   {object(t, "value", strings.Repeat("v", 20)), ""},
 		"value under it":             {object(t, "value", strings.Repeat("v", 19)), "value: must be at least 20 characters, has 19"},
@@ -50,10 +50,10 @@ func TestLimits(t *testing.T) {
 		"value past it":              {object(t, "value", strings.Repeat("é", 129)), "value: must be at most 128 characters, has 129"},
 		"tags at the limit":          {object(t, "tags", tagsOf(48)), ""},
 		"tags past it":               {object(t, "tags", tagsOf(49)), "tags: must have at most 48 tags, has 49"},
-		"tag's key at the limit":     {object(t, "tags", map[string]string{strings.Repeat("é", 128): ""}), ""},
-		"tag's key past it":          {object(t, "tags", map[string]string{strings.Repeat("k", 129): ""}), "tags.\"kkkkkkk…\": a tag's key must be at most 128 characters, has 129"},
-		"tag's value at the limit":   {object(t, "tags", map[string]string{"k": strings.Repeat("é", 256)}), ""},
-		"tag's value past it":        {object(t, "tags", map[string]string{"k": strings.Repeat("v", 257)}), "tags.k: must be at most 256 characters, has 257"},
+		"tag key at the limit":       {object(t, "tags", map[string]string{strings.Repeat("é", 128): ""}), ""},
+		"tag key past it":            {object(t, "tags", map[string]string{strings.Repeat("k", 129): ""}), "tags.\"kkkkkkk…\": a tag's key must be at most 128 characters, has 129"},
+		"tag value at the limit":     {object(t, "tags", map[string]string{"k": strings.Repeat("é", 256)}), ""},
+		"tag value past it":          {object(t, "tags", map[string]string{"k": strings.Repeat("v", 257)}), "tags.k: must be at most 256 characters, has 257"},
 		"document at the limit":      {padded(`{"customerId": "cust-1", "description": "PAD"}`, 65536), ""},
 		"document past it":           {padded(`{"customerId": "cust-1", "description": "PAD"}`, 65537), "request: must be at most 65536 bytes, has 65537"},
 		"blanks count":               {append(padded(`{"customerId": "cust-1", "description": "PAD"}`, 65530), "       "...), "request: must be at most 65536 bytes, has 65537"},
@@ -71,7 +71,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// The document's 64 KiB come first, so that only a tree made by hand gets there.
+// A document reaches 64 KiB first, so only nodes made by hand can reach this limit.
 func TestLimitOfDescription(t *testing.T) {
 	for length, want := range map[int][]string{
 		125_000: nil,
@@ -88,8 +88,8 @@ func TestLimitOfDescription(t *testing.T) {
 	}
 }
 
-// What Parse makes of the members is seen in part by their digest; the value
-// and the members' own fields are compared here.
+// The vectors compare most of what Parse returns by its digest; this compares the value
+// and the fields.
 func TestParse(t *testing.T) {
 	const value = "fake-value-0123456789"
 	r, secret, err := parseText([]byte(`{
@@ -121,15 +121,15 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The log names the customer and the secret of a rejected request, as far as
-// they can be told.
+// The log names the customer and the secret of a rejected request, as far as they are
+// known.
 func TestRejectedRequestIsNamed(t *testing.T) {
 	r, secret, err := parseText([]byte(`{"customerId": "c", "name": "n", "colour": "red"}`), "")
 	if err == nil || r.CustomerID != "c" || r.Name != "n" || secret != "apikeys/c/n" {
-		t.Errorf("customer %q, name %q, secret %q, error %v", r.CustomerID, r.Name, secret, err)
+		t.Errorf("got customer %q, name %q, secret %q, error %v, want c, n, apikeys/c/n and an error", r.CustomerID, r.Name, secret, err)
 	}
 	r, secret, err = parseText([]byte(`{"customerId": "c\ud800", "name": "n"}`), "d-1")
 	if err == nil || r.CustomerID != "" || secret != "" {
-		t.Errorf("a customer that is mangled: customer %q, secret %q, error %v", r.CustomerID, secret, err)
+		t.Errorf("customer at fault: got customer %q, secret %q, error %v, want neither and an error", r.CustomerID, secret, err)
 	}
 }

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// Only the files that must send a value, or compare two, may read it.
-func TestRevealIsCalledOnlyWhereItMustBe(t *testing.T) {
+// Only the files that must send a value, or compare two, may read it. This is the only
+// list of them.
+func TestRevealCallers(t *testing.T) {
 	may := []string{
 		"internal/apikey/value.go",        // Equal, QuotedIn
 		"internal/apikey/record.go",       // Encode: the secret's text

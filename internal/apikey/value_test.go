@@ -144,7 +144,7 @@ func TestValueIsRedactedByEncoders(t *testing.T) {
 			t.Errorf("%s: not redacted", name)
 		}
 	}
-	// gob knows no method of Value's, and must refuse it.
+	// gob uses no method of Value's, and must refuse it.
 	var b bytes.Buffer
 	err := gob.NewEncoder(&b).Encode(struct{ V Value }{v})
 	if err == nil || leaks(b.String()) || leaks(err.Error()) {
@@ -175,8 +175,8 @@ func TestValueIsRedactedByLoggers(t *testing.T) {
 	}
 }
 
-// What the runtime prints of a panic is no formatter's work: only a process
-// that dies shows it.
+// The runtime prints a panic's value without package fmt: only a process that dies shows
+// the output.
 func TestValueIsRedactedByPanic(t *testing.T) {
 	const which = "CREATEKEY_TEST_PANIC"
 	v := NewValue(fakeValue)
@@ -205,7 +205,7 @@ func TestValueIsRedactedByPanic(t *testing.T) {
 func TestValue(t *testing.T) {
 	v := NewValue(fakeValue)
 	if v.Reveal() != fakeValue || v.IsZero() {
-		t.Error("Reveal does not give the text back")
+		t.Error("Reveal: got another text than NewValue's")
 	}
 	if !v.Equal(NewValue(fakeValue)) || v.Equal(NewValue(fakeValue+"0")) || v.Equal(NewValue(fakeValue[1:]+"0")) || v.Equal(Value{}) {
 		t.Error("Equal is wrong")
@@ -232,8 +232,8 @@ func TestGenerateValue(t *testing.T) {
 	}
 }
 
-// Every letter must come from as many bytes as every other, which the first
-// letter of a value shows: the source is one byte, and then nothing but 'B's.
+// Every letter must come from as many bytes as every other. The first letter of a value
+// shows which: the source is one byte, and then nothing but 'B's.
 func TestGenerateValueIsUnbiased(t *testing.T) {
 	const theB = 1
 	from := map[byte]int{} // letter -> how many bytes it comes from
@@ -251,12 +251,12 @@ func TestGenerateValueIsUnbiased(t *testing.T) {
 		if b < 248 {
 			from[text[0]]++
 		} else if text[0] != 'B' {
-			t.Errorf("byte %d is not thrown away: 256 is no multiple of 62", b)
+			t.Errorf("byte %d is used, want it discarded: 256 is no multiple of 62", b)
 		}
 	}
 	for _, letter := range []byte(alphabet) {
 		if from[letter] != 4 {
-			t.Errorf("%c comes from %d bytes, want 4", letter, from[letter])
+			t.Errorf("%c: got %d bytes, want 4", letter, from[letter])
 		}
 	}
 }
@@ -274,7 +274,7 @@ func TestGenerateValueFails(t *testing.T) {
 	} {
 		v, err := GenerateValue(test.source)
 		if !errors.Is(err, test.want) || !v.IsZero() {
-			t.Errorf("%s: %v, want %v and no value", name, err, test.want)
+			t.Errorf("%s: got error %v, want %v and no value", name, err, test.want)
 		}
 	}
 }

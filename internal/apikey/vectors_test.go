@@ -12,18 +12,18 @@ import (
 	"createkey/internal/failure"
 )
 
-// vector is a file of testdata/requests: a header of "key: value" lines that
-// states the expected outcome, an empty line, and the document as it is.
+// vector is a file of testdata/requests: a header of "key: value" lines that states the
+// expected outcome, an empty line, and the document itself.
 //
-//	comment        what it is there for, where its name does not tell
-//	delivery       what carried the request, as SecretName wants it
-//	reject         one fault, in order; a vector without is accepted
+//	comment        what it shows, where its name does not say
+//	delivery       the delivery id for SecretName
+//	reject         one fault, in order; a vector without it is accepted
 //	secret         the secret's name, or none
 //	digest         the digest
 //	digest-equals  another vector, which has the same digest
 //	has-value      yes or no: whether the request gives a value
 //
-// Values in vectors begin with fake-value, so that a fault which quotes one is seen.
+// Values in vectors begin with fake-value, so that a fault that quotes one is found.
 type vector struct {
 	name     string
 	head     map[string][]string
@@ -70,7 +70,7 @@ func readVectors(t testing.TB) []vector {
 
 const testPrefix = "apikeys/"
 
-// parseText does what the handler does with the text of a request.
+// parseText reads the text of a request as the handler does.
 func parseText(text []byte, deliveryID string) (Request, string, error) {
 	doc, err := document.Parse(text)
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"createkey/internal/awserr"
 )
 
-// What AWS says is told, unless it says the value; what somebody else says of an answer
-// is not.
+// AWS's own message is described, unless it quotes the value. Another error's text is not.
 func ExampleDescribe() {
 	value := apikey.NewValue("fake-value-0123456789")
 	for _, err := range []error{

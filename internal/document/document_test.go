@@ -74,7 +74,7 @@ func TestParseJSON(t *testing.T) {
 		{`{"a":1,"b":2,"a":{"a":3,"a":4}}`, `{"a":number "b":number <repeated member>"a":{"a":number <repeated member>"a":number}}`},
 		{`{"a":1,"\u0061":2}`, `{"a":number <repeated member>"a":number}`},
 		{"{\"\xff\":1,\"\ufffd\":2}", "{" + notUTF8 + `"�":number "�":number}`},
-		// what encoding/json would mend
+		// what encoding/json would repair
 		{"[\"a\xffb\",\"c\"]", "[" + notUTF8 + `"a�b" "c"]`},
 		{"{\"a\xff\":\"b\"}", "{" + notUTF8 + `"a�":"b"}`},
 		{`{"\ud800":"b"}`, "{" + unpaired + `"�":"b"}`},
@@ -101,7 +101,7 @@ func TestParseJSON(t *testing.T) {
 	} {
 		n, err := Parse([]byte(test.text))
 		if err != nil || show(n) != test.want {
-			t.Errorf("%q:\n\t%s, %v\nwant\t%s", test.text, show(n), err, test.want)
+			t.Errorf("%q:\ngot\t%s, error %v\nwant\t%s", test.text, show(n), err, test.want)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		n, err := Parse([]byte(test.text))
 		if err == nil || err.Error() != test.want || !reflect.DeepEqual(n, Node{}) {
-			t.Errorf("%.40q: error %v, want %s, and no node", test.text, err, test.want)
+			t.Errorf("%.40q: got error %v, want %s, and no node", test.text, err, test.want)
 		}
 	}
 }
@@ -203,7 +203,7 @@ func TestParseYAML(t *testing.T) {
 	} {
 		n, err := Parse([]byte(test.text))
 		if err != nil || show(n) != test.want {
-			t.Errorf("%q:\n\t%s, %v\nwant\t%s", test.text, show(n), err, test.want)
+			t.Errorf("%q:\ngot\t%s, error %v\nwant\t%s", test.text, show(n), err, test.want)
 		}
 	}
 }
@@ -215,16 +215,16 @@ func TestDepth(t *testing.T) {
 		"YAML":    "---\n" + strings.Repeat("[", 64) + "1" + strings.Repeat("]", 64),
 	} {
 		if _, err := Parse([]byte(text)); err != nil {
-			t.Errorf("%s: 64 levels: %v", name, err)
+			t.Errorf("%s of 64 levels: got error %v, want none", name, err)
 		}
 		deeper := strings.Replace(text, "1", "[1]", 1)
 		if _, err := Parse([]byte(deeper)); !errors.Is(err, errDepth) {
-			t.Errorf("%s: 65 levels: %v", name, err)
+			t.Errorf("%s of 65 levels: got error %v, want %v", name, err, errDepth)
 		}
 	}
 }
 
-// A tree takes fifty times the memory of such a text, and a queue's message can have a
+// The nodes of such a text take fifty times its memory, and a queue's message can have a
 // megabyte of it.
 func TestNumberOfValues(t *testing.T) {
 	list := func(items int) []byte { return []byte("[" + strings.Repeat("0,", items-1) + "0]") }
@@ -233,17 +233,17 @@ func TestNumberOfValues(t *testing.T) {
 		most++
 	}
 	if len(list(most)) < 64<<10 {
-		t.Errorf("%d bytes are refused", len(list(most+1)))
+		t.Errorf("the bound applies from %d bytes, want more than 64 KiB", len(list(most+1)))
 	}
 	if _, err := Parse(list(most)); err != nil {
-		t.Errorf("%d values: %v", most, err)
+		t.Errorf("%d values: got error %v, want none", most, err)
 	}
 	if _, err := Parse(list(most + 1)); err == nil || err.Error() != "holds more values than a request can" {
-		t.Errorf("%d values: %v", most+1, err)
+		t.Errorf("%d values: got error %v, want that of too many values", most+1, err)
 	}
 	record := `{"messageId":"m","receiptHandle":"h","body":"{}","attributes":{"ApproximateReceiveCount":"1"},"eventSource":"aws:sqs"},`
 	if _, err := Parse([]byte("[" + strings.Repeat(record, 50_000) + "{}]")); err != nil {
-		t.Errorf("a batch of 50,000: %v", err)
+		t.Errorf("a batch of 50,000: got error %v, want none", err)
 	}
 }
 
@@ -265,11 +265,11 @@ func TestSize(t *testing.T) {
 		{"null", b.Size, 4},
 	} {
 		if test.got != test.want {
-			t.Errorf("%s: %d bytes, want %d", test.what, test.got, test.want)
+			t.Errorf("%s: got %d bytes, want %d", test.what, test.got, test.want)
 		}
 	}
 	if n, _ := Parse([]byte("a: b\n")); n.Size != 5 {
-		t.Errorf("YAML: %d bytes, want 5", n.Size)
+		t.Errorf("YAML: got %d bytes, want 5", n.Size)
 	}
 }
 
@@ -285,10 +285,10 @@ func TestGet(t *testing.T) {
 		t.Error("names are not case-sensitive")
 	}
 	if n.GetText("A") != "y" || n.GetText("n") != "" || n.GetText("s") != "" || n.GetText("none") != "" {
-		t.Error("GetText returns what is no faultless string, or not what is")
+		t.Errorf("GetText: got %q, %q, %q, %q, want y and three times nothing", n.GetText("A"), n.GetText("n"), n.GetText("s"), n.GetText("none"))
 	}
 	if !n.Has() || !n.Has("a", "n") || n.Has("a", "none") {
-		t.Error("Has is wrong")
+		t.Errorf("Has: got %t, %t, %t, want true, true, false", n.Has(), n.Has("a", "n"), n.Has("a", "none"))
 	}
 	list, _ := Parse([]byte(`["a"]`))
 	if _, ok := list.Get("a"); ok || list.GetText("a") != "" {
@@ -296,8 +296,8 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// Documents made to be slow, of the kinds that YAML libraries have stumbled over.
-func TestYAMLIsReadInTime(t *testing.T) {
+// Documents of the kinds that have made YAML libraries slow.
+func TestHostileYAML(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c <= 'i'; c++ {
 		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c,", c-1), 9), ","))
@@ -312,12 +312,12 @@ func TestYAMLIsReadInTime(t *testing.T) {
 		_, _ = Parse([]byte(text))
 	}
 	if took := time.Since(start); took > 30*time.Second {
-		t.Errorf("took %s", took)
+		t.Errorf("got %s, want at most 30 s", took)
 	}
 }
 
-// FuzzParse: no text makes Parse panic, and on JSON it agrees with
-// encoding/json, on what is valid and on what it says.
+// FuzzParse: no text makes Parse panic, and it agrees with encoding/json on what is valid
+// JSON and what it holds.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"../apikey/testdata/requests/*.txt", "../envelope/testdata/payloads/*.txt", "../../events/*"} {
 		files, err := filepath.Glob(pattern)
@@ -361,7 +361,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("the document is not UTF-8, and that is no fault, or the reverse")
 		}
 		if notUTF8 || other {
-			return // encoding/json mends these
+			return // encoding/json repairs these
 		}
 		var want any
 		if err := json.Unmarshal(text, &want); err != nil || !reflect.DeepEqual(plain(n), withoutNumbers(want)) {
@@ -382,7 +382,7 @@ func bounded(t *testing.T, n Node, depth int) {
 	}
 }
 
-// faults tells what faults a node has in it.
+// faults reports which faults a node, or anything in it, has.
 func faults(n Node) (notUTF8, other bool) {
 	note := func(fault string) {
 		notUTF8 = notUTF8 || fault == "must be UTF-8"
@@ -403,7 +403,7 @@ func faults(n Node) (notUTF8, other bool) {
 
 type aNumber struct{}
 
-// plain is a node as encoding/json would return it, but for the numbers.
+// plain returns a node as encoding/json would, except for the numbers.
 func plain(n Node) any {
 	switch n.Kind {
 	case Bool:

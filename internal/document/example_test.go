@@ -7,7 +7,7 @@ import (
 	"createkey/internal/document"
 )
 
-// JSON and YAML become the same nodes, so that one validator judges both.
+// JSON and YAML become the same nodes, so that one validator checks both.
 func ExampleParse() {
 	for _, text := range []string{
 		`{"name": "Gold", "enabled": true}`,
@@ -25,15 +25,15 @@ func ExampleParse() {
 	// Gold true 2
 }
 
-// What is no document at all is an error, which says where, and quotes nothing.
+// A text that is no document is an error, which says where and quotes nothing.
 func ExampleParse_syntax() {
 	_, err := document.Parse([]byte("{\n\t\"name\": \"Gold\",\n}"))
 	fmt.Println("the request", err)
 	// Output: the request is not valid JSON (line 3, column 1)
 }
 
-// What encoding/json would mend in silence is there to be told: here it would take the
-// second name, and U+FFFD for half a surrogate pair.
+// What encoding/json would repair silently stays visible: it would take the second name
+// here, and U+FFFD for half a surrogate pair.
 func ExampleNode() {
 	root, err := document.Parse([]byte(`{"name": "Gold", "name": "Silver", "description": "\ud83d"}`))
 	if err != nil {

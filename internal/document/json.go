@@ -15,8 +15,8 @@ import (
 // other messages in its batch.
 const mostValues = 32 << 10
 
-// parseJSON has encoding/json check the whole text first, so that an error has a place
-// and the tokens that follow cannot fail.
+// parseJSON has encoding/json check the whole text first, so that an error has a place and
+// the reader gets no other than valid JSON.
 func parseJSON(text []byte) (Node, error) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(text, &whole); err != nil {
@@ -47,14 +47,12 @@ type reader struct {
 	left    int // how many values may still follow
 }
 
-// next returns the next token and its source.
-func (r *reader) next() (json.Token, []byte, error) {
+// next returns the next token and its source. The text is valid JSON, so that there is
+// one; if there were none, the bound on values would end the reading.
+func (r *reader) next() (json.Token, []byte) {
 	end := r.decoder.InputOffset() // of the token before
-	token, err := r.decoder.Token()
-	if err != nil {
-		return nil, nil, errors.New("is not valid JSON") // not the error, which quotes
-	}
-	return token, bytes.TrimLeft(r.text[end:r.decoder.InputOffset()], " \t\r\n,:"), nil
+	token, _ := r.decoder.Token()
+	return token, bytes.TrimLeft(r.text[end:r.decoder.InputOffset()], " \t\r\n,:")
 }
 
 func (r *reader) value(depth int) (Node, error) {
@@ -64,21 +62,27 @@ func (r *reader) value(depth int) (Node, error) {
 	if r.left--; r.left < 0 {
 		return Node{}, errors.New("holds more values than a request can")
 	}
-	token, source, err := r.next()
-	if err != nil {
-		return Node{}, err
-	}
+	token, source := r.next()
 	start := int(r.decoder.InputOffset()) - len(source)
 	var n Node
+	var err error
 	switch token := token.(type) {
 	case json.Delim:
-		if n, err = r.children(token, depth+1); err != nil {
+		if token == '{' {
+			n.Kind = Object
+			n.Members, err = r.members(depth + 1)
+		} else {
+			n.Kind = List
+			n.Items, err = r.items(depth + 1)
+		}
+		if err != nil {
 			return Node{}, err
 		}
+		r.next() // the closing delimiter
 	case string:
 		n = Node{Kind: String, Text: token, Fault: repaired(source, token)}
 	case json.Number:
-		n = Node{Kind: Number}
+		n.Kind = Number
 	case bool:
 		n = Node{Kind: Bool, Bool: token}
 	}
@@ -86,40 +90,38 @@ func (r *reader) value(depth int) (Node, error) {
 	return n, nil
 }
 
-// children reads a list or an object behind its opening delimiter.
-func (r *reader) children(open json.Delim, depth int) (Node, error) {
-	n := Node{Kind: List}
-	if open == '{' {
-		n.Kind = Object
+func (r *reader) items(depth int) ([]Node, error) {
+	var items []Node
+	for r.decoder.More() {
+		item, err := r.value(depth)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
 	}
+	return items, nil
+}
+
+func (r *reader) members(depth int) ([]Member, error) {
+	var members []Member
 	seen := map[string]bool{}
 	for r.decoder.More() {
-		var m Member
-		if n.Kind == Object {
-			token, source, err := r.next()
-			if err != nil {
-				return Node{}, err
+		token, source := r.next()
+		name, _ := token.(string)
+		fault := repaired(source, name)
+		if fault == "" {
+			if seen[name] {
+				fault = "repeated member"
 			}
-			m.Name = token.(string)
-			if m.Fault = repaired(source, m.Name); m.Fault == "" {
-				if seen[m.Name] {
-					m.Fault = "repeated member"
-				}
-				seen[m.Name] = true
-			}
+			seen[name] = true
 		}
-		var err error
-		if m.Value, err = r.value(depth); err != nil {
-			return Node{}, err
+		value, err := r.value(depth)
+		if err != nil {
+			return nil, err
 		}
-		if n.Kind == Object {
-			n.Members = append(n.Members, m)
-		} else {
-			n.Items = append(n.Items, m.Value)
-		}
+		members = append(members, Member{Name: name, Fault: fault, Value: value})
 	}
-	_, _, err := r.next() // the closing delimiter
-	return n, err
+	return members, nil
 }
 
 // repaired names the fault of a string literal that encoding/json repaired silently, by

@@ -1,7 +1,7 @@
 // Package envelope decodes what Lambda is invoked with into messages, each with the
 // request that it carries and the delivery that brought it.
 //
-// It guarantees that a payload is recognized by its shape and never guessed: one that is
+// It guarantees that a payload is recognised by its shape and never guessed: one that is
 // certainly something else is rejected by what it is. A fault in one message of a batch
 // is that message's alone, every message of a batch can be named in the answer, and no
 // error quotes what a request holds.
@@ -21,6 +21,8 @@
 package envelope
 
 import (
+	"cmp"
+
 	"createkey/internal/document"
 	"createkey/internal/failure"
 	"createkey/internal/marketplace"
@@ -84,27 +86,19 @@ func Decode(payload []byte, requestID string) (Batch, error) {
 	if err != nil {
 		return Batch{}, failure.Reject("payload: %s", err)
 	}
-	records, path := root, "payload"
-	if root.Kind == document.Object {
-		var isBatch bool
-		if records, isBatch = root.Get("Records"); !isBatch {
-			return direct(root, requestID), nil
-		}
-		path = "Records"
-	} else if root.Kind != document.List {
-		return direct(root, requestID), nil
+	if root.Kind == document.List {
+		return decodeRecords(root, "payload")
 	}
-	return decodeRecords(records, path)
+	if records, isBatch := root.Get("Records"); isBatch {
+		return decodeRecords(records, "Records")
+	}
+	return direct(root, requestID), nil
 }
 
 // direct decodes a payload that is one request or one EventBridge event.
 func direct(root document.Node, requestID string) Batch {
 	m := unwrap(root, fromInvocation)
-	if m.ID == "" {
-		m.ID = requestID
-	}
-	if m.DeliveryID == "" {
-		m.DeliveryID = requestID
-	}
+	m.ID = cmp.Or(m.ID, requestID)
+	m.DeliveryID = cmp.Or(m.DeliveryID, requestID)
 	return Batch{Kind: Direct, Messages: []Message{m}}
 }

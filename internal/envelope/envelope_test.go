@@ -15,10 +15,10 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// vector is a file of testdata/payloads: a header of "key: value" lines that
-// states the expected outcome, an empty line, and the payload as it is.
+// vector is a file of testdata/payloads: a header of "key: value" lines that states the
+// expected outcome, an empty line, and the payload itself.
 //
-//	comment     what it is there for, where its name does not tell
+//	comment     what it shows, where its name does not say
 //	request-id  the Lambda request id: none, or lambda-1 where it is not given
 //	error       why the payload is rejected as a whole
 //	kind        direct, sqs or sns
@@ -31,7 +31,7 @@ import (
 //	tag         the tags that the sign-up adds, as name=value
 //	request     its request, as JSON
 //
-// Values in vectors begin with fake-value, so that a fault which quotes one is seen.
+// Values in vectors begin with fake-value, so that a fault that quotes one is found.
 type vector struct {
 	name      string
 	requestID string
@@ -149,7 +149,7 @@ func TestPayloadVectors(t *testing.T) {
 	}
 }
 
-// sizeless is a node without the sizes of its source.
+// sizeless returns a node without the sizes of its source.
 func sizeless(n document.Node) document.Node {
 	n.Size = 0
 	n.Items, n.Members = slices.Clone(n.Items), slices.Clone(n.Members)
@@ -163,7 +163,7 @@ func sizeless(n document.Node) document.Node {
 }
 
 // The limit on a request's size is on the request, not on its envelopes.
-func TestSizeIsThatOfTheRequest(t *testing.T) {
+func TestRequestSize(t *testing.T) {
 	const request = `{"name":"n"}`
 	event := payload.EventBridge("e-1", request)
 	body := func(texts ...string) string { return payload.SQS(payload.QueueARN, payload.Messages("m", texts...)...) }

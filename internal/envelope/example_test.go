@@ -7,7 +7,7 @@ import (
 	"createkey/internal/envelope"
 )
 
-// A batch of a queue, one message of which is no document: that is its own fault.
+// In a queue's batch, a message that is no document is rejected alone.
 func ExampleDecode() {
 	batch, err := envelope.Decode([]byte(`{"Records": [
 		{"eventSource": "aws:sqs", "messageId": "m-1", "body": "{\"customerId\": \"cust-1\", \"name\": \"Gold\"}"},
@@ -28,8 +28,8 @@ func ExampleDecode() {
 	// m-2 is rejected: body: is not valid JSON (line 1, column 15)
 }
 
-// The detail of an EventBridge event is the request. It names nobody, so the event's
-// id, the same on every delivery, is its identity.
+// The detail of an EventBridge event is the request. This one has neither customer nor
+// name, so the event's id, the same on every delivery, identifies it.
 func ExampleDecode_eventBridge() {
 	batch, err := envelope.Decode([]byte(`{
 		"id": "e-1", "source": "onboarding", "detail-type": "API Key Requested",
@@ -43,7 +43,7 @@ func ExampleDecode_eventBridge() {
 	// Output: e-1 true
 }
 
-// What is not for this function is rejected by what it looks like.
+// A payload that is not for this function is rejected by what it is.
 func ExampleDecode_foreign() {
 	_, err := envelope.Decode([]byte(`{"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]}`), "lambda-1")
 	fmt.Println(err)

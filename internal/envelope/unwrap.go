@@ -100,9 +100,7 @@ func fromNotification(doc document.Node) Message {
 		return m
 	}
 	m := unwrapText(doc, "Message", fromTopic)
-	if m.DeliveryID == "" {
-		m.DeliveryID = doc.GetText("MessageId")
-	}
+	m.DeliveryID = cmp.Or(m.DeliveryID, doc.GetText("MessageId"))
 	return m
 }
 

@@ -16,16 +16,16 @@ func Example() {
 		&failure.RetryableError{Reason: "CreateApiKey: LimitExceededException", Code: failure.CodeQuota},
 	} {
 		if rejected, ok := errors.AsType[*failure.RejectedError](err); ok {
-			fmt.Println("the sender has to mend", rejected.Reasons)
+			fmt.Println("the sender must correct", rejected.Reasons)
 		}
 		if again, ok := errors.AsType[*failure.RetryableError](err); ok {
-			fmt.Printf("it will come again, code %q\n", again.Code)
+			fmt.Printf("deliver it again, code %q\n", again.Code)
 		}
 	}
 	// Output:
-	// the sender has to mend [stageKeys[0].stageName: must not be empty]
-	// it will come again, code ""
-	// it will come again, code "quota"
+	// the sender must correct [stageKeys[0].stageName: must not be empty]
+	// deliver it again, code ""
+	// deliver it again, code "quota"
 }
 
 // A document of 64 KiB can have ten thousand faults; a log line cannot hold them.

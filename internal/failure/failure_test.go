@@ -30,9 +30,8 @@ func TestRetryableError(t *testing.T) {
 	}
 }
 
-// Lambda answers the name of the error's Go type, and metric filters look for
-// the codes.
-func TestNamesThatOthersRelyOn(t *testing.T) {
+// Lambda answers with the name of the error's Go type, and metric filters match the codes.
+func TestPinnedNames(t *testing.T) {
 	for _, test := range []struct{ got, want string }{
 		{reflect.TypeFor[RejectedError]().Name(), "RejectedError"},
 		{reflect.TypeFor[RetryableError]().Name(), "RetryableError"},
@@ -113,6 +112,6 @@ func TestBound(t *testing.T) {
 	}
 	rejected := &RejectedError{Reasons: many}
 	if _ = Bound(rejected); len(rejected.Reasons) != len(many) || slices.Contains(rejected.Reasons, "and") {
-		t.Error("the error itself was changed")
+		t.Errorf("Bound changed its argument: got %d reasons, want %d", len(rejected.Reasons), len(many))
 	}
 }

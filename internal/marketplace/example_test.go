@@ -8,7 +8,7 @@ import (
 	"createkey/internal/marketplace"
 )
 
-// A product's topic tells of a sign-up. The blanks are in AWS's own samples.
+// A notification of a product's topic is a sign-up. The blanks are in AWS's own samples.
 func ExampleFromNotification() {
 	doc, err := document.Parse([]byte(`{
 		"action": "subscribe-success",
@@ -32,7 +32,8 @@ func ExampleFromNotification() {
 	// offer: offer-abcexample123
 }
 
-// The end of a subscription makes no key, and whose key to disable is known.
+// The end of a subscription makes no key. The customer whose key to disable is returned
+// beside the error.
 func ExampleFromNotification_unsubscribe() {
 	doc, err := document.Parse([]byte(`{
 		"action": "unsubscribe-success",
@@ -50,8 +51,8 @@ func ExampleFromNotification_unsubscribe() {
 	// action: "unsubscribe-success" of AWS Marketplace is not a sign-up: it ends a subscription and makes no key: disable the customer's, see docs/operations.md
 }
 
-// An agreement's event names the buyer by account. He may hold several agreements for
-// one product, and each has a key of its own.
+// An agreement's event identifies the buyer by account. One buyer may hold several
+// agreements for a product, and each has a key of its own.
 func ExampleFromEvent() {
 	doc, err := document.Parse([]byte(`{
 		"source": "aws.agreement-marketplace",

@@ -41,7 +41,7 @@ func TestSignUps(t *testing.T) {
 			marketplace.SignUp{CustomerID: "cust", Name: "prod", ProductCode: "prod",
 				Tags: map[string]string{marketplace.TagProduct: "prod", marketplace.TagOffer: "offer-1"}},
 		},
-		"blanks around identifiers, no offer": {
+		"blanks around identifiers no offer": {
 			marketplace.FromNotification,
 			`{"action": "subscribe-success", "customer-identifier": " cust ", "product-code": "\tprod", "offer-identifier": " "}`,
 			marketplace.SignUp{CustomerID: "cust", Name: "prod", ProductCode: "prod", Tags: map[string]string{marketplace.TagProduct: "prod"}},

@@ -48,7 +48,7 @@ func (r *reader) required(path string, of document.Node, name string) string {
 	return text
 }
 
-// optional is required for a member that may be absent, null or empty.
+// optional is like required, for a member that may be absent, null or empty.
 func (r *reader) optional(path string, of document.Node, name string) string {
 	member, _ := of.Get(name) // absent is a null
 	text := strings.TrimSpace(member.Text)

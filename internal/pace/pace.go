@@ -1,18 +1,16 @@
-// Package pace keeps one environment of the function inside its share of API
-// Gateway's quotas, which are the account's, cannot be raised, and answer an
-// excess with an error that costs a message one of its receives: 5 CreateApiKey
-// a second, and 10 control-plane calls a second altogether
+// Package pace keeps one environment of the function within its share of API Gateway's
+// quotas: 5 CreateApiKey calls a second, and 10 control-plane calls a second in total.
+// The quotas are the account's and cannot be raised, and a throttled call can cost a
+// message one of its receives
 // (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html).
 //
-// It guarantees that CreateApiKey is sent no faster than the rate, that over time
-// all API Gateway calls together are sent no faster than twice the rate, and that
-// every attempt of the SDK's retries counts. Both are token buckets with a burst of
-// one: the quota belongs to the whole account, and a burst would be somebody
-// else's throttle.
+// It guarantees that CreateApiKey is sent no faster than the rate, that over time all API
+// Gateway calls together are sent no faster than twice the rate, and that each attempt of
+// an SDK retry counts. Both are token buckets with a burst of one: the quota belongs to
+// the whole account, and a burst would throttle somebody else.
 //
-// A [Pacer] becomes a part of the SDK's client, whose calls then wait for their turn.
-// Admit, asked before the first call, keeps a message from being started that would
-// wait for longer than there is time:
+// A client with a [Pacer] waits before each call until the call's turn comes. Admit, called
+// before a message's first call, reports whether there is time for all of them:
 //
 //	pacer := pace.New(2) // keys a second
 //	client := apigateway.NewFromConfig(cfg, func(o *apigateway.Options) {
@@ -31,18 +29,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ErrNoTime is what a call of a paced client fails with when its turn would come too
-// near the context's deadline. The attempt was not sent; but where it was a retry of
-// the SDK's, an earlier attempt may have taken effect. The caller has the message
-// delivered again.
+// ErrNoTime is the error of a paced client's call whose turn would come too close to the
+// context's deadline. The attempt was not sent, but where it was an SDK retry, an earlier
+// attempt may have taken effect. The caller has the message delivered again.
 var ErrNoTime = errors.New("too little time is left to wait for a turn")
 
-// finishReserve is the time that a call must leave behind it for the calls that
-// follow, so that a key is not made which then cannot be recorded: a second, or
-// a quarter of what is left where that is less.
+// finishReserve is the time that must be left after a call's turn, so that no key is made
+// for whose record no time is left.
 const finishReserve = time.Second
 
-// Pacer holds the two token buckets of an environment. Use [New].
+// Pacer holds the two token buckets of an environment. [New] makes one.
 type Pacer struct {
 	create       *rate.Limiter
 	controlPlane *rate.Limiter
@@ -56,9 +52,9 @@ func New(keysPerSecond float64) *Pacer {
 	}
 }
 
-// Admit reports whether a message can be started that makes so many API Gateway calls, a
-// CreateApiKey among them (provision's Calls counts them): the turn of each has to come
-// a second or more before the context's deadline. Without a deadline there is always time.
+// Admit reports whether a message can be started that makes that many API Gateway calls,
+// one of them CreateApiKey (provision's Calls counts them): the turn of the last one must
+// come a second or more before the context's deadline. Without a deadline it always can.
 func (p *Pacer) Admit(ctx context.Context, calls int) bool {
 	deadline, limited := ctx.Deadline()
 	if !limited {
@@ -74,11 +70,10 @@ func wait(bucket *rate.Limiter, n int) time.Duration {
 	return time.Duration(max(0, missing) / float64(bucket.Limit()) * float64(time.Second))
 }
 
-// Apply makes an API Gateway client's stack wait for its turn. It sits behind
-// the SDK's retry middleware, so that each attempt takes a token of its own:
-// use it as one of the client's APIOptions. A call whose turn comes less than a
-// second (a quarter of what is left, where that is less) before the context's deadline
-// fails with [ErrNoTime].
+// Apply makes each call of an API Gateway client wait for its turn; use it as one of the
+// client's APIOptions. It sits behind the SDK's retry middleware, so that each attempt
+// takes a token of its own. A call whose turn comes less than a second (or, where that is
+// less, a quarter of the time left) before the context's deadline fails with [ErrNoTime].
 func (p *Pacer) Apply(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Pace", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -91,15 +86,15 @@ func (p *Pacer) Apply(stack *middleware.Stack) error {
 }
 
 func (p *Pacer) wait(ctx context.Context, operation string) error {
-	turn := ctx // or less: a turn must leave time behind it
+	turn := ctx
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		turn, cancel = context.WithDeadline(ctx, deadline.Add(-min(finishReserve, time.Until(deadline)/4)))
 		defer cancel()
 	}
-	// CreateApiKey's own bucket comes last. Before the other one, calls could
-	// pile up between the two and be sent closer together than its quota
-	// allows; the control plane's has a burst to spare (40).
+	// CreateApiKey's own bucket comes last: calls could queue up between the two buckets
+	// and leave the second close together. The control plane's quota has room for that,
+	// a burst of 40, and CreateApiKey's has not.
 	err := p.controlPlane.Wait(turn)
 	if err == nil && operation == "CreateApiKey" {
 		err = p.create.Wait(turn)

@@ -53,7 +53,7 @@ func (p *paced) get(ctx context.Context) error {
 	return err
 }
 
-// together runs calls side by side and returns their errors.
+// together runs calls concurrently and returns their errors.
 func together(calls ...func() error) []error {
 	errs := make([]error, len(calls))
 	var all sync.WaitGroup
@@ -80,12 +80,12 @@ func (p *paced) wantApart(operation string, count int, apart time.Duration) {
 	p.Helper()
 	times := p.sent(operation)
 	if len(times) != count {
-		p.Errorf("%d calls were sent, want %d", len(times), count)
+		p.Errorf("got %d calls, want %d", len(times), count)
 	}
 	for i := 1; i < len(times); i++ {
 		const rounding = time.Microsecond // the limiter counts in floating point
 		if d := times[i].Sub(times[i-1]); d < apart-rounding {
-			p.Errorf("call %d was sent %v after the one before, want at least %v", i, d, apart)
+			p.Errorf("call %d: got %v after the one before, want at least %v", i, d, apart)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func repeat(n int, call func(context.Context) error) []func() error {
 	return slices.Repeat([]func() error{func() error { return call(context.Background()) }}, n)
 }
 
-func TestCreateApiKeyIsSentNoFasterThanTheRate(t *testing.T) {
+func TestCreateRate(t *testing.T) {
 	inPace(t, func(p *paced) {
 		start := time.Now()
 		if err := errors.Join(together(repeat(10, p.create)...)...); err != nil {
@@ -102,14 +102,13 @@ func TestCreateApiKeyIsSentNoFasterThanTheRate(t *testing.T) {
 		}
 		p.wantApart("CreateApiKey", 10, createEvery)
 		if took := time.Since(start); took != 9*createEvery {
-			p.Errorf("ten keys took %v, want %v: no slower either", took, 9*createEvery)
+			p.Errorf("ten keys: got %v, want %v", took, 9*createEvery)
 		}
 	})
 }
 
-// The quota counts what is sent, and a throttled call counts as received by the
-// message that it was made for.
-func TestRetriesOfTheSDKCount(t *testing.T) {
+// The quota counts every attempt that is sent.
+func TestRetriesCount(t *testing.T) {
 	inPace(t, func(p *paced) {
 		var calls atomic.Int32
 		p.aws.Before = func(context.Context, awslocal.Call) error {
@@ -125,7 +124,7 @@ func TestRetriesOfTheSDKCount(t *testing.T) {
 	})
 }
 
-func TestAllCallsTogetherAreSentNoFasterThanTwiceTheRate(t *testing.T) {
+func TestControlPlaneRate(t *testing.T) {
 	inPace(t, func(p *paced) {
 		start := time.Now()
 		if err := errors.Join(together(repeat(9, p.get)...)...); err != nil {
@@ -133,14 +132,14 @@ func TestAllCallsTogetherAreSentNoFasterThanTwiceTheRate(t *testing.T) {
 		}
 		p.wantApart("", 9, controlEvery)
 		if took := time.Since(start); took != 8*controlEvery {
-			p.Errorf("nine calls took %v, want %v: no slower either", took, 8*controlEvery)
+			p.Errorf("nine calls: got %v, want %v", took, 8*controlEvery)
 		}
 	})
 }
 
-// CreateApiKey's quota has no burst: calls that queued up behind others must not
-// be sent close together afterwards.
-func TestCreateApiKeyKeepsItsDistanceBehindOtherCalls(t *testing.T) {
+// CreateApiKey's quota has no burst: calls that queue up behind others must not be sent
+// close together afterwards.
+func TestCreateRateBehindOtherCalls(t *testing.T) {
 	inPace(t, func(p *paced) {
 		var calls []func() error
 		for range 6 {
@@ -154,9 +153,9 @@ func TestCreateApiKeyKeepsItsDistanceBehindOtherCalls(t *testing.T) {
 	})
 }
 
-// A turn that would come too late is refused at once, unsent, with time left to
-// say so; what is sent leaves a second behind it.
-func TestErrNoTimeSendsNothingAndLeavesTimeToFinish(t *testing.T) {
+// A call whose turn would come too late is refused at once and not sent. One that is sent
+// leaves a second.
+func TestErrNoTime(t *testing.T) {
 	inPace(t, func(p *paced) {
 		const available = 4 * time.Second
 		ctx, cancel := context.WithTimeout(p.Context(), available)
@@ -167,7 +166,7 @@ func TestErrNoTimeSendsNothingAndLeavesTimeToFinish(t *testing.T) {
 			calls = append(calls, func() error {
 				err := p.create(ctx)
 				if errors.Is(err, pace.ErrNoTime) && time.Since(start) > available-time.Second {
-					p.Errorf("refused after %v, want while a second is left", time.Since(start))
+					p.Errorf("refused after %v, want at most %v", time.Since(start), available-time.Second)
 				}
 				return err
 			})
@@ -178,7 +177,7 @@ func TestErrNoTimeSendsNothingAndLeavesTimeToFinish(t *testing.T) {
 			case err == nil:
 				sent++
 			case !errors.Is(err, pace.ErrNoTime):
-				p.Errorf("a call failed otherwise: %v", err)
+				p.Errorf("got error %v, want ErrNoTime", err)
 			}
 		}
 		arrived := p.sent("CreateApiKey")
@@ -186,13 +185,13 @@ func TestErrNoTimeSendsNothingAndLeavesTimeToFinish(t *testing.T) {
 			p.Errorf("%d succeeded and %d arrived, want as many, and as many as 3 s allow", sent, len(arrived))
 		}
 		if last := arrived[len(arrived)-1].Sub(start); last > available-time.Second {
-			p.Errorf("the last was sent after %v, want a second left", last)
+			p.Errorf("the last was sent after %v, want at most %v", last, available-time.Second)
 		}
 	})
 }
 
-// Where little time is left altogether, a quarter of it must do.
-func TestShortDeadlineStillAllowsATurn(t *testing.T) {
+// Where less than four seconds are left, a quarter of the time is kept in reserve.
+func TestShortDeadline(t *testing.T) {
 	inPace(t, func(p *paced) {
 		ctx, cancel := context.WithTimeout(p.Context(), 800*time.Millisecond)
 		defer cancel()
@@ -208,12 +207,12 @@ func TestShortDeadlineStillAllowsATurn(t *testing.T) {
 			}
 		}
 		if refused != 1 || len(p.sent("")) != 2 {
-			p.Errorf("%d were refused and %d sent, want 1 and 2", refused, len(p.sent("")))
+			p.Errorf("got %d refused and %d sent, want 1 and 2", refused, len(p.sent("")))
 		}
 	})
 }
 
-func TestWaitEndsWithTheContext(t *testing.T) {
+func TestCanceledContext(t *testing.T) {
 	inPace(t, func(p *paced) {
 		if err := p.create(p.Context()); err != nil {
 			p.Fatal(err)
@@ -221,19 +220,18 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(p.Context())
 		time.AfterFunc(100*time.Millisecond, cancel)
 		err := p.create(ctx)
-		var canceled *aws.RequestCanceledError
-		if !errors.As(err, &canceled) || !errors.Is(err, context.Canceled) {
-			p.Errorf("the error is %v, want a canceled request", err)
+		if _, canceled := errors.AsType[*aws.RequestCanceledError](err); !canceled || !errors.Is(err, context.Canceled) {
+			p.Errorf("got error %v, want an *aws.RequestCanceledError of context.Canceled", err)
 		}
 		if got := len(p.sent("")); got != 1 {
-			p.Errorf("%d calls were sent, want the first alone", got)
+			p.Errorf("got %d calls, want 1", got)
 		}
 	})
 }
 
-// A message is started when its last call's turn leaves a second before the deadline:
-// CreateApiKey's bucket has a token each 500 ms, that of all calls one each 250 ms, and
-// each holds one token when it was idle.
+// A message is started if its last call's turn leaves a second before the deadline.
+// CreateApiKey's bucket gets a token every 500 ms, that of all calls one every 250 ms, and
+// an idle bucket holds one token.
 func TestAdmit(t *testing.T) {
 	for name, test := range map[string]struct {
 		left  time.Duration // until the deadline; 0: none
@@ -245,12 +243,12 @@ func TestAdmit(t *testing.T) {
 		"one second left":            {time.Second, 0, 1, true},
 		"less than a second left":    {time.Second - time.Millisecond, 0, 1, false},
 		"none left":                  {-time.Second, 0, 1, false},
-		"a key just made, in time":   {1500 * time.Millisecond, 1, 1, true},
-		"a key just made, too late":  {1500*time.Millisecond - time.Millisecond, 1, 1, false},
-		"ten calls, in time":         {3250 * time.Millisecond, 0, 10, true},
-		"ten calls, too late":        {3250*time.Millisecond - time.Millisecond, 0, 10, false},
-		"a key and ten, in time":     {3500 * time.Millisecond, 1, 10, true},
-		"a key and ten, too late":    {3500*time.Millisecond - time.Millisecond, 1, 10, false},
+		"a key just made in time":    {1500 * time.Millisecond, 1, 1, true},
+		"a key just made too late":   {1500*time.Millisecond - time.Millisecond, 1, 1, false},
+		"ten calls in time":          {3250 * time.Millisecond, 0, 10, true},
+		"ten calls too late":         {3250*time.Millisecond - time.Millisecond, 0, 10, false},
+		"a key and ten in time":      {3500 * time.Millisecond, 1, 10, true},
+		"a key and ten too late":     {3500*time.Millisecond - time.Millisecond, 1, 10, false},
 		"two calls wait for the key": {1500*time.Millisecond - time.Millisecond, 1, 2, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -267,7 +265,7 @@ func TestAdmit(t *testing.T) {
 					defer cancel()
 				}
 				if got := p.pacer.Admit(ctx, test.calls); got != test.want {
-					p.Errorf("Admit = %v, want %v", got, test.want)
+					p.Errorf("got %t, want %t", got, test.want)
 				}
 			})
 		})
