@@ -98,6 +98,11 @@ func TestParseJSON(t *testing.T) {
 		{`["\\\ud83d"]`, "[" + unpaired + `"\\�"]`},
 		{`["\\\\ud83d\\ude00"]`, `["\\\\ud83d\\ude00"]`},
 		{`["\ufffd�"]`, `["��"]`},
+		{`["\uFFFD\ufffD"]`, `["��"]`},
+		{`["\ufffd\ud800"]`, "[" + unpaired + `"��"]`},
+		{`["\\ufffd\ud800"]`, "[" + unpaired + `"\\ufffd�"]`},
+		{`["\\\ufffd"]`, `["\\�"]`},
+		{`[1e999,-1e-999,18446744073709551616]`, `[number number number]`}, // beyond float64
 	} {
 		n, err := Parse([]byte(test.text))
 		if err != nil || show(n) != test.want {
