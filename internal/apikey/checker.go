@@ -123,10 +123,8 @@ func (c *checker) tags(path string, n document.Node) map[string]string {
 			c.Add(at, "a tag's key must not be empty")
 		case length > MaxTagKeyLength:
 			c.Add(at, "a tag's key must be at most "+strconv.Itoa(MaxTagKeyLength)+" characters, has "+strconv.Itoa(length))
-		case len(m.Name) >= 4 && strings.EqualFold(m.Name[:4], "aws:"): // AWS ignores case here
-			c.Add(at, "a tag's key must not begin with aws:, which is AWS's own")
-		case strings.HasPrefix(m.Name, "createkey:"):
-			c.Add(at, "a tag's key must not begin with createkey:, which is this program's own")
+		case ReservedTagPrefix(m.Name) != "":
+			c.Add(at, "a tag's key must not begin with "+ReservedTagPrefix(m.Name)+", which is reserved")
 		}
 		tags[m.Name] = c.text(at, m.Value, 0, MaxTagValueLength)
 	}
@@ -150,4 +148,18 @@ func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 		c.Add(path, "must have at most "+strconv.Itoa(MaxUsagePlans)+" usage plans, has "+strconv.Itoa(len(plans)))
 	}
 	return plans
+}
+
+// ReservedTagPrefix returns the prefix that no tag of a sender or of the deployment may
+// have, where key begins with one: "aws:", in any case, or "createkey:"; else an empty
+// string.
+func ReservedTagPrefix(key string) string {
+	const ofAWS, ofOurs = "aws:", "createkey:"
+	switch {
+	case len(key) >= len(ofAWS) && strings.EqualFold(key[:len(ofAWS)], ofAWS):
+		return ofAWS
+	case strings.HasPrefix(key, ofOurs):
+		return ofOurs
+	}
+	return ""
 }

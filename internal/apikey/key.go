@@ -36,7 +36,8 @@ func (r Request) Differences(key Key, plans []string) []string {
 	tags := maps.Clone(key.Tags)
 	maps.DeleteFunc(tags, func(name, _ string) bool {
 		_, sent := r.Tags[name]
-		return strings.HasPrefix(name, "createkey:") || strings.HasPrefix(name, "marketplace:") && !sent // added
+		_, added := r.AddedTags[name]
+		return strings.HasPrefix(name, "createkey:") || (added || strings.HasPrefix(name, "marketplace:")) && !sent
 	})
 	differs("customerId", r.CustomerID != key.CustomerID)
 	differs("description", r.Description != key.Description)

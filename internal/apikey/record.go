@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -125,13 +126,19 @@ func (r Request) RecordSize(secretName string, plans []string) int {
 	return len(record.Encode().Reveal())
 }
 
-// CheckRecordSize returns a *failure.RejectedError for a request whose record a
-// secret cannot hold, by [Request.RecordSize] and [MaxRecordSize]. plans are those
-// that the request asks for, the default included.
-func (r Request) CheckRecordSize(secretName string, plans []string) error {
-	if size := r.RecordSize(secretName, plans); size > MaxRecordSize {
-		return failure.Reject("request: its record would take up to %d bytes, and a secret holds %d: "+
-			"shorten description or tags", size, MaxRecordSize)
+// CheckTotals returns a *failure.RejectedError for a request that is too large with what
+// the deployment adds to it: a key with more tags than [MaxKeyTags], or a record, by
+// [Request.RecordSize], longer than [MaxRecordSize]. plans are those that the request asks
+// for, the default included.
+func (r Request) CheckTotals(secretName string, plans []string) error {
+	var faults failure.Faults
+	if tags := len(r.AllTags(secretName)); tags > MaxKeyTags {
+		faults.Add("tags", fmt.Sprintf("the key would have %d tags, with those that the deployment and createkey add, "+
+			"and API Gateway allows %d: leave out %d", tags, MaxKeyTags, tags-MaxKeyTags))
 	}
-	return nil
+	if size := r.RecordSize(secretName, plans); size > MaxRecordSize {
+		faults.Add("request", fmt.Sprintf("its record would take up to %d bytes, and a secret holds %d: "+
+			"shorten description or tags", size, MaxRecordSize))
+	}
+	return faults.Err()
 }

@@ -4,7 +4,7 @@
 //
 // It guarantees that the same request always has the same secret name and the same digest
 // (both are pure functions, pinned by tests, because they stay on keys and secrets for
-// ever), that a request which passes [Parse] and [Request.CheckRecordSize] breaks no rule
+// ever), that a request which passes [Parse] and [Request.CheckTotals] breaks no rule
 // that is known without asking AWS, and that nothing prints a key's [Value]. It knows
 // nothing of queues, envelopes or AWS calls.
 //
@@ -36,7 +36,8 @@ const (
 
 	// Tags (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging.html).
 	// AWS's pages disagree on which characters are legal, so that check is left to AWS.
-	MaxTags           = 48 // 50 on a resource, less TagSecret and TagRequest
+	MaxKeyTags        = 50             // of a key, whoever sets them
+	MaxTags           = MaxKeyTags - 2 // of a request: TagSecret and TagRequest come to them
 	MaxTagKeyLength   = 128
 	MaxTagValueLength = 256
 
@@ -59,10 +60,10 @@ type Request struct {
 	Tags               map[string]string
 	UsagePlanIDs       []string // empty: the deployment's default
 
-	// What an AWS Marketplace sign-up adds to its request. The sender does not ask for
-	// it, so neither Digest nor Differences includes it.
+	// What an AWS Marketplace sign-up and the deployment add to the request. The sender
+	// does not ask for it, so neither Digest nor Differences includes it.
 	ProductCode string            // selects the usage plan; empty: no product
-	AddedTags   map[string]string // go on the key, too
+	AddedTags   map[string]string // go on the key, too; the sender's win
 }
 
 // StageKey names a stage of a REST API. AWS deprecates it in favour of usage plans.
@@ -77,8 +78,8 @@ func (s StageKey) String() string { return s.RestAPIID + "/" + s.StageName }
 // the rule it breaks, and never quotes a value. Beside an error, the request and the
 // secret's name hold what could be read, for the log.
 //
-// Whether the record fits into a secret depends on the usage plans that the deployment
-// adds: see [Request.CheckRecordSize].
+// Whether the record fits into a secret depends on the usage plans and tags that the
+// deployment adds: see [Request.CheckTotals].
 func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName string, err error) {
 	var c checker
 	if doc.Size > MaxDocumentSize {
@@ -117,8 +118,8 @@ func (r Request) Plans(defaultPlan string) []string {
 	return r.UsagePlanIDs
 }
 
-// AllTags returns the tags that the key is created with: the sender's, those of a
-// sign-up, and [TagSecret] and [TagRequest].
+// AllTags returns the tags that the key is created with: the sender's, those that are
+// added, and [TagSecret] and [TagRequest].
 func (r Request) AllTags(secretName string) map[string]string {
 	tags := map[string]string{TagSecret: SecretTag(secretName), TagRequest: r.Digest()}
 	maps.Copy(tags, r.AddedTags)

@@ -112,7 +112,7 @@ func TestReadyEventIsTheDirectAnswerAndTheMessagesID(t *testing.T) {
 
 func TestRejectedEventTellsWhatIsKnown(t *testing.T) {
 	tests := map[string]struct{ payload, want string }{
-		"all":            {sqs(faulty("a")), `{"messageId":"m0","customerId":"acme","name":"a","secretName":"test/acme/a","reasons":["tags.\"aws:x\": a tag's key must not begin with aws:, which is AWS's own"]}`},
+		"all":            {sqs(faulty("a")), `{"messageId":"m0","customerId":"acme","name":"a","secretName":"test/acme/a","reasons":["tags.\"aws:x\": a tag's key must not begin with aws:, which is reserved"]}`},
 		"not the name":   {sqs(`{"customerId":"acme","name":7,"x":0}`), `{"messageId":"m0","customerId":"acme","reasons":["name: must be a string, not a number","x: unknown member"]}`},
 		"no document":    {sqs(`{`), `{"messageId":"m0","reasons":["body: is not valid JSON (line 1, column 1)"]}`},
 		"the payload":    {`{"Records":[]}`, `{"messageId":"invocation-1","reasons":["Records: must be a list of SQS or SNS records, not empty"]}`},

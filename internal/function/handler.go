@@ -54,7 +54,7 @@ func New(cfg aws.Config, s Settings, log *slog.Logger) *Handler {
 	})
 	secrets := secretsmanager.NewFromConfig(cfg)
 	provisioner := provision.New(keys, secrets)
-	provisioner.DefaultPlan, provisioner.KMSKeyID = s.UsagePlanID, s.KMSKeyID
+	provisioner.DefaultPlan, provisioner.KMSKeyID, provisioner.ResourceTags = s.UsagePlanID, s.KMSKeyID, s.ResourceTags
 	h := &Handler{settings: s, pacer: pacer, Provisioner: provisioner, log: log}
 	h.services = []service{keysService(keys.Options()), secretsService(secrets.Options())}
 	if s.OutcomeBus != "" {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"createkey/internal/apikey"
 )
@@ -14,10 +16,12 @@ import (
 // Settings are what the environment sets of this program. Everything else is
 // the AWS SDK's own: region, credentials, endpoints, CA bundle, retries.
 type Settings struct {
-	SecretPrefix  string  // SECRET_PREFIX: begins the name of every secret
-	KMSKeyID      string  // KMS_KEY_ID: encrypts the secrets; empty: aws/secretsmanager
-	UsagePlanID   string  // USAGE_PLAN_ID: for requests that name no plan; empty: none
-	OutcomeBus    string  // OUTCOME_BUS: the event bus that outcome events go to; empty: none
+	SecretPrefix string // SECRET_PREFIX: begins the name of every secret
+	KMSKeyID     string // KMS_KEY_ID: encrypts the secrets; empty: aws/secretsmanager
+	UsagePlanID  string // USAGE_PLAN_ID: for requests that name no plan; empty: none
+	OutcomeBus   string // OUTCOME_BUS: the event bus that outcome events go to; empty: none
+	// RESOURCE_TAGS: on every secret and every key; nil: none.
+	ResourceTags  map[string]string
 	CreateKeyRate float64 // CREATE_KEY_RATE: keys a second for one environment
 	Debug         bool    // LOG_LEVEL is DEBUG: log lines list the AWS calls made
 }
@@ -54,6 +58,11 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		OutcomeBus: text("OUTCOME_BUS", "", alphanumeric+"._/-", 256,
 			"must be the name, not the ARN, of an event bus: at most 256 characters of A-Z a-z 0-9 . _ / -"),
 	}
+	tags, err := resourceTags(getenv("RESOURCE_TAGS"))
+	if err != nil {
+		fault("RESOURCE_TAGS", err.Error())
+	}
+	s.ResourceTags = tags
 	rate, err := strconv.ParseFloat(cmp.Or(getenv("CREATE_KEY_RATE"), defaultCreateKeyRate), 64)
 	if err != nil || !(rate >= slowestRate) || math.IsInf(rate, 0) {
 		fault("CREATE_KEY_RATE", fmt.Sprintf("must be a number of keys a second, at least %g", slowestRate))
@@ -70,4 +79,42 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		return Settings{}, errors.New(strings.Join(faults, "; "))
 	}
 	return s, nil
+}
+
+// maxResourceTags leaves most of the 50 tags of a key to its sender.
+const maxResourceTags = 10
+
+// resourceTags reads tags in the form Key=Value,Key=Value. A value may be empty and hold
+// "=". Its error is a rule, and never quotes the text.
+func resourceTags(text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	tags := map[string]string{}
+	for pair := range strings.SplitSeq(text, ",") {
+		key, value, ok := strings.Cut(pair, "=")
+		switch _, repeated := tags[key]; {
+		case !ok, key == "", !isTagText(key, apikey.MaxTagKeyLength), !isTagText(value, apikey.MaxTagValueLength):
+			return nil, fmt.Errorf("must be Key=Value,Key=Value: keys of 1 to %d and values of at most %d "+
+				"letters, digits, spaces and _ . : / = + - @", apikey.MaxTagKeyLength, apikey.MaxTagValueLength)
+		case apikey.ReservedTagPrefix(key) != "":
+			return nil, errors.New("must be tags whose keys begin with neither aws: nor createkey:")
+		case repeated:
+			return nil, errors.New("must be tags with different keys")
+		}
+		tags[key] = value
+	}
+	if len(tags) > maxResourceTags {
+		return nil, fmt.Errorf("must be at most %d tags", maxResourceTags)
+	}
+	return tags, nil
+}
+
+// isTagText reports whether a text is of so many characters at most, all of which AWS
+// generally allows in tags
+// (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html).
+func isTagText(text string, longest int) bool {
+	return utf8.RuneCountInString(text) <= longest && !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" _.:/=+-@", r)
+	})
 }

@@ -1,6 +1,8 @@
 package function
 
 import (
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +24,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{"defaults", nil, defaults},
 		{"empty means unset", map[string]string{
-			"SECRET_PREFIX": "", "KMS_KEY_ID": "", "USAGE_PLAN_ID": "", "OUTCOME_BUS": "", "CREATE_KEY_RATE": "", "LOG_LEVEL": "",
+			"SECRET_PREFIX": "", "KMS_KEY_ID": "", "USAGE_PLAN_ID": "", "RESOURCE_TAGS": "", "OUTCOME_BUS": "", "CREATE_KEY_RATE": "", "LOG_LEVEL": "",
 		}, defaults},
 		{"prefix", map[string]string{"SECRET_PREFIX": "my-Stack_1/+=.@"}, with(func(s *Settings) { s.SecretPrefix = "my-Stack_1/+=.@" })},
 		{"longest prefix", map[string]string{"SECRET_PREFIX": long(apikey.MaxPrefixLength)}, with(func(s *Settings) { s.SecretPrefix = long(apikey.MaxPrefixLength) })},
@@ -33,17 +35,35 @@ func TestSettings(t *testing.T) {
 		{"bus", map[string]string{"OUTCOME_BUS": "aws.partner/Example_1-2"}, with(func(s *Settings) { s.OutcomeBus = "aws.partner/Example_1-2" })},
 		{"rate", map[string]string{"CREATE_KEY_RATE": "2.5"}, with(func(s *Settings) { s.CreateKeyRate = 2.5 })},
 		{"slowest rate", map[string]string{"CREATE_KEY_RATE": "0.01"}, with(func(s *Settings) { s.CreateKeyRate = 0.01 })},
+		{"tags", map[string]string{"RESOURCE_TAGS": "CostCentre=42,team:a/b=x=y z,Empty="}, with(func(s *Settings) {
+			s.ResourceTags = map[string]string{"CostCentre": "42", "team:a/b": "x=y z", "Empty": ""}
+		})},
+		{"most tags", map[string]string{"RESOURCE_TAGS": tags(10)}, with(func(s *Settings) {
+			s.ResourceTags = map[string]string{}
+			for i := range 10 {
+				s.ResourceTags[strconv.Itoa(i)+long(127)] = strings.Repeat("é", 256)
+			}
+		})},
 		{"DEBUG", map[string]string{"LOG_LEVEL": "DEBUG"}, with(func(s *Settings) { s.Debug = true })},
 		{"INFO", map[string]string{"LOG_LEVEL": "INFO"}, defaults},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := ReadSettings(func(name string) string { return test.env[name] })
-			if err != nil || got != test.want {
+			if err != nil || !reflect.DeepEqual(got, test.want) {
 				t.Errorf("got %+v, %v, want %+v", got, err, test.want)
 			}
 		})
 	}
+}
+
+// tags returns n tags of the greatest lengths that AWS allows.
+func tags(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, strconv.Itoa(i%10)+strings.Repeat("x", 127-i/10)+"="+strings.Repeat("é", 256))
+	}
+	return strings.Join(list, ",")
 }
 
 func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
@@ -54,7 +74,12 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 		"USAGE_PLAN_ID":   {marker + "/", marker + " ", "../" + marker, marker + strings.Repeat("x", 128)},
 		"CREATE_KEY_RATE": {marker, "0", "-1", "0.009", "NaN", "Inf", "-Inf", "1e999", "2 ", "2\n" + marker},
 		"LOG_LEVEL":       {"WARN" + marker, "WARN", "ERROR", "debug", "INFO "},
-		"OUTCOME_BUS":     {marker + " ", "arn:aws:events:us-east-1:123456789012:event-bus/" + marker, marker + strings.Repeat("x", 256)},
+		"RESOURCE_TAGS": {
+			marker, "=" + marker, "a=" + marker + ",", ",a=" + marker, "a=" + marker + ",b", "a=" + marker + ";b=c", marker + "=\n",
+			"aws:a=" + marker, "AWS:" + marker + "=", "createkey:secret=" + marker, marker + "=1," + marker + "=2", tags(11),
+			marker + strings.Repeat("x", 123) + "=", "a=" + marker + strings.Repeat("x", 251),
+		},
+		"OUTCOME_BUS": {marker + " ", "arn:aws:events:us-east-1:123456789012:event-bus/" + marker, marker + strings.Repeat("x", 256)},
 	}
 	for name, values := range tests {
 		for _, value := range values {
@@ -73,9 +98,9 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 func TestAllBadSettingsAreNamedTogether(t *testing.T) {
 	_, err := ReadSettings(func(name string) string { return "bad value?" })
 	if err == nil {
-		t.Fatal("six bad values were accepted")
+		t.Fatal("bad values were accepted")
 	}
-	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "CREATE_KEY_RATE", "LOG_LEVEL", "OUTCOME_BUS"} {
+	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "RESOURCE_TAGS", "CREATE_KEY_RATE", "LOG_LEVEL", "OUTCOME_BUS"} {
 		if strings.Count(err.Error(), name+": must be ") != 1 {
 			t.Errorf("the error does not name %s once: %v", name, err)
 		}

@@ -2,10 +2,13 @@ package provision
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	secretstypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 
 	"createkey/internal/apikey"
@@ -80,6 +83,18 @@ func stageKeys(stages []apikey.StageKey) []types.StageKey {
 	var list []types.StageKey
 	for _, s := range stages {
 		list = append(list, types.StageKey{RestApiId: &s.RestAPIID, StageName: &s.StageName})
+	}
+	return list
+}
+
+// secretTags returns the tags in the form of CreateSecret, in the order of their names.
+// They go into the call that makes the secret, because an organisation's policy may deny
+// one without the tags that it requires
+// (https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_examples_tagging.html).
+func secretTags(tags map[string]string) []secretstypes.Tag {
+	var list []secretstypes.Tag
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, secretstypes.Tag{Key: &name, Value: aws.String(tags[name])})
 	}
 	return list
 }

@@ -426,7 +426,7 @@ func TestRecordMayFillASecretAndNotAByteMore(t *testing.T) {
 	}
 	inWorld(t, func(w *world) {
 		w.wantOutcome(w.provision(filling(w, 1)), "rejected: request: its record would take up to 65537 bytes")
-		w.wantCalls("")
+		w.wantCalls("GetSecretValue")
 		w.wantOutcome(w.provision(filling(w, 0)), "created")
 	})
 }

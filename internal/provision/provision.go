@@ -30,6 +30,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 	"time"
 
@@ -82,6 +83,9 @@ type Provisioner struct {
 	// KMSKeyID encrypts the secrets: the id, the ARN or the alias of a KMS key; empty:
 	// the AWS managed key aws/secretsmanager.
 	KMSKeyID string
+	// ResourceTags are put on every secret and every key; a tag that the sender gives
+	// wins over one of the same name.
+	ResourceTags map[string]string
 	// Random is the source of generated values: apikey.Random, outside of tests.
 	Random io.Reader
 	// Now returns the current time: time.Now, outside of tests.
@@ -126,9 +130,13 @@ type Result struct {
 // A new key takes three AWS calls, one more for each usage plan, and another one for
 // each plan that was not seen before.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
+	added := map[string]string{}
+	maps.Copy(added, p.ResourceTags)
+	maps.Copy(added, r.AddedTags)
+	r.AddedTags = added
 	j := job{Provisioner: p, request: r, wanted: r.Plans(p.DefaultPlan), secretName: secretName}
-	if err := r.CheckRecordSize(secretName, j.wanted); err != nil {
-		return Result{}, err
+	if err := r.CheckTotals(secretName, j.wanted); err != nil {
+		return j.unlessFinished(ctx, err)
 	}
 	plans, err := p.choosePlans(ctx, r)
 	if err != nil {
@@ -195,9 +203,9 @@ func (j *job) writeAhead(ctx context.Context) error {
 	pending := apikey.Record{Value: value}
 	// The SDK adds a random ClientRequestToken: its own retry after a lost
 	// answer succeeds, while any other delivery gets ResourceExistsException.
-	in := &secretsmanager.CreateSecretInput{Name: &j.secretName, SecretString: aws.String(pending.Encode().Reveal())}
-	if j.KMSKeyID != "" {
-		in.KmsKeyId = &j.KMSKeyID
+	in := &secretsmanager.CreateSecretInput{
+		Name: &j.secretName, Description: aws.String(secretDescription), KmsKeyId: optional(j.KMSKeyID),
+		SecretString: aws.String(pending.Encode().Reveal()), Tags: secretTags(j.ResourceTags),
 	}
 	out, err := j.secrets.CreateSecret(ctx, in)
 	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
@@ -218,6 +226,11 @@ func (j *job) writeAhead(ctx context.Context) error {
 	}
 	return nil
 }
+
+// secretDescription is for whoever finds the secret in the console, or in a report that
+// asks to delete what nobody reads.
+const secretDescription = "The value of an Amazon API Gateway key, made by createkey. Do not delete it while the key exists: " +
+	"createkey would no longer know of the key, and a repeated request would make a second one."
 
 // errNoSecret: there is no secret of that name, or none that can be seen yet.
 // getRecord returns it; what it means depends on who asks.

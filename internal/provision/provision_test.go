@@ -3,11 +3,13 @@ package provision_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -92,7 +94,7 @@ func TestNewKey(t *testing.T) {
 		request: request(func(r *apikey.Request) {
 			r.Description = strings.Repeat("d", 65_000)
 		}),
-		want: "rejected: its record would take up to", calls: "", leaves: "no key, no secret",
+		want: "rejected: its record would take up to", calls: "GetSecretValue", leaves: "no key, no secret",
 	}, {
 		name:    "is not made without random bytes",
 		given:   func(w *world) { w.p.Random = noEntropy{} },
@@ -125,9 +127,59 @@ func TestPendingRecordHoldsFormatAndValueAlone(t *testing.T) {
 		if string(s.Current().String) != `{"format":"createkey/1","value":"`+explicit+`"}` {
 			w.Error("the pending record is not its format and its value (not shown)")
 		}
-		if len(s.Tags) > 0 || s.Description != "" {
-			w.Errorf("the secret has tags %v and description %q, which CloudTrail records", s.Tags, s.Description)
+	})
+}
+
+func TestSecretSaysWhatItIsAndWhatItsDeletionDoes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finished(request(withValue(explicit)))
+		s, _ := w.secret(request())
+		for _, part := range []string{"API Gateway key", "createkey", "not delete", "second"} {
+			if !strings.Contains(s.Description, part) {
+				w.Errorf("the secret's description does not say %q: %q", part, s.Description)
+			}
 		}
+		if len(s.Tags) > 0 {
+			w.Errorf("the secret has tags %v, want none: the deployment sets none", s.Tags)
+		}
+	})
+}
+
+func TestResourceTagsAreOnSecretAndKey(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.p.ResourceTags = map[string]string{"CostCentre": "42", "plan": "deployment's"}
+		w.interrupted(after, "CreateSecret", request()) // in the very call: organisations deny a secret without them
+		if s, _ := w.secret(request()); !maps.Equal(s.Tags, w.p.ResourceTags) {
+			w.Errorf("the secret has tags %v, want %v", s.Tags, w.p.ResourceTags)
+		}
+		w.wantOutcome(w.provision(request(withTags(map[string]string{"plan": "sender's"}))), "created")
+		tags := w.key(request()).Tags
+		if tags["CostCentre"] != "42" || tags["plan"] != "sender's" {
+			w.Errorf("the key has tags %v, want the deployment's, and the sender's where both have one", tags)
+		}
+		w.wantOutcome(w.provision(request(withTags(map[string]string{"plan": "sender's"}))), "existing")
+		w.wantOutcome(w.provision(request(withTags(map[string]string{"plan": "sender's"}), withDescription("d"))), "rejected: and differs in description")
+	})
+}
+
+// API Gateway allows 50 tags; a deployment's come to the sender's 48 at most.
+func TestTooManyTagsWithTheDeploymentsMakeNothing(t *testing.T) {
+	many := map[string]string{}
+	for i := range 48 {
+		many[strconv.Itoa(i)] = ""
+	}
+	inWorld(t, func(w *world) {
+		w.wantOutcome(w.provision(request(withTags(many))), "created")
+		w.p.ResourceTags = map[string]string{"CostCentre": "42", "0": "the sender has it, too"}
+		w.wantOutcome(w.provision(request(withTags(many))), "existing") // it was made before the deployment had tags
+		w.forgetCalls()
+		other := request(withTags(many))
+		other.Name = "another"
+		w.wantOutcome(w.provision(other), "rejected: tags: the key would have 51 tags, with those that the deployment and createkey add, "+
+			"and API Gateway allows 50: leave out 1")
+		w.wantCalls("GetSecretValue")
+		delete(many, "1")
+		w.wantOutcome(w.provision(other), "created")
 	})
 }
 

@@ -235,6 +235,10 @@ func withDescription(text string) func(*apikey.Request) {
 	return func(r *apikey.Request) { r.Description = text }
 }
 
+func withTags(tags map[string]string) func(*apikey.Request) {
+	return func(r *apikey.Request) { r.Tags = tags }
+}
+
 func withPlans(ids ...string) func(*apikey.Request) {
 	return func(r *apikey.Request) { r.UsagePlanIDs = ids }
 }

@@ -47,7 +47,7 @@ func judge(payload []byte) ([]verdict, error) {
 		request, v.secretName, v.err = apikey.Parse(m.Request, secretPrefix(), m.DeliveryID)
 		request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
 		if v.err == nil {
-			v.err = request.CheckRecordSize(v.secretName, request.Plans(os.Getenv("USAGE_PLAN_ID")))
+			v.err = request.CheckTotals(v.secretName, request.Plans(os.Getenv("USAGE_PLAN_ID")))
 		}
 		v.hasValue = !request.Value.IsZero()
 	}

@@ -59,14 +59,19 @@ func batches(documents [][]byte) [][]byte {
 }
 
 // TestValidateAgreesWithTheFunction gives both the same payloads: the function
-// is the executable, and every AWS call it makes is denied, so that a message
-// which it does not reject is retried.
+// is the executable, and every AWS call it makes is denied but the one that looks for a
+// record, so that a message which it does not reject is retried.
 func TestValidateAgreesWithTheFunction(t *testing.T) {
 	executable, err := sandbox.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	denied := &awslocal.Server{Before: func(context.Context, awslocal.Call) error { return awslocal.AccessDenied }}
+	denied := &awslocal.Server{Before: func(_ context.Context, c awslocal.Call) error {
+		if c.Operation == "GetSecretValue" {
+			return nil
+		}
+		return awslocal.AccessDenied
+	}}
 	box, err := sandbox.Start("127.0.0.1", executable, denied, "CREATE_KEY_RATE=1000")
 	if err != nil {
 		t.Fatal(err)
