@@ -16,6 +16,7 @@ import (
 
 	"createkey/internal/awserr"
 	"createkey/internal/failure"
+	"createkey/internal/pace"
 )
 
 // eventsAPI is the one EventBridge call that is made.
@@ -133,7 +134,7 @@ func (h *Handler) put(ctx context.Context, entries []types.PutEventsRequestEntry
 				again = append(again, left[i])
 			}
 		}
-		if left = again; len(left) == 0 || !sleep(ctx, wait) {
+		if left = again; len(left) == 0 || !pace.Sleep(ctx, wait) {
 			return faults
 		}
 	}
@@ -178,19 +179,6 @@ func (h *Handler) putOnce(ctx context.Context, entries []types.PutEventsRequestE
 		faults[i].passing = code == "ThrottlingException" || code == "InternalFailure"
 	}
 	return faults
-}
-
-// sleep waits, and reports whether it did: not where the context would end first.
-func sleep(ctx context.Context, wait time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
-		return false
-	}
-	select {
-	case <-time.After(wait):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // unannounced returns the error of a message whose event was not accepted. A rejection

@@ -25,7 +25,7 @@ const (
 	burstBatch        = 2
 	burstTimeout      = 30 * time.Second
 	burstVisibility   = 6 * burstTimeout
-	burstMaxReceives  = 5
+	burstMaxReceives  = 480
 	burstLatency      = 40 * time.Millisecond // of an AWS call
 )
 
@@ -36,6 +36,8 @@ var signUps = flag.Int("burst", 400, "sign-ups in a burst")
 // comes again unless it is deleted.
 type queue struct {
 	mu       sync.Mutex
+	settings Settings // of the environments
+	receives int      // after which a message is dead
 	messages []*queued
 	dead     int           // messages whose receives were used up
 	most     int           // receives of the message that needed most
@@ -63,7 +65,7 @@ func (q *queue) receive() (batch []*queued, wait time.Duration) {
 		switch {
 		case m.done:
 			continue
-		case !m.visible.After(now) && m.receives == burstMaxReceives:
+		case !m.visible.After(now) && m.receives == q.receives:
 			q.dead++
 			continue
 		case !m.visible.After(now) && len(batch) < burstBatch:
@@ -102,7 +104,9 @@ func (q *queue) drain(t *testing.T, server *awslocal.Server, keysPerSecond float
 	var environments sync.WaitGroup
 	for range burstEnvironments {
 		environments.Go(func() {
-			h := New(server.Config(), Settings{SecretPrefix: "apikeys/", CreateKeyRate: keysPerSecond}, NewLogger(io.Discard, ""))
+			settings := q.settings
+			settings.SecretPrefix, settings.CreateKeyRate = "apikeys/", keysPerSecond
+			h := New(server.Config(), settings, NewLogger(io.Discard, ""))
 			for {
 				batch, wait := q.receive()
 				switch {
@@ -148,7 +152,7 @@ func invokeBurst(t *testing.T, h *Handler, batch []*queued) (failed map[string]b
 }
 
 func newQueue(messages int) *queue {
-	q := &queue{}
+	q := &queue{receives: burstMaxReceives}
 	for i := range messages {
 		q.messages = append(q.messages, &queued{body: fmt.Sprintf(`{"customerId": "c%05d", "name": "k"}`, i), visible: time.Now()})
 	}

@@ -105,7 +105,7 @@ func TestFailureToAskWhetherAPlanHasTheKeyIsRetried(t *testing.T) {
 		r := request(withPlans("plan1"))
 		w.interrupted(after, "CreateUsagePlanKey", r)
 		w.fail(before, "GetUsagePlanKey", always, awslocal.AccessDenied)
-		w.wantOutcome(w.provision(r), "retried (unfinished): CreateUsagePlanKey (plan1): ConflictException")
+		w.wantOutcome(w.provision(r), "retried (unfinished): GetUsagePlanKey (plan1): AccessDeniedException")
 		w.heal()
 		w.wantOutcome(w.provision(r), "created")
 		w.wantComplete(r, "plan1")

@@ -2,17 +2,18 @@ package provision
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 
 	"createkey/internal/apikey"
 	"createkey/internal/failure"
+	"createkey/internal/pace"
 )
 
 // planCache remembers usage plans for the life of the environment: one GetUsagePlan for
@@ -136,35 +137,64 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 // attachPlans is step 3. A key that a plan has already is done.
 func (j *job) attachPlans(ctx context.Context) error {
 	for _, id := range j.wanted {
-		if err := j.attachPlan(ctx, id); err != nil {
+		if call, err := j.attachPlan(ctx, id); err != nil {
 			// NotFound too: the plan was there, so it may be lag. Or it was deleted
 			// since: the next message looks it up again, and makes no key without its plan.
 			if errorCode(err) == codeNotFound {
 				j.plans.forget(id)
 			}
-			return j.unfinished(retryable("CreateUsagePlanKey ("+id+")", err, j.record.Value))
+			return j.unfinished(retryable(call+" ("+id+")", err, j.record.Value))
 		}
 	}
 	return nil
 }
 
-func (j *job) attachPlan(ctx context.Context, id string) error {
+// AWS takes CreateUsagePlanKey one at a time in a Region, and answers Conflict to one that
+// comes less than about a second after another, whoever made it, says its support
+// (https://github.com/serverless/serverless/issues/12065).
+const (
+	// planKeySpacing is the least time between two CreateUsagePlanKey calls of an
+	// environment that has met such a Conflict within spacedFor.
+	planKeySpacing = time.Second
+	spacedFor      = 10 * time.Minute
+	// A call that met one is made again after once to twice firstPlanKeyWait, which
+	// doubles each time up to longestPlanKeyWait.
+	firstPlanKeyWait   = time.Second
+	longestPlanKeyWait = 8 * time.Second
+)
+
+// attachPlan attaches the key to a usage plan. A Conflict is asked about, since what AWS
+// answers to a repeated pair is not documented, and where the key is not attached the
+// call is made again as long as the invocation's time lasts. Beside an error it returns
+// the call that failed.
+func (j *job) attachPlan(ctx context.Context, id string) (call string, err error) {
+	const create, get = "CreateUsagePlanKey", "GetUsagePlanKey"
 	in := &apigateway.CreateUsagePlanKeyInput{UsagePlanId: &id, KeyId: &j.result.Key.ID, KeyType: aws.String("API_KEY")}
-	// The answer holds the key's value: nothing but its id is read.
-	out, err := j.keys.CreateUsagePlanKey(ctx, in)
-	if err = answered(err, func() *string { return out.Id }); errorCode(err) != codeConflict {
-		return err
+	for wait := firstPlanKeyWait; ; wait = min(2*wait, longestPlanKeyWait) {
+		if j.Now().Sub(j.planKeyConflict) < spacedFor && !j.Sleep(ctx, planKeySpacing-j.Now().Sub(j.planKeyCalled)) {
+			return create, pace.ErrNoTime
+		}
+		// The answer holds the key's value: nothing but its id is read.
+		out, err := j.keys.CreateUsagePlanKey(ctx, in)
+		j.planKeyCalled = j.Now()
+		if err = answered(err, func() *string { return out.Id }); errorCode(err) != codeConflict {
+			return create, err
+		}
+		has, missing := j.keys.GetUsagePlanKey(ctx, &apigateway.GetUsagePlanKeyInput{UsagePlanId: in.UsagePlanId, KeyId: in.KeyId})
+		if missing = answered(missing, func() *string { return has.Id }); errorCode(missing) != codeNotFound {
+			return get, missing
+		}
+		j.planKeyConflict = j.Now()
+		if !j.Sleep(ctx, j.jittered(wait)) {
+			return create, err
+		}
 	}
-	// What AWS answers to a repeated pair is not documented: ask.
-	has, err := j.keys.GetUsagePlanKey(ctx, &apigateway.GetUsagePlanKeyInput{UsagePlanId: in.UsagePlanId, KeyId: in.KeyId})
-	if err = answered(err, func() *string { return has.Id }); err == nil {
-		return nil
-	}
-	// AWS also answers Conflict where keys are attached close to each other, and
-	// asks to try again
-	// (https://github.com/serverless/serverless/issues/12065).
-	out, err = j.keys.CreateUsagePlanKey(ctx, in, func(o *apigateway.Options) {
-		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeConflict)
-	})
-	return answered(err, func() *string { return out.Id })
+}
+
+// jittered returns once to twice a time, so that environments which met each other do not
+// meet again.
+func (j *job) jittered(wait time.Duration) time.Duration {
+	var random [1]byte
+	_, _ = io.ReadFull(j.Random, random[:]) // without random bytes there is no jitter
+	return wait + wait*time.Duration(random[0])/256
 }

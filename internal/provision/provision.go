@@ -42,6 +42,7 @@ import (
 	"createkey/internal/apikey"
 	"createkey/internal/awserr"
 	"createkey/internal/failure"
+	"createkey/internal/pace"
 )
 
 type keysAPI interface {
@@ -75,8 +76,10 @@ type Provisioner struct {
 	keys    keysAPI
 	secrets secretsAPI
 
-	plans planCache
-	lists map[string]*keyList // by name prefix; see ForgetKeys
+	plans           planCache
+	planKeyCalled   time.Time           // when CreateUsagePlanKey was called last
+	planKeyConflict time.Time           // when it met a Conflict that meant nothing; see attachPlan
+	lists           map[string]*keyList // by name prefix; see ForgetKeys
 
 	// DefaultPlan is the usage plan of a request that names none; empty: none.
 	DefaultPlan string
@@ -90,6 +93,8 @@ type Provisioner struct {
 	Random io.Reader
 	// Now returns the current time: time.Now, outside of tests.
 	Now func() time.Time
+	// Sleep waits, and reports whether it did: pace.Sleep, outside of tests.
+	Sleep func(context.Context, time.Duration) bool
 }
 
 // New returns a Provisioner over an *apigateway.Client and a *secretsmanager.Client, or
@@ -97,7 +102,7 @@ type Provisioner struct {
 func New(keys keysAPI, secrets secretsAPI) *Provisioner {
 	return &Provisioner{
 		keys: keys, secrets: secrets, plans: planCache{stages: map[string][]string{}},
-		lists: map[string]*keyList{}, Random: apikey.Random, Now: time.Now,
+		lists: map[string]*keyList{}, Random: apikey.Random, Now: time.Now, Sleep: pace.Sleep,
 	}
 }
 

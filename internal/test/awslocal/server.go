@@ -70,6 +70,9 @@ type Server struct {
 	Lag func(c Call) time.Duration
 	// Quotas throttles API Gateway. Zero means unlimited; AWSQuotas has AWS's own.
 	Quotas Quotas
+	// PlanKeyWindow is how close to another that took effect CreateUsagePlanKey is refused with ConcurrentModification: about a second, AWS
+	// support says (https://github.com/serverless/serverless/issues/12065).
+	PlanKeyWindow time.Duration
 	// NameRelease is how long the name of a secret that was deleted without a
 	// recovery window stays taken: AWS frees it asynchronously. Until then the
 	// secret counts as scheduled for deletion.
@@ -96,6 +99,7 @@ type Server struct {
 	keyIDs       map[string]string // value of every key that exists -> its id
 	plans        table[UsagePlan]
 	planKeys     table[planKey]
+	planKeyMade  time.Time // when CreateUsagePlanKey last took effect
 	secrets      table[Secret]
 	events       []Event
 	createKeys   *rate.Limiter

@@ -228,6 +228,9 @@ func (s *Server) createUsagePlanKey(r *request) (any, error) {
 	if in.KeyType != "API_KEY" {
 		return nil, badRequest("Invalid Usage Plan key type specified. Must be one of [API_KEY]")
 	}
+	if !s.planKeyMade.IsZero() && r.now.Sub(s.planKeyMade) < s.PlanKeyWindow {
+		return nil, ConcurrentModification
+	}
 	plan, err := s.plan(r.params["plan"], r.now)
 	if err != nil {
 		return nil, err
@@ -247,6 +250,7 @@ func (s *Server) createUsagePlanKey(r *request) (any, error) {
 	}
 	pk := planKey{plan.ID, key.ID}
 	s.planKeys.put(pk.id(), r.now, pk)
+	s.planKeyMade = r.now
 	return key.planKeyJSON(), nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ type operation struct {
 	values bool   // GetApiKeys' includeValues
 
 	// The call's own retryer makes it again upon these.
-	retriesNotFound, retriesConflict bool
+	retriesNotFound bool
 }
 
 func (o *operation) String() string {
@@ -135,15 +136,16 @@ type answer struct {
 }
 
 // saw reports whether a call of the delivery's was answered with one of the codes.
-func (d *delivery) saw(c call, codes ...code) bool {
+func (d *delivery) saw(c call, codes ...code) bool { return d.times(c, codes...) > 0 }
+
+// times counts the calls of the delivery's that were answered with one of the codes.
+func (d *delivery) times(c call, codes ...code) (n int) {
 	for _, a := range d.answers {
-		for _, code := range codes {
-			if a.operation.call == c && a.seen.code == code {
-				return true
-			}
+		if a.operation.call == c && slices.Contains(codes, a.seen.code) {
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // root is a delivery before its first call.
@@ -192,6 +194,7 @@ func (e *explorer) run(d *delivery) {
 	p.DefaultPlan = e.scene.defaultPlan
 	p.Random = randomOf(d.slot)
 	p.Now = func() time.Time { return moment(d.clock) }
+	p.Sleep = func(context.Context, time.Duration) bool { return true }
 	defer func() {
 		if thrown := recover(); thrown != nil && thrown != errStop { //nolint:errorlint // the very value
 			d.next, d.err = nil, fmt.Errorf("panics: %v", thrown)
@@ -238,15 +241,6 @@ func (s *script) secretOperation(o operation, options []func(*secretsmanager.Opt
 	return o
 }
 
-func (s *script) keyOperation(o operation, options []func(*apigateway.Options)) operation {
-	called := apigateway.Options{Retryer: standard}
-	for _, option := range options {
-		option(&called)
-		o.retriesConflict = called.Retryer.IsErrorRetryable(&gateway.ConflictException{})
-	}
-	return o
-}
-
 // token is the caller's or, as the SDK has it, one of the call's own.
 func (s *script) token(given *string) text {
 	if given != nil {
@@ -270,37 +264,37 @@ func (s *script) PutSecretValue(_ context.Context, in *secretsmanager.PutSecretV
 		secret: aws.ToString(in.SecretId), record: s.explorer.text(aws.ToString(in.SecretString)), token: s.token(in.ClientRequestToken)}, options))
 }
 
-func (s *script) CreateApiKey(_ context.Context, in *apigateway.CreateApiKeyInput, options ...func(*apigateway.Options)) (*apigateway.CreateApiKeyOutput, error) { //nolint:revive // the SDK's name
-	return reply[apigateway.CreateApiKeyOutput](s, s.keyOperation(operation{call: createAPIKey,
-		input: s.explorer.input(in), value: s.explorer.value(aws.ToString(in.Value))}, options))
+func (s *script) CreateApiKey(_ context.Context, in *apigateway.CreateApiKeyInput, _ ...func(*apigateway.Options)) (*apigateway.CreateApiKeyOutput, error) { //nolint:revive // the SDK's name
+	return reply[apigateway.CreateApiKeyOutput](s, operation{call: createAPIKey,
+		input: s.explorer.input(in), value: s.explorer.value(aws.ToString(in.Value))})
 }
 
-func (s *script) GetApiKey(_ context.Context, in *apigateway.GetApiKeyInput, options ...func(*apigateway.Options)) (*apigateway.GetApiKeyOutput, error) { //nolint:revive // the SDK's name
-	return reply[apigateway.GetApiKeyOutput](s, s.keyOperation(operation{call: getAPIKey, key: keyIndex(aws.ToString(in.ApiKey))}, options))
+func (s *script) GetApiKey(_ context.Context, in *apigateway.GetApiKeyInput, _ ...func(*apigateway.Options)) (*apigateway.GetApiKeyOutput, error) { //nolint:revive // the SDK's name
+	return reply[apigateway.GetApiKeyOutput](s, operation{call: getAPIKey, key: keyIndex(aws.ToString(in.ApiKey))})
 }
 
-func (s *script) GetApiKeys(_ context.Context, in *apigateway.GetApiKeysInput, options ...func(*apigateway.Options)) (*apigateway.GetApiKeysOutput, error) { //nolint:revive // the SDK's name
-	return reply[apigateway.GetApiKeysOutput](s, s.keyOperation(operation{call: getAPIKeys,
-		prefix: aws.ToString(in.NameQuery), values: aws.ToBool(in.IncludeValues)}, options))
+func (s *script) GetApiKeys(_ context.Context, in *apigateway.GetApiKeysInput, _ ...func(*apigateway.Options)) (*apigateway.GetApiKeysOutput, error) { //nolint:revive // the SDK's name
+	return reply[apigateway.GetApiKeysOutput](s, operation{call: getAPIKeys,
+		prefix: aws.ToString(in.NameQuery), values: aws.ToBool(in.IncludeValues)})
 }
 
-func (s *script) CreateUsagePlanKey(_ context.Context, in *apigateway.CreateUsagePlanKeyInput, options ...func(*apigateway.Options)) (*apigateway.CreateUsagePlanKeyOutput, error) {
-	return reply[apigateway.CreateUsagePlanKeyOutput](s, s.keyOperation(operation{call: createUsagePlanKey,
-		plan: int8(planIndex(aws.ToString(in.UsagePlanId))), key: keyIndex(aws.ToString(in.KeyId))}, options))
+func (s *script) CreateUsagePlanKey(_ context.Context, in *apigateway.CreateUsagePlanKeyInput, _ ...func(*apigateway.Options)) (*apigateway.CreateUsagePlanKeyOutput, error) {
+	return reply[apigateway.CreateUsagePlanKeyOutput](s, operation{call: createUsagePlanKey,
+		plan: int8(planIndex(aws.ToString(in.UsagePlanId))), key: keyIndex(aws.ToString(in.KeyId))})
 }
 
-func (s *script) GetUsagePlanKey(_ context.Context, in *apigateway.GetUsagePlanKeyInput, options ...func(*apigateway.Options)) (*apigateway.GetUsagePlanKeyOutput, error) {
-	return reply[apigateway.GetUsagePlanKeyOutput](s, s.keyOperation(operation{call: getUsagePlanKey,
-		plan: int8(planIndex(aws.ToString(in.UsagePlanId))), key: keyIndex(aws.ToString(in.KeyId))}, options))
+func (s *script) GetUsagePlanKey(_ context.Context, in *apigateway.GetUsagePlanKeyInput, _ ...func(*apigateway.Options)) (*apigateway.GetUsagePlanKeyOutput, error) {
+	return reply[apigateway.GetUsagePlanKeyOutput](s, operation{call: getUsagePlanKey,
+		plan: int8(planIndex(aws.ToString(in.UsagePlanId))), key: keyIndex(aws.ToString(in.KeyId))})
 }
 
-func (s *script) GetUsagePlan(_ context.Context, in *apigateway.GetUsagePlanInput, options ...func(*apigateway.Options)) (*apigateway.GetUsagePlanOutput, error) {
-	return reply[apigateway.GetUsagePlanOutput](s, s.keyOperation(operation{call: getUsagePlan,
-		plan: int8(planIndex(aws.ToString(in.UsagePlanId)))}, options))
+func (s *script) GetUsagePlan(_ context.Context, in *apigateway.GetUsagePlanInput, _ ...func(*apigateway.Options)) (*apigateway.GetUsagePlanOutput, error) {
+	return reply[apigateway.GetUsagePlanOutput](s, operation{call: getUsagePlan,
+		plan: int8(planIndex(aws.ToString(in.UsagePlanId)))})
 }
 
-func (s *script) GetUsagePlans(_ context.Context, _ *apigateway.GetUsagePlansInput, options ...func(*apigateway.Options)) (*apigateway.GetUsagePlansOutput, error) {
-	return reply[apigateway.GetUsagePlansOutput](s, s.keyOperation(operation{call: getUsagePlans}, options))
+func (s *script) GetUsagePlans(_ context.Context, _ *apigateway.GetUsagePlansInput, _ ...func(*apigateway.Options)) (*apigateway.GetUsagePlansOutput, error) {
+	return reply[apigateway.GetUsagePlansOutput](s, operation{call: getUsagePlans})
 }
 
 // theirKey is a key of somebody else's that is in every list: of the same name, and

@@ -353,7 +353,7 @@ func (e *explorer) deliver(a *account, slot int8, m *message, lag bool, history 
 		}
 		switch known := a.exists && d.saw(createSecret, fine, exists); {
 		case !lag:
-		case o.call == createUsagePlanKey && !o.retriesConflict && w.seen.code == fine:
+		case o.call == createUsagePlanKey && d.times(createUsagePlanKey, conflict) < 3 && w.seen.code == fine:
 			w = way{after: *a, seen: observation{code: conflict}}
 		case (o.call == getSecretValue || o.call == putSecretValue) && !o.retriesNotFound && known && !a.scheduled:
 			w = way{after: *a, seen: observation{code: notFound}}
