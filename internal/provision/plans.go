@@ -134,6 +134,34 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 	return nil
 }
 
+// plansOf returns the ids of the usage plans that a key is in; never nil.
+func (p *Provisioner) plansOf(ctx context.Context, keyID string) ([]string, error) {
+	ids := []string{}
+	pages := apigateway.NewGetUsagePlansPaginator(p.keys, &apigateway.GetUsagePlansInput{KeyId: &keyID, Limit: aws.Int32(mostPerPage)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, plan := range page.Items {
+			ids = append(ids, aws.ToString(plan.Id))
+		}
+	}
+	return ids, nil
+}
+
+// takenOut reports whether a key that is in none of its plans was taken out of one: where
+// no plan exists any more, nobody did that to this key.
+func (p *Provisioner) takenOut(ctx context.Context, plans []string) (bool, error) {
+	for _, id := range plans {
+		p.plans.forget(id) // what is remembered may be gone
+		if _, err := p.planStages(ctx, id); errorCode(err) != codeNotFound {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // attachPlans is step 3. A key that a plan has already is done.
 func (j *job) attachPlans(ctx context.Context) error {
 	for _, id := range j.wanted {

@@ -29,6 +29,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"strings"
@@ -293,7 +294,8 @@ func (j *job) unlessFinished(ctx context.Context, fault error) (Result, error) {
 	return Result{}, fault
 }
 
-// repeat answers a request whose record is finished. It changes nothing.
+// repeat answers a request whose record is finished, from the key as it is now. It
+// changes nothing.
 func (j *job) repeat(ctx context.Context) (Result, error) {
 	recorded := j.record.Key
 	j.result.Key = recorded
@@ -304,8 +306,8 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 		if j.Now().Sub(recorded.CreatedDate) < visibleWithin {
 			return j.result, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
 		}
-		return j.result, failure.Reject("request: key %s was revoked: it is gone from API Gateway, and secret %s records it; "+
-			"to issue a new key, delete the secret without a recovery window", recorded.ID, j.secretName)
+		return j.result, j.revoked("it is gone from API Gateway, and secret %s records it; "+
+			"to issue a new key, delete the secret without a recovery window", j.secretName)
 	default:
 		return j.result, retryable("GetApiKey", err, j.record.Value)
 	}
@@ -320,10 +322,47 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 	if !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value) {
 		differences = append(differences, "value")
 	} else if digest == j.request.Digest() {
-		j.result.Status = Existing
-		return j.result, nil
+		return j.asItIsNow(ctx, key)
 	}
 	return j.result, j.contradiction(differences)
+}
+
+// asItIsNow answers a repeat from the key as API Gateway has it. A key that was revoked
+// is neither mended nor made again.
+func (j *job) asItIsNow(ctx context.Context, key apikey.Key) (Result, error) {
+	recorded := j.record.Key
+	key.UsagePlanIDs = []string{}
+	if len(recorded.UsagePlanIDs) > 0 {
+		var err error
+		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
+			return j.result, retryable("GetUsagePlans", err, j.record.Value)
+		}
+	}
+	j.result.Key = key
+	if j.request.Enabled && !key.Enabled {
+		return j.result, j.revoked("it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
+			"to issue a new key, delete the key, then secret %s without a recovery window", j.secretName)
+	}
+	if len(recorded.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 {
+		taken, err := j.takenOut(ctx, recorded.UsagePlanIDs)
+		switch {
+		case err != nil:
+			return j.result, retryable("GetUsagePlan", err, j.record.Value)
+		case taken && j.Now().Sub(recorded.CreatedDate) < visibleWithin:
+			return j.result, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
+		case taken:
+			return j.result, j.revoked("it is in no usage plan, and secret %s records %s; "+
+				"to give it back, attach it to a usage plan; to issue a new key, delete the key, then the secret without a recovery window",
+				j.secretName, strings.Join(recorded.UsagePlanIDs, ", "))
+		}
+	}
+	j.result.Status = Existing
+	return j.result, nil
+}
+
+// revoked rejects a repeat of a request whose key somebody took away.
+func (j *job) revoked(format string, args ...any) error {
+	return failure.Reject("request: key %s was revoked: %s", j.record.Key.ID, fmt.Sprintf(format, args...))
 }
 
 // contradiction rejects a request whose identity has a key with other content.

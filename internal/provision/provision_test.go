@@ -189,10 +189,6 @@ func TestRepeatIsExistingAndChangesNothing(t *testing.T) {
 		given:   func(w *world) { w.finished(request()) },
 		request: request(), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
 	}, {
-		name:    "when an operator disabled the key",
-		given:   func(w *world) { w.operatorDisablesKey(w.finished(request()).ID) },
-		request: request(), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
-	}, {
 		name:    "when the key is older than five minutes",
 		given:   func(w *world) { w.finished(request()); wait(6 * time.Minute) },
 		request: request(), want: "existing", calls: repeatCalls, leaves: "1 key, finished",
@@ -213,7 +209,7 @@ func TestRepeatIsExistingAndChangesNothing(t *testing.T) {
 			w.finished(request())
 			w.p.DefaultPlan = "new"
 		},
-		request: request(), want: "existing", calls: "GetUsagePlan " + repeatCalls, leaves: "1 key, finished",
+		request: request(), want: "existing", calls: "GetUsagePlan " + repeatCalls + " GetUsagePlans", leaves: "1 key, finished",
 	}, {
 		name: "when its plan is gone",
 		given: func(w *world) {
@@ -223,7 +219,7 @@ func TestRepeatIsExistingAndChangesNothing(t *testing.T) {
 			w.newEnvironment()
 		},
 		request: request(withPlans("gone")),
-		want:    "existing", calls: "GetUsagePlan GetSecretValue GetApiKey", leaves: "1 key, finished",
+		want:    "existing", calls: "GetUsagePlan GetSecretValue GetApiKey GetUsagePlans GetUsagePlan", leaves: "1 key, finished",
 	}, {
 		name: "when the default plan is gone",
 		given: func(w *world) {
@@ -688,7 +684,7 @@ func TestExactlyOnce_LateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
 		// Between the two descriptions of the key an operator disables it: the
 		// same record twice would be ignored, the late one is refused.
 		w.on(after, "GetApiKey", 1, func() error {
-			w.operatorDisablesKey(w.key(request()).ID)
+			w.operatorEnablesKey(w.key(request()).ID, false)
 			w.finished(request())
 			return nil
 		})

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +43,8 @@ type world struct {
 	aws *awslocal.Server
 	p   *provision.Provisioner
 	cfg aws.Config // for the Provisioner's clients and the operator's
+
+	result provision.Result // of the last delivery
 
 	mu     sync.Mutex
 	hooks  []*hook
@@ -156,11 +159,27 @@ func (w *world) operate(do func(ctx context.Context, keys *apigateway.Client, se
 	}
 }
 
-func (w *world) operatorDisablesKey(id string) {
+func (w *world) operatorEnablesKey(id string, enabled bool) {
 	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
 		_, err := keys.UpdateApiKey(ctx, &apigateway.UpdateApiKeyInput{ApiKey: &id, PatchOperations: []types.PatchOperation{
-			{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
+			{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String(strconv.FormatBool(enabled))},
 		}})
+		return err
+	})
+}
+
+// operatorMovesKey takes a key out of one plan and puts it into another; either may be
+// empty.
+func (w *world) operatorMovesKey(id, from, to string) {
+	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
+		var err error
+		if from != "" {
+			_, err = keys.DeleteUsagePlanKey(ctx, &apigateway.DeleteUsagePlanKeyInput{UsagePlanId: &from, KeyId: &id})
+		}
+		if err != nil || to == "" {
+			return err
+		}
+		_, err = keys.CreateUsagePlanKey(ctx, &apigateway.CreateUsagePlanKeyInput{UsagePlanId: &to, KeyId: &id, KeyType: aws.String("API_KEY")})
 		return err
 	})
 }
@@ -269,6 +288,7 @@ func (w *world) provisionBy(ctx context.Context, p *provision.Provisioner, r api
 	w.Helper()
 	name := secretName(r)
 	result, err := p.Provision(ctx, r, name)
+	w.result = result
 	if w.leaks(fmt.Sprintf("%v %+v %#v %+v", err, err, err, result)) {
 		w.Error("an error or a result holds a part of a value (not shown)")
 		return "not shown: it holds a part of a value"

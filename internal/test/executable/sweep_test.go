@@ -32,7 +32,7 @@ var operations = []operation{
 			w.deliver(directly, m)
 			w.box.Function.Kill()
 		},
-		calls: []string{"GetUsagePlan", "CreateSecret", "GetSecretValue", "GetApiKey", "PutEvents"},
+		calls: []string{"GetUsagePlan", "CreateSecret", "GetSecretValue", "GetApiKey", "GetUsagePlans", "PutEvents"},
 	},
 	{
 		name: "recovery",

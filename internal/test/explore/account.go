@@ -47,6 +47,7 @@ type key struct {
 	foreign  bool // not made by a delivery
 	disabled bool // by the operator
 	untagged bool // by the operator
+	detached bool // by the operator, from every plan
 	recorded bool // a finished record has named it
 }
 

@@ -211,6 +211,17 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 
 	case getUsagePlans:
 		add(false, a, observation{life: int8(a.plans)}, "")
+
+	case getUsagePlansOfKey:
+		if o.key < 0 || !a.keys[o.key].exists() {
+			add(false, a, is(notFound), "")
+			break
+		}
+		k := a.keys[o.key]
+		add(false, a, observation{life: int8(a.plans & k.attached)}, "")
+		if a.plans&k.attached != 0 && k.created+visibleWithin > a.clock {
+			add(true, a, observation{}, "stale: no plan of the young key")
+		}
 	}
 	return ways
 }

@@ -35,10 +35,11 @@ const (
 	getUsagePlanKey
 	getUsagePlan
 	getUsagePlans
+	getUsagePlansOfKey
 )
 
 var callNames = [...]string{"CreateSecret", "GetSecretValue", "PutSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey",
-	"CreateUsagePlanKey", "GetUsagePlanKey", "GetUsagePlan", "GetUsagePlans"}
+	"CreateUsagePlanKey", "GetUsagePlanKey", "GetUsagePlan", "GetUsagePlans", "GetUsagePlans of the key"}
 
 // An operation is a call that a delivery makes, with what it gives.
 type operation struct {
@@ -293,7 +294,10 @@ func (s *script) GetUsagePlan(_ context.Context, in *apigateway.GetUsagePlanInpu
 		plan: int8(planIndex(aws.ToString(in.UsagePlanId)))})
 }
 
-func (s *script) GetUsagePlans(_ context.Context, _ *apigateway.GetUsagePlansInput, _ ...func(*apigateway.Options)) (*apigateway.GetUsagePlansOutput, error) {
+func (s *script) GetUsagePlans(_ context.Context, in *apigateway.GetUsagePlansInput, _ ...func(*apigateway.Options)) (*apigateway.GetUsagePlansOutput, error) {
+	if in.KeyId != nil {
+		return reply[apigateway.GetUsagePlansOutput](s, operation{call: getUsagePlansOfKey, key: keyIndex(*in.KeyId)})
+	}
 	return reply[apigateway.GetUsagePlansOutput](s, operation{call: getUsagePlans})
 }
 

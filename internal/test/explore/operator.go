@@ -23,6 +23,9 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 		if !k.disabled {
 			does("disables "+keyID(r.key), func(a *account) { a.keys[r.key].disabled = true })
 		}
+		if waited && !k.detached && k.attached&a.plans != 0 {
+			does("takes "+keyID(r.key)+" out of its plans", func(a *account) { a.keys[r.key].attached, a.keys[r.key].detached = 0, true })
+		}
 		if waited && !k.untagged {
 			does("takes the tags off "+keyID(r.key), func(a *account) { a.keys[r.key].untagged = true })
 		}

@@ -146,23 +146,36 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 	if enabled, told := r.members["enabled"].(bool); !told || enabled != in.Enabled && !k.disabled {
 		return "enabled"
 	}
-	var plans uint8
-	ids, _ := r.members["usagePlanIds"].([]any)
+	switch plans, listed := r.plans(); {
+	case !listed, plans != m.plans:
+		return "usagePlanIds"
+	case plans&a.plans&^k.attached != 0 && !k.detached:
+		return "the key is not in the usage plans that it names"
+	}
+	return ""
+}
+
+// plans returns the usage plans that a record names, as bits, and whether it has a list
+// of such plans at all.
+func (r record) plans() (plans uint8, listed bool) {
+	ids, listed := r.members["usagePlanIds"].([]any)
 	for _, id := range ids {
 		s, _ := id.(string)
 		i := planIndex(s)
 		if i < 0 {
-			return "usagePlanIds"
+			return 0, false
 		}
 		plans |= 1 << i
 	}
-	switch {
-	case ids == nil, plans != m.plans:
-		return "usagePlanIds"
-	case plans&a.plans&^k.attached != 0:
-		return "the key is not in the usage plans that it names"
-	}
-	return ""
+	return plans, listed
+}
+
+// revoked reports whether a repeat of a message has to be rejected for what somebody did
+// to the recorded key.
+func (e *explorer) revoked(a *account, r record, m *message) bool {
+	k := a.keys[r.key]
+	plans, _ := r.plans()
+	return !k.exists() || k.disabled && m.request.Enabled || plans&a.plans != 0 && plans&k.attached == 0
 }
 
 type class string
@@ -202,6 +215,7 @@ func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
 			return breaks(truthful, "accepted, but no finished record names the key")
 		}
 		k := a.keys[i]
+		told := plansOf(d.result.Key.UsagePlanIDs)
 		switch in := e.inputs[k.input]; {
 		case in.Tags["createkey:request"] != d.message.digest:
 			return breaks(truthful, "accepted, but the key was made for other content")
@@ -209,8 +223,12 @@ func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
 			return breaks(truthful, "accepted, but the key has another value")
 		case d.result.SecretARN != arn(k.life), d.result.Status != provision.Created && d.result.Status != provision.Existing,
 			d.result.Key.Name != aws.ToString(in.Name), d.result.Key.Description != aws.ToString(in.Description),
-			len(d.result.Key.Tags) != len(in.Tags), plansOf(d.result.Key.UsagePlanIDs) != d.message.plans:
+			len(d.result.Key.Tags) != len(in.Tags) && !k.untagged:
 			return breaks(truthful, "the answer does not describe the key")
+		case d.message.request.Enabled && !d.result.Key.Enabled:
+			return breaks(truthful, "accepted, but the answer says that the key is disabled")
+		case told&^d.message.plans != 0, told != d.message.plans && k.attached&a.plans == d.message.plans:
+			return breaks(truthful, "the answer does not say which usage plans the key is in")
 		case (d.result.Status == provision.Created) != d.saw(putSecretValue, fine):
 			return breaks(truthful, "%q, which it is not", d.result.Status)
 		}
@@ -246,7 +264,7 @@ func (e *explorer) against(a *account, m *message) bool {
 			case k.foreign:
 				return k.value == m.value || a.accepted&(1<<k.value) != 0
 			}
-			return k.recorded && (k.disabled || !k.exists()) || e.inputs[k.input].Tags["createkey:request"] != m.digest
+			return k.recorded && (k.disabled || k.detached || !k.exists()) || e.inputs[k.input].Tags["createkey:request"] != m.digest
 		})
 }
 
@@ -261,10 +279,8 @@ func (e *explorer) want(a *account, m *message) []class {
 	case r.finished:
 		k := a.keys[r.key]
 		switch {
-		case !k.exists(), e.inputs[k.input].Tags["createkey:request"] != m.digest, m.value != 0 && m.value != r.value:
+		case e.revoked(a, r, m), e.inputs[k.input].Tags["createkey:request"] != m.digest, m.value != 0 && m.value != r.value:
 			return []class{rejected}
-		case k.disabled: // revoked, by the contract; a repeat is existing until that is built
-			return []class{rejected, accepted}
 		}
 		return []class{accepted}
 	case m.plans&^a.plans != 0:

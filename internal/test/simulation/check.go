@@ -193,6 +193,8 @@ func (h *history) against(m *message, now snapshot) string {
 		return "somebody else's key has the value"
 	case !m.made(key):
 		return "the key says something else"
+	case r.Finished() && m.enabled && !key.Enabled:
+		return "the key was revoked"
 	}
 	return ""
 }
@@ -201,12 +203,19 @@ func (h *history) planExists(id string) bool {
 	return slices.ContainsFunc(h.server.UsagePlans(), func(p awslocal.UsagePlan) bool { return p.ID == id })
 }
 
+// disabled reports whether somebody disabled the key of a secret, be its deletion
+// scheduled since or not: a delivery may have read the record before.
+func disabled(now snapshot, secret string) bool {
+	key, exists := now.bearer(promise.Decode(now.secrets[secret].Current()).Value)
+	return exists && !key.Enabled
+}
+
 // noteReasons remembers which messages had something against them. Reads lag,
 // so that a rejection may be for what was so a while ago.
 func (h *history) noteReasons() {
 	now := h.snapshot()
 	for _, m := range h.messages {
-		m.against = m.against || h.against(m, now) != ""
+		m.against = m.against || h.against(m, now) != "" || m.enabled && disabled(now, m.identity.secret)
 	}
 }
 
