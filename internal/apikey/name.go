@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"crypto/sha256"
+	"strconv"
 	"strings"
 
 	"createkey/internal/failure"
@@ -86,8 +87,15 @@ func SecretTag(secretName string) string {
 	return secretName
 }
 
-// FinishedToken returns the ClientRequestToken under which the finished record is put, 64
-// hexadecimal digits. It depends on the secret's name alone, so that Secrets Manager takes
-// one finished record in a secret's life, and ignores or refuses every later one
+// StepToken returns the ClientRequestToken under which a step of a record is put, 64
+// hexadecimal digits. It depends on the secret's name and the step's number alone, so that
+// Secrets Manager takes each step once in a secret's life, and ignores or refuses every
+// later one
 // (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html).
-func FinishedToken(secretName string) string { return hexSHA256(secretName) }
+// The second step's is the hash of the name alone: it was so before there were more.
+func StepToken(secretName string, step int) string {
+	if step == 2 {
+		return hexSHA256(secretName)
+	}
+	return hexSHA256(secretName + "\n" + strconv.Itoa(step))
+}

@@ -145,7 +145,7 @@ func TestSecretTag(t *testing.T) {
 
 func TestFinishedToken(t *testing.T) {
 	const want = "9fbdab71568c236c0e8acf3d9b5ff6bdb6af16461c48d689182eb72e7073a3e5" // SHA-256 of the name
-	got := FinishedToken("apikeys/cust-1/n")
+	got := StepToken("apikeys/cust-1/n", 2)
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

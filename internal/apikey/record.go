@@ -20,16 +20,68 @@ const Format = "createkey/1"
 
 const formatFamily = "createkey/"
 
-// Record is what the secret holds: pending, with the value alone, before the key can
-// exist; finished, with the key, once it does. A reader of secrets takes a value from a
-// finished record only, and ignores members that it does not know.
+// Record is what the secret holds, one step of a log whose steps are the secret's
+// versions: pending, with a value, before the key of a generation can exist; finished,
+// with the key, once it does; ended, once nothing holds it any more. A reader of secrets
+// takes a value from a finished record only, and ignores members that it does not know.
 type Record struct {
-	Value Value
-	Key   Key
+	Value Value // zero only in an ended record of what never began
+	Key   Key   // of the last generation that was finished; ID is empty if this one was not
+	Life
 }
 
-// Finished reports whether the record names a key.
-func (r Record) Finished() bool { return r.Key.ID != "" }
+// Life is what a record holds beside the value and the key. A record of the first
+// generation may lack it: a pending one always does.
+type Life struct {
+	StepNumber int       `json:"step,omitempty"`
+	Generation int       `json:"generation,omitempty"`
+	Since      time.Time `json:"since,omitzero"` // when the generation began; zero: at the Beginning
+	Ended      time.Time `json:"ended,omitzero"` // zero: it lives
+	Holds      Holds     `json:"holds,omitempty"`
+	Previous   string    `json:"previous,omitempty"` // the id of the key before a rotation
+	Next       *Next     `json:"-"`                  // of a rotation that is under way
+}
+
+// Next is the key that a rotation will put in the living one's place.
+type Next struct {
+	Value Value
+	Time  time.Time // of the rotation
+}
+
+// Finished reports whether the record names the key of its generation.
+func (r Record) Finished() bool { return r.Key.ID != "" && r.Ended.IsZero() }
+
+// HasEnded reports whether nothing holds the key any more.
+func (r Record) HasEnded() bool { return !r.Ended.IsZero() }
+
+// Step returns the number of the record's step in the log.
+func (r Record) Step() int {
+	switch {
+	case r.StepNumber > 0:
+		return r.StepNumber
+	case r.Key.ID != "":
+		return 2
+	}
+	return 1
+}
+
+// Number returns the number of the record's generation: 1 for the first that has a value,
+// 0 for an end that came before any.
+func (r Record) Number() int {
+	if r.Generation == 0 && !r.Value.IsZero() {
+		return 1
+	}
+	return r.Generation
+}
+
+// Heard returns the holds. A finished record without any was made before records had
+// them, by a subscription.
+func (r Record) Heard() Holds {
+	if len(r.Holds) == 0 && r.Finished() {
+		return Holds{{Start: Beginning}}
+	}
+	return r.Holds
+}
 
 // The errors of [ParseRecord].
 var (
@@ -43,15 +95,32 @@ var (
 
 type recordHead struct {
 	Format string `json:"format"`
-	Value  string `json:"value"`
+	Value  string `json:"value,omitempty"`
+}
+
+type recordNext struct {
+	Next *nextText `json:"next,omitempty"`
+}
+
+type nextText struct {
+	Value string    `json:"value"`
+	Time  time.Time `json:"time"`
 }
 
 // Encode returns the JSON text for the secret's SecretString, as a Value because it holds
 // one.
 func (r Record) Encode() Value {
 	head := recordHead{Format, r.Value.Reveal()}
-	if !r.Finished() {
-		return encode(head)
+	var next recordNext
+	if r.Next != nil {
+		next.Next = &nextText{r.Next.Value.Reveal(), r.Next.Time}
+	}
+	if r.Key.ID == "" {
+		return encode(struct {
+			recordHead
+			Life
+			recordNext
+		}{head, r.Life, next})
 	}
 	key := r.Key
 	key.StageKeys = orEmpty(key.StageKeys)
@@ -62,7 +131,9 @@ func (r Record) Encode() Value {
 	return encode(struct {
 		recordHead
 		Key
-	}{head, key})
+		Life
+		recordNext
+	}{head, key, r.Life, next})
 }
 
 // encode does not escape < > &: json.Marshal takes six bytes for each, and the secret's
@@ -90,22 +161,31 @@ func ParseRecord(text string) (Record, error) {
 	// A map's names are exact; a struct would take "FORMAT" for the marker.
 	var members map[string]json.RawMessage
 	var head recordHead
-	var key Key
+	var record Record
+	var next recordNext
 	err := json.Unmarshal([]byte(text), &members)
 	if err == nil {
 		err = errors.Join(
 			json.Unmarshal(members["format"], &head.Format),
-			json.Unmarshal(members["value"], &head.Value),
-			json.Unmarshal([]byte(text), &key),
+			json.Unmarshal([]byte(text), &record.Key),
+			json.Unmarshal([]byte(text), &record.Life),
+			json.Unmarshal([]byte(text), &next),
 		)
+	}
+	if value, given := members["value"]; err == nil && given {
+		err = json.Unmarshal(value, &head.Value)
 	}
 	switch {
 	case strings.HasPrefix(head.Format, formatFamily) && head.Format != Format:
 		return Record{}, ErrNewer
-	case err != nil, head.Format != Format, head.Value == "":
+	case err != nil, head.Format != Format, head.Value == "" && !record.HasEnded():
 		return Record{}, ErrForeign
 	}
-	return Record{Value: NewValue(head.Value), Key: key}, nil
+	record.Value = NewValue(head.Value)
+	if next.Next != nil {
+		record.Next = &Next{NewValue(next.Next.Value), next.Next.Time}
+	}
+	return record, nil
 }
 
 // RecordSize returns the most that the finished record of a request can take, in bytes,
@@ -119,6 +199,10 @@ func (r Request) RecordSize(secretName string, plans []string) int {
 		ID: strings.Repeat("x", longestID), Name: r.Name, CustomerID: r.CustomerID, Description: r.Description,
 		CreatedDate: date, LastUpdatedDate: date,
 		StageKeys: r.stages(), Tags: r.AllTags(secretName), UsagePlanIDs: plans,
+	}, Life: Life{
+		StepNumber: 1e9, Generation: 1e9, Since: date, Ended: date, Previous: strings.Repeat("x", longestID),
+		Next:  &Next{NewValue(strings.Repeat("x", MaxValueLength)), date},
+		Holds: Holds{{Agreement: r.Agreement, License: r.License, Start: date, End: date}},
 	}}
 	if !r.Value.IsZero() {
 		record.Value = r.Value

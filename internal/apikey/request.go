@@ -20,6 +20,7 @@ package apikey
 import (
 	"maps"
 	"strconv"
+	"time"
 
 	"createkey/internal/document"
 )
@@ -60,11 +61,28 @@ type Request struct {
 	Tags               map[string]string
 	UsagePlanIDs       []string // empty: the deployment's default
 
+	// What the message is and when it was sent, as its carrier says.
+	Kind      Kind
+	Time      time.Time // zero: the carrier tells none
+	Agreement string    // of AWS Marketplace, which holds the key; Subscription, or EveryHold of an end
+	License   string    // the agreement's, as AWS spells its ARN
+	KeyID     string    // of an end: the one key to end, the previous one of a rotation
+
 	// What an AWS Marketplace sign-up and the deployment add to the request. The sender
 	// does not ask for it, so neither Digest nor Differences includes it.
 	ProductCode string            // selects the usage plan; empty: no product
 	AddedTags   map[string]string // go on the key, too; the sender's win
 }
+
+// Kind is what a message asks for.
+type Kind int
+
+// The kinds of messages.
+const (
+	SignUp   Kind = iota // a key
+	End                  // that nothing holds the key any more
+	Rotation             // another key in the place of the living one
+)
 
 // StageKey names a stage of a REST API. AWS deprecates it in favour of usage plans.
 type StageKey struct{ RestAPIID, StageName string }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
@@ -105,4 +106,15 @@ func optional(text string) *string {
 		return nil
 	}
 	return &text
+}
+
+// stagesOf returns the stages of a key, which API Gateway lists as restApiId/stage, as
+// CreateApiKey wants them.
+func stagesOf(key apikey.Key) []types.StageKey {
+	var list []types.StageKey
+	for _, s := range key.StageKeys {
+		api, stage, _ := strings.Cut(s, "/")
+		list = append(list, types.StageKey{RestApiId: &api, StageName: &stage})
+	}
+	return list
 }

@@ -50,6 +50,7 @@ type keysAPI interface {
 	CreateApiKey(context.Context, *apigateway.CreateApiKeyInput, ...func(*apigateway.Options)) (*apigateway.CreateApiKeyOutput, error)
 	GetApiKey(context.Context, *apigateway.GetApiKeyInput, ...func(*apigateway.Options)) (*apigateway.GetApiKeyOutput, error)
 	GetApiKeys(context.Context, *apigateway.GetApiKeysInput, ...func(*apigateway.Options)) (*apigateway.GetApiKeysOutput, error)
+	UpdateApiKey(context.Context, *apigateway.UpdateApiKeyInput, ...func(*apigateway.Options)) (*apigateway.UpdateApiKeyOutput, error)
 	CreateUsagePlanKey(context.Context, *apigateway.CreateUsagePlanKeyInput, ...func(*apigateway.Options)) (*apigateway.CreateUsagePlanKeyOutput, error)
 	GetUsagePlanKey(context.Context, *apigateway.GetUsagePlanKeyInput, ...func(*apigateway.Options)) (*apigateway.GetUsagePlanKeyOutput, error)
 	GetUsagePlan(context.Context, *apigateway.GetUsagePlanInput, ...func(*apigateway.Options)) (*apigateway.GetUsagePlanOutput, error)
@@ -114,6 +115,8 @@ type Status string
 const (
 	Created  Status = "created"  // this delivery finished the record
 	Existing Status = "existing" // an earlier or a concurrent one did
+	Ended    Status = "ended"    // nothing holds the key any more: no key is enabled
+	Rotated  Status = "rotated"  // the record names another key than before the rotation
 )
 
 // Result describes what exists. Beside an error it holds what is known so far, and no
@@ -122,6 +125,9 @@ type Result struct {
 	Status    Status
 	Key       apikey.Key // less its value, which is in the secret and nowhere else
 	SecretARN string     // in full, with its random suffix
+
+	Generation    int    // of the key: 1, and one more for each return and rotation
+	PreviousKeyID string // of a rotation: the key before it, which is left enabled
 }
 
 // Provision makes the key of a request, unless it exists, and records it in the
@@ -136,6 +142,9 @@ type Result struct {
 // A new key takes three AWS calls, one more for each usage plan, and another one for
 // each plan that was not seen before.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
+	if r.Kind != apikey.SignUp {
+		return p.change(ctx, job{Provisioner: p, request: r, secretName: secretName})
+	}
 	added := map[string]string{}
 	maps.Copy(added, p.ResourceTags)
 	maps.Copy(added, r.AddedTags)
@@ -152,18 +161,29 @@ func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretNam
 	if err := j.writeAhead(ctx); err != nil {
 		return j.result, err
 	}
-	if j.record.Finished() {
-		return j.repeat(ctx)
+	return j.rounds(ctx, j.signUp)
+}
+
+// change is an end or a rotation.
+func (p *Provisioner) change(ctx context.Context, j job) (Result, error) {
+	j.request.AddedTags = p.ResourceTags // of a fence
+	do := j.end
+	if j.request.Kind == apikey.Rotation {
+		do = j.rotate
 	}
-	if err := j.makeKey(ctx); err != nil {
+	err := j.getRecord(ctx)
+	switch {
+	case errors.Is(err, errNoSecret) && j.request.Kind == apikey.Rotation:
+		err = failure.Reject("request: there is no key of this customerId and name to rotate")
+	case errors.Is(err, errNoSecret):
+		if err = j.createEnded(ctx); errors.Is(err, errOvertaken) {
+			err = j.readRecord(ctx)
+		}
+	}
+	if err != nil {
 		return j.result, err
 	}
-	// From here on the key exists and this request owns it.
-	err = j.attachPlans(ctx)
-	if err == nil {
-		err = j.finish(ctx)
-	}
-	return j.result, err
+	return j.rounds(ctx, do)
 }
 
 // Calls estimates how many API Gateway calls a new key takes if nothing goes wrong:
@@ -209,28 +229,40 @@ func (j *job) writeAhead(ctx context.Context) error {
 	pending := apikey.Record{Value: value}
 	// The SDK adds a random ClientRequestToken: its own retry after a lost
 	// answer succeeds, while any other delivery gets ResourceExistsException.
-	in := &secretsmanager.CreateSecretInput{
-		Name: &j.secretName, Description: aws.String(secretDescription), KmsKeyId: optional(j.KMSKeyID),
-		SecretString: aws.String(pending.Encode().Reveal()), Tags: secretTags(j.ResourceTags),
-	}
-	out, err := j.secrets.CreateSecret(ctx, in)
-	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
-	case noError:
-		j.record, j.drawn = pending, j.request.Value.IsZero()
-		j.result.SecretARN = aws.ToString(out.ARN)
+	err := j.createSecret(ctx, pending)
+	switch {
+	case err == nil:
+		j.drawn = j.request.Value.IsZero()
 		return nil
-	case codeResourceExists:
-		if err := j.readRecord(ctx); err != nil {
-			return err
-		}
-	default:
-		return retryable("CreateSecret", err, value)
+	case !errors.Is(err, errOvertaken):
+		return err
 	}
-	if !j.record.Finished() && !value.Equal(j.record.Value) && !j.request.Value.IsZero() {
+	if err := j.readRecord(ctx); err != nil {
+		return err
+	}
+	if !j.record.Finished() && !j.record.HasEnded() && !value.Equal(j.record.Value) && !j.request.Value.IsZero() {
 		return failure.Reject("value: differs from the one in secret %s, which is final: "+
 			"to use another, delete the secret without a recovery window first", j.secretName)
 	}
 	return nil
+}
+
+// createSecret creates the secret with the first step of its log. It returns errOvertaken
+// where there is a secret of the name.
+func (j *job) createSecret(ctx context.Context, first apikey.Record) error {
+	out, err := j.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name: &j.secretName, Description: aws.String(secretDescription), KmsKeyId: optional(j.KMSKeyID),
+		SecretString: aws.String(first.Encode().Reveal()), Tags: secretTags(j.ResourceTags),
+	})
+	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
+	case noError:
+		j.record = first
+		j.result.SecretARN = aws.ToString(out.ARN)
+		return nil
+	case codeResourceExists:
+		return errOvertaken
+	}
+	return retryable("CreateSecret", err, first.Value)
 }
 
 // secretDescription is for whoever finds the secret in the console, or in a report that
@@ -286,8 +318,8 @@ func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Opt
 func (j *job) unlessFinished(ctx context.Context, fault error) (Result, error) {
 	err := j.getRecord(ctx)
 	switch {
-	case err == nil && j.record.Finished():
-		return j.repeat(ctx)
+	case err == nil && (j.record.Finished() || j.isOver()):
+		return j.rounds(ctx, j.signUp)
 	case failure.IsRejected(fault) && failure.IsRetryable(err):
 		return Result{}, err
 	}
@@ -296,20 +328,20 @@ func (j *job) unlessFinished(ctx context.Context, fault error) (Result, error) {
 
 // repeat answers a request whose record is finished, from the key as it is now. It
 // changes nothing.
-func (j *job) repeat(ctx context.Context) (Result, error) {
+func (j *job) repeat(ctx context.Context) error {
 	recorded := j.record.Key
-	j.result.Key = recorded
+	j.result.Key, j.result.Generation = recorded, j.record.Number()
 	key, err := j.getKey(ctx, recorded.ID)
 	switch errorCode(err) {
 	case noError:
 	case codeNotFound:
 		if j.Now().Sub(recorded.CreatedDate) < visibleWithin {
-			return j.result, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
+			return failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
 		}
-		return j.result, j.revoked("it is gone from API Gateway, and secret %s records it; "+
+		return j.revoked("it is gone from API Gateway, and secret %s records it; "+
 			"to issue a new key, delete the secret without a recovery window", j.secretName)
 	default:
-		return j.result, retryable("GetApiKey", err, j.record.Value)
+		return retryable("GetApiKey", err, j.record.Value)
 	}
 	digest := key.Tags[apikey.TagRequest]
 	if digest == "" { // somebody took the tags off the key; the record has them still
@@ -324,40 +356,56 @@ func (j *job) repeat(ctx context.Context) (Result, error) {
 	} else if digest == j.request.Digest() {
 		return j.asItIsNow(ctx, key)
 	}
-	return j.result, j.contradiction(differences)
+	return j.contradiction(differences)
 }
 
 // asItIsNow answers a repeat from the key as API Gateway has it. A key that was revoked
 // is neither mended nor made again.
-func (j *job) asItIsNow(ctx context.Context, key apikey.Key) (Result, error) {
+func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 	recorded := j.record.Key
 	key.UsagePlanIDs = []string{}
 	if len(recorded.UsagePlanIDs) > 0 {
 		var err error
 		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
-			return j.result, retryable("GetUsagePlans", err, j.record.Value)
+			return retryable("GetUsagePlans", err, j.record.Value)
 		}
 	}
 	j.result.Key = key
 	if j.request.Enabled && !key.Enabled {
-		return j.result, j.revoked("it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
+		return j.revoked("it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
 			"to issue a new key, delete the key, then secret %s without a recovery window", j.secretName)
 	}
 	if len(recorded.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 {
 		taken, err := j.takenOut(ctx, recorded.UsagePlanIDs)
 		switch {
 		case err != nil:
-			return j.result, retryable("GetUsagePlan", err, j.record.Value)
+			return retryable("GetUsagePlan", err, j.record.Value)
 		case taken && j.Now().Sub(recorded.CreatedDate) < visibleWithin:
-			return j.result, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
+			return failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 		case taken:
-			return j.result, j.revoked("it is in no usage plan, and secret %s records %s; "+
+			return j.revoked("it is in no usage plan, and secret %s records %s; "+
 				"to give it back, attach it to a usage plan; to issue a new key, delete the key, then the secret without a recovery window",
 				j.secretName, strings.Join(recorded.UsagePlanIDs, ", "))
 		}
 	}
-	j.result.Status = Existing
-	return j.result, nil
+	if j.request.Kind == apikey.SignUp {
+		if err := j.holdOn(ctx); err != nil {
+			return err
+		}
+	}
+	j.result.Status, j.result.Generation = Existing, j.record.Number()
+	return nil
+}
+
+// holdOn records a start that is newer than what the record has heard of.
+func (j *job) holdOn(ctx context.Context) error {
+	holds, newer := j.record.Heard().Started(j.request.Agreement, j.request.License, j.start())
+	if !newer {
+		return nil
+	}
+	next := j.record
+	next.Holds = holds
+	return j.write(ctx, next)
 }
 
 // revoked rejects a repeat of a request whose key somebody took away.
@@ -417,7 +465,7 @@ func (j *job) makeKey(ctx context.Context) error {
 // answers it for concurrent changes. Only a key that bears our value and our
 // tags is ours.
 func (j *job) findKey(ctx context.Context) error {
-	id, err := j.findID(ctx)
+	id, err := j.findID(ctx, j.record.Value)
 	if err != nil {
 		return retryable("GetApiKeys", err, j.record.Value)
 	}
@@ -432,6 +480,9 @@ func (j *job) findKey(ctx context.Context) error {
 		return failure.Reject("value: key %s, which this request did not make, has the same value already: "+
 			"to have another, delete secret %s without a recovery window first, and before it the key, should it be this customer's", id, j.secretName)
 	}
+	if key.Tags[apikey.TagRequest] == fenced {
+		return errOvertaken // an end has made it, and the record says so
+	}
 	j.result.Key = key
 	if key.Tags[apikey.TagRequest] != j.request.Digest() {
 		// Which plans the key is to have is not known before its record is finished.
@@ -440,20 +491,20 @@ func (j *job) findKey(ctx context.Context) error {
 	return nil
 }
 
-// findID returns the id of the key that bears the record's value, or nothing.
+// findID returns the id of the key that bears a value of the record, or nothing.
 // A value that the program drew is borne by a key of the request's name or by
 // none, and the name spares reading all of 10,000 keys. The pending record does
 // not say who chose its value, though: a sender may have given it in an earlier
 // message, and then a key of any name can bear it. The documented filter by
 // customer is unproven, so nothing rests on it.
-func (j *job) findID(ctx context.Context) (string, error) {
+func (j *job) findID(ctx context.Context, value apikey.Value) (string, error) {
 	if j.request.Value.IsZero() && j.request.Name != "" {
-		id, err := j.findInList(ctx, j.request.Name, j.record.Value)
+		id, err := j.findInList(ctx, j.request.Name, value)
 		if id != "" || err != nil || j.drawn {
 			return id, err
 		}
 	}
-	return j.findInList(ctx, "", j.record.Value)
+	return j.findInList(ctx, "", value)
 }
 
 func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
@@ -464,47 +515,51 @@ func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
 	return keyFrom(*out)
 }
 
-// finish is step 4: it puts the finished record, once in the secret's life.
+// finish is step 4: it puts the finished record.
 func (j *job) finish(ctx context.Context) error {
 	j.result.Key.UsagePlanIDs = append([]string{}, j.wanted...)
-	j.record.Key = j.result.Key
-	out, err := j.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
-		// The full ARN, so that a secret which was deleted and made anew under
-		// the same name does not get the record of its predecessor's key.
-		SecretId:           &j.result.SecretARN,
-		ClientRequestToken: aws.String(apikey.FinishedToken(j.secretName)),
-		SecretString:       aws.String(j.record.Encode().Reveal()),
-	}, retryNotFound)
-	switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {
-	case noError:
-		j.result.Status = Created
-		return nil
-	case codeResourceExists:
-		return j.finishedByAnother(ctx)
-	default:
-		return j.unfinished(retryable("PutSecretValue", err, j.record.Value))
+	finished := j.record
+	finished.Key = j.result.Key
+	finished.Generation = finished.Number()
+	finished.Holds, _ = finished.Holds.Started(j.request.Agreement, j.request.License, j.start())
+	if finished.Generation == 1 && finished.Since.IsZero() {
+		finished.Since = j.request.Time
 	}
+	step := j.record.Step() + 1
+	err := j.write(ctx, finished)
+	switch again, ok := errors.AsType[*failure.RetryableError](err); {
+	case err == nil:
+		j.result.Status, j.result.Generation = Created, finished.Generation
+		return nil
+	case ok:
+		return j.unfinished(again)
+	}
+	return j.finishedByAnother(ctx, finished.Generation, step)
 }
 
-// finishedByAnother follows a refusal of the finished record: it was put
-// already, and names our key unless an operator deleted that one in between.
-// As long as that is not known, the key just made may be a stray, which no later
+// finishedByAnother follows a refusal of the finished record: it was put already, and
+// names our key unless an operator deleted that one in between, or the log has gone on
+// since. As long as that is not known, the key just made may be a stray, which no later
 // delivery would report: the next one reads the record and does not look for it.
-func (j *job) finishedByAnother(ctx context.Context) error {
+func (j *job) finishedByAnother(ctx context.Context, generation, step int) error {
 	made := j.result.Key
 	if err := j.readRecord(ctx); err != nil {
 		return j.unfinished(failure.Retry("the record was finished by another delivery, and cannot be compared with key %s: %s", made.ID, err))
 	}
-	switch recorded := j.record.Key; recorded.ID {
-	case made.ID:
-		j.result.Status, j.result.Key = Existing, recorded
-		return nil
-	case "":
+	switch r := j.record; {
+	case r.Step() < step:
 		return j.unfinished(failure.Retry("GetSecretValue: the finished record of key %s cannot be seen yet", made.ID))
-	default:
+	case r.Finished() && r.Key.ID == made.ID:
+		if err := j.holdOn(ctx); err != nil {
+			return err
+		}
+		j.result.Status, j.result.Key, j.result.Generation = Existing, r.Key, r.Number()
+		return nil
+	case r.Finished() && r.Number() == generation:
 		return j.unfinished(failure.Retry("key %s is a stray: secret %s records key %s, which was deleted while this message was in flight; "+
-			"delete the stray", made.ID, j.secretName, recorded.ID))
+			"delete the stray", made.ID, j.secretName, r.Key.ID))
 	}
+	return errOvertaken // it has ended, or another generation has begun
 }
 
 // unfinished marks a failure that leaves a key without its record.

@@ -439,7 +439,7 @@ func (w *world) wantComplete(r apikey.Request, plans ...string) {
 	if !r.Value.IsZero() && r.Value.Reveal() != string(value) {
 		w.Error("the key's value differs from the one that the request gives")
 	}
-	if s, _ := w.secret(r); s.Current().ID != apikey.FinishedToken(secretName(r)) {
+	if s, _ := w.secret(r); s.Current().ID != apikey.StepToken(secretName(r), 2) {
 		w.Error("the record was not put under the token that the secret's name gives")
 	}
 }

@@ -55,7 +55,7 @@ func TestMistakes(t *testing.T) {
 				"\tif err := j.makeKey(ctx); err != nil {\n\t\treturn j.result, err\n\t}\n\tif err := j.writeAhead(ctx); err != nil {",
 		}}, "promise 2"},
 		{"the finished record is put under a token of the delivery's own", []change{{
-			"ClientRequestToken: aws.String(apikey.FinishedToken(j.secretName)),", "",
+			"ClientRequestToken: aws.String(apikey.StepToken(j.secretName), 2),", "",
 		}}, "promise 4"},
 		{"a Conflict is taken as success without finding the key and its tags", []change{{"return j.findKey(ctx)", "return nil"}}, "promise 3|answers agree"},
 		{"a Conflict without a visible key is taken for somebody else's key", []change{{

@@ -131,7 +131,8 @@ func (l life) owns(k awslocal.Key) bool {
 // holds reports whether the secret held a key's value when the key was made.
 func (l life) holds(k awslocal.Key) bool {
 	return slices.ContainsFunc(l.states[len(l.states)-1].Versions, func(v awslocal.SecretVersion) bool {
-		return Decode(v).Value == k.Value && !v.Created.After(k.Created)
+		r := Decode(v)
+		return (r.Value == k.Value || r.Next.Value == k.Value) && !v.Created.After(k.Created)
 	})
 }
 
@@ -145,6 +146,7 @@ func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 		}
 		for _, earlier := range made {
 			switch finished := l.finished(); {
+			case earlier.Value != k.Value: // of another generation, if the secret held it
 			case earlier.Deleted.IsZero() || earlier.Deleted.After(k.Created):
 				fault("promise 1 (at most one key): %s and %s exist at once for secret %s", earlier.ID, k.ID, l.name())
 			case !finished.IsZero() && earlier.Deleted.Sub(finished) >= deletable:
@@ -170,11 +172,11 @@ func (l life) checkSteps() (faults []string) {
 	}
 	foreign := slices.Contains(l.byHand, first[0].ID)
 	begin := Decode(first[0])
-	if !foreign && !begin.pending() {
+	if !foreign && !begin.first() {
 		fault("promise 2 (the secret comes first): secret %s was not made with a pending record of format and value", l.name())
 	}
 	texts := map[string]awslocal.Sensitive{}
-	finished := ""
+	before := begin // the last step that createkey wrote
 	for _, s := range l.states {
 		for i, v := range s.Versions {
 			text, known := texts[v.ID]
@@ -185,18 +187,19 @@ func (l life) checkSteps() (faults []string) {
 			case known || i == 0 || slices.Contains(l.byHand, v.ID):
 			case !begin.Ours():
 				fault("promise 4 (a step is never overwritten): somebody else's secret %s was written", l.name())
-			case finished != "":
-				fault("promise 4 (a step is never overwritten): the finished record of %s was followed by another", l.name())
-			case !r.Ours() || !r.Finished() || r.Value != begin.Value:
-				fault("promise 3 (described completely): secret %s was given something else than the finished record of its value", l.name())
+			default:
+				if why := r.follows(before); why != "" || !r.Ours() {
+					fault("promise 4 (a step is never overwritten, only followed by the next): version %d of secret %s: %s", i, l.name(), why)
+				}
+				before = r
 			}
 		}
-		current := s.Current()
-		if finished != "" && current.ID != finished && !slices.Contains(l.byHand, current.ID) {
-			fault("promise 4 (a step is never overwritten): the finished record of %s is not current any more", l.name())
-		}
-		if Decode(current).Finished() && !slices.Contains(l.byHand, current.ID) {
-			finished = current.ID
+	}
+	for i, s := range l.states[1:] {
+		now, was := s.Current(), l.states[i].Current()
+		if now.ID != was.ID && slices.ContainsFunc(l.states[i].Versions, func(v awslocal.SecretVersion) bool { return v.ID == now.ID }) &&
+			!slices.Contains(l.byHand, was.ID) {
+			fault("promise 4 (a step is never overwritten): secret %s went back to an earlier step", l.name())
 		}
 	}
 	return faults

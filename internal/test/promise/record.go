@@ -23,6 +23,14 @@ type Record struct {
 	Tags            map[string]string  `json:"tags"`
 	UsagePlanIDs    []string           `json:"usagePlanIds"`
 
+	Step       int       `json:"step"`
+	Generation int       `json:"generation"`
+	Ended      time.Time `json:"ended"`
+	Previous   string    `json:"previous"`
+	Next       struct {
+		Value awslocal.Sensitive `json:"value"`
+	} `json:"next"`
+
 	members int
 }
 
@@ -43,8 +51,55 @@ func Decode(v awslocal.SecretVersion) (r Record) {
 // Ours reports whether createkey made the record.
 func (r Record) Ours() bool { return r.Format == "createkey/1" }
 
-// Finished reports whether the record names a key.
-func (r Record) Finished() bool { return r.Ours() && r.ID != "" }
+// Finished reports whether the record names a key that lives.
+func (r Record) Finished() bool { return r.Ours() && r.ID != "" && r.Ended.IsZero() }
 
-// pending reports whether the record holds format and value, and nothing else.
-func (r Record) pending() bool { return r.Ours() && r.Value != "" && r.members == 2 }
+// HasEnded reports whether nothing holds the key any more.
+func (r Record) HasEnded() bool { return r.Ours() && !r.Ended.IsZero() }
+
+// first reports whether the record can be a log's first step: it holds format and value,
+// and nothing else, or it is of an end that came before its sign-up, and holds no value.
+func (r Record) first() bool {
+	return r.Ours() && r.Value != "" && r.members == 2 || r.HasEnded() && r.Value == "" && r.ID == ""
+}
+
+// step returns the number of a step: a log of two steps, pending and finished, may lack it.
+func (r Record) step() int {
+	switch {
+	case r.Step > 0:
+		return r.Step
+	case r.ID != "":
+		return 2
+	}
+	return 1
+}
+
+// follows says why a record cannot be the step after another; empty: it can.
+func (r Record) follows(before Record) string {
+	generation := func(r Record) int {
+		if r.Generation == 0 && r.Value != "" {
+			return 1
+		}
+		return r.Generation
+	}
+	same := generation(r) == generation(before)
+	switch {
+	case r.step() != before.step()+1:
+		return "its step is not the next"
+	case same && r.Value != before.Value:
+		return "its value is another's, in the same generation"
+	case same && before.ID != "" && r.ID != before.ID:
+		return "its key is another, in the same generation"
+	case same && before.HasEnded() && !r.HasEnded():
+		return "it lives again, in the same generation"
+	case same:
+		return ""
+	case generation(r) != generation(before)+1:
+		return "its generation is not the next"
+	case before.HasEnded() && !r.HasEnded() && r.ID == "" && r.Value != "" && r.Value != before.Value:
+		return "" // a return
+	case before.Finished() && r.Finished() && r.Value == before.Next.Value && r.Previous == before.ID:
+		return "" // a rotation
+	}
+	return "a generation begins with neither a return nor a rotation"
+}

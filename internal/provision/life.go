@@ -1,0 +1,416 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"createkey/internal/apikey"
+	"createkey/internal/awserr"
+	"createkey/internal/failure"
+)
+
+// The life of a key. The record is a log: each step is a version of the secret under a
+// token of the step's number, so that the first to write a step has it, and anybody else
+// is refused, reads again and thinks again. A step is written before what it stands for
+// is done, and whoever follows a step first does what that one stands for, since its
+// writer may have been stopped.
+//
+//	             sign-up                     end                             rotation
+//	no record    pending; key; finished      ended                           rejected
+//	pending      the same key; finished      ended; the value is fenced      retried
+//	finished     existing                    ended; the key is disabled      next; its key; finished
+//	ended        as if newer: what ended     the key is disabled again       rejected
+//	             stands for; pending; …
+//
+// A message that is older than what the record has heard of, or that leaves another hold,
+// changes the record's holds at most.
+
+// mostRounds is how often a delivery begins again behind faster ones.
+const mostRounds = 6
+
+// errOvertaken: another delivery wrote the step. The record has to be read again.
+var errOvertaken = errors.New("another delivery wrote the record meanwhile")
+
+// rounds does what a message asks for at the record that was read, and reads it again
+// whenever another delivery was faster.
+func (j *job) rounds(ctx context.Context, do func(context.Context) error) (Result, error) {
+	for range mostRounds {
+		err := do(ctx)
+		if !errors.Is(err, errOvertaken) {
+			return j.result, err
+		}
+		if err := j.readRecord(ctx); err != nil {
+			return j.result, err
+		}
+	}
+	return j.result, failure.Retry("other deliveries wrote secret %s again and again", j.secretName)
+}
+
+// write puts the next step of the log, and makes it the job's record. It returns
+// errOvertaken where another delivery has written a step of that number.
+func (j *job) write(ctx context.Context, next apikey.Record) error {
+	next.StepNumber = j.record.Step() + 1
+	out, err := j.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+		// The full ARN, so that a secret which was deleted and made anew under
+		// the same name does not get the record of its predecessor's key.
+		SecretId:           &j.result.SecretARN,
+		ClientRequestToken: aws.String(apikey.StepToken(j.secretName, next.StepNumber)),
+		SecretString:       aws.String(next.Encode().Reveal()),
+	}, retryNotFound)
+	switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {
+	case noError:
+		j.record = next
+		return nil
+	case codeResourceExists:
+		return errOvertaken
+	}
+	return retryable("PutSecretValue", err, next.Value)
+}
+
+// signUp is a sign-up at the record that was read.
+func (j *job) signUp(ctx context.Context) error {
+	switch {
+	case j.isOver():
+		return j.over()
+	case j.record.HasEnded():
+		if err := j.beginAgain(ctx); err != nil {
+			return err
+		}
+	case j.record.Finished():
+		return j.repeat(ctx)
+	}
+	if err := j.makeKey(ctx); err != nil {
+		return err
+	}
+	// From here on the key exists and this request owns it.
+	if err := j.attachPlans(ctx); err != nil {
+		return err
+	}
+	return j.finish(ctx)
+}
+
+// start is when a sign-up begins to hold.
+func (j *job) start() time.Time {
+	if j.request.Time.IsZero() {
+		return apikey.Beginning
+	}
+	return j.request.Time
+}
+
+// isOver reports whether an end of the sign-up's hold was heard of that it is not newer
+// than: then it makes nothing, and never carries on what a newer one began.
+func (j *job) isOver() bool {
+	end := j.record.Heard().EndOf(j.request.Agreement)
+	return !end.IsZero() && !j.start().After(end)
+}
+
+func (j *job) over() error {
+	if j.request.Time.IsZero() {
+		return failure.Reject("request: the key of this customerId and name has ended, and a message without a time cannot bring it back: " +
+			"send it as an EventBridge event, or through SNS, whose envelopes have one")
+	}
+	j.result.Status, j.result.Key, j.result.Generation = Ended, j.record.Key, j.record.Number()
+	j.result.Key.Enabled = false
+	return nil
+}
+
+// beginAgain begins the next generation behind an end, with another value.
+func (j *job) beginAgain(ctx context.Context) error {
+	if err := j.stop(ctx); err != nil {
+		return err
+	}
+	value := j.request.Value
+	if value.IsZero() {
+		var err error
+		if value, err = apikey.GenerateValue(j.Random); err != nil {
+			return failure.Retry("generating a value: no random bytes")
+		}
+	} else if value.Equal(j.record.Value) {
+		return failure.Reject("value: is that of the key that has ended: leave it out, or give another")
+	}
+	holds, _ := j.record.Holds.Started(j.request.Agreement, j.request.License, j.start())
+	begun := apikey.Record{Value: value, Life: apikey.Life{Generation: j.record.Number() + 1, Since: j.request.Time, Holds: holds}}
+	if err := j.write(ctx, begun); err != nil {
+		return err
+	}
+	j.drawn = j.request.Value.IsZero()
+	return nil
+}
+
+// end is an end at the record that was read.
+func (j *job) end(ctx context.Context) error {
+	r := j.record
+	if j.request.KeyID != "" {
+		return j.endPrevious(ctx)
+	}
+	holds, newer := r.Heard().Ended(j.request.Agreement, j.request.Time)
+	if !r.HasEnded() && !r.Finished() && len(r.Holds) == 0 { // a pending first step has heard of nothing
+		holds, newer = apikey.Holds(nil).Ended(j.request.Agreement, j.request.Time)
+	}
+	next := r
+	next.Holds = holds
+	switch {
+	case r.HasEnded():
+	case !holds.Held():
+		next.Ended = j.request.Time
+	}
+	if newer || next.HasEnded() != r.HasEnded() {
+		if err := j.write(ctx, next); err != nil {
+			return err
+		}
+	}
+	switch {
+	case next.HasEnded():
+	case !r.Finished(): // a newer sign-up is making its key; that of the generation before has ended
+		j.result.Status, j.result.Generation = Ended, r.Number()-1
+		return nil
+	default: // something else holds the key
+		key, err := j.getKey(ctx, r.Key.ID)
+		if err != nil {
+			return retryable("GetApiKey", err, r.Value)
+		}
+		return j.asItIsNow(ctx, key)
+	}
+	if err := j.stop(ctx); err != nil {
+		return err
+	}
+	j.result.Status, j.result.Generation = Ended, r.Number()
+	return nil
+}
+
+// endPrevious ends the key before a rotation, which was left enabled.
+func (j *job) endPrevious(ctx context.Context) error {
+	r := j.record
+	if r.Previous != j.request.KeyID {
+		return failure.Reject("keyId: is not the key before the last rotation, which alone can be ended by itself")
+	}
+	if err := j.disable(ctx, r.Previous, false); err != nil {
+		return err
+	}
+	j.result.Status, j.result.Generation = Ended, r.Number()
+	return nil
+}
+
+// createEnded records an end that came before its sign-up. It returns errOvertaken where
+// there is a record.
+func (j *job) createEnded(ctx context.Context) error {
+	holds, _ := apikey.Holds(nil).Ended(j.request.Agreement, j.request.Time)
+	return j.createSecret(ctx, apikey.Record{Life: apikey.Life{StepNumber: 1, Ended: j.request.Time, Holds: holds}})
+}
+
+// stop does what an ended record stands for: no key of the generation, nor the one before
+// a rotation, nor the one after, is enabled, or can be made enabled any more.
+func (j *job) stop(ctx context.Context) error {
+	r := j.record
+	j.result.Key = r.Key
+	switch {
+	case r.Key.ID != "":
+		if err := j.disable(ctx, r.Key.ID, j.Now().Sub(r.Key.CreatedDate) < visibleWithin); err != nil {
+			return err
+		}
+		j.result.Key.Enabled = false
+	case !r.Value.IsZero():
+		if err := j.fence(ctx, r.Value); err != nil {
+			return err
+		}
+	}
+	if r.Next != nil {
+		if err := j.fence(ctx, r.Next.Value); err != nil {
+			return err
+		}
+	}
+	if r.Previous != "" {
+		return j.disable(ctx, r.Previous, false)
+	}
+	return nil
+}
+
+// fenced is what TagRequest holds of a key that was made disabled, by an end.
+const fenced = "ended"
+
+// fence makes the key of a value itself, disabled, so that whatever delivery is still
+// under way can make no enabled key of it any more; a key that has the value already is
+// disabled.
+func (j *job) fence(ctx context.Context, value apikey.Value) error {
+	r := j.request
+	tags := r.AllTags(j.secretName)
+	tags[apikey.TagRequest] = fenced
+	in := &apigateway.CreateApiKeyInput{
+		Value: aws.String(value.Reveal()), Name: optional(r.Name), CustomerId: optional(r.CustomerID),
+		Description: aws.String("Disabled by createkey: its subscription ended before the key was made"), Tags: tags,
+	}
+	_, err := j.keys.CreateApiKey(ctx, in)
+	switch errorCode(err) {
+	case noError, codeBadRequest: // a value that API Gateway refuses can have no key
+		return nil
+	case codeConflict:
+	case codeLimitExceeded:
+		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserr.Describe(err, value)}
+	default:
+		return retryable("CreateApiKey", err, value)
+	}
+	id, err := j.findID(ctx, value)
+	if err != nil {
+		return retryable("GetApiKeys", err, value)
+	}
+	if id == "" {
+		return failure.Retry("CreateApiKey: ConflictException, and no key with the value to be ended can be seen yet")
+	}
+	key, err := j.getKey(ctx, id)
+	switch {
+	case err != nil:
+		return retryable("GetApiKey", err, value)
+	case key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName): // somebody else's
+		return nil
+	}
+	return j.disable(ctx, id, true)
+}
+
+// disable disables a key, the only change that is ever made to one. One that is gone is
+// done, unless it is so young that it may only be unseen.
+func (j *job) disable(ctx context.Context, id string, young bool) error {
+	// The answer may hold the key's value: nothing of it is read.
+	_, err := j.keys.UpdateApiKey(ctx, &apigateway.UpdateApiKeyInput{ApiKey: &id, PatchOperations: []types.PatchOperation{
+		{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
+	}})
+	if errorCode(err) == noError || errorCode(err) == codeNotFound && !young {
+		return nil
+	}
+	return retryable("UpdateApiKey ("+id+")", err, j.record.Value)
+}
+
+// rotate is a rotation at the record that was read.
+func (j *job) rotate(ctx context.Context) error {
+	r := j.record
+	switch {
+	case r.HasEnded():
+		return failure.Reject("request: the key of this customerId and name has ended: there is nothing to rotate")
+	case !r.Finished() && !j.request.Time.After(r.Since): // the key that it was for has ended
+		j.result.Status, j.result.Generation = Ended, r.Number()-1
+		return nil
+	case !r.Finished():
+		return failure.Retry("the key is still being made: it cannot be rotated yet")
+	}
+	living, err := j.living(ctx)
+	if err != nil {
+		return err
+	}
+	if r.Next == nil && !j.request.Time.After(r.Since) {
+		j.result.Status, j.result.PreviousKeyID = Rotated, r.Previous
+		return nil
+	}
+	if r.Next == nil {
+		value, err := apikey.GenerateValue(j.Random)
+		if err != nil {
+			return failure.Retry("generating a value: no random bytes")
+		}
+		next := r
+		next.Next = &apikey.Next{Value: value, Time: j.request.Time}
+		if err := j.write(ctx, next); err != nil {
+			return err
+		}
+	}
+	return j.replace(ctx, living)
+}
+
+// living returns the key that a rotation replaces, as it is now.
+func (j *job) living(ctx context.Context) (apikey.Key, error) {
+	r := j.record
+	key, err := j.getKey(ctx, r.Key.ID)
+	switch {
+	case errorCode(err) == codeNotFound && j.Now().Sub(r.Key.CreatedDate) < visibleWithin:
+		return key, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", r.Key.ID)
+	case errorCode(err) == codeNotFound:
+		return key, j.revoked("it is gone from API Gateway, and cannot be rotated")
+	case err != nil:
+		return key, retryable("GetApiKey", err, r.Value)
+	case !key.Enabled && r.Key.Enabled:
+		return key, j.revoked("it is disabled in API Gateway, and cannot be rotated")
+	}
+	key.UsagePlanIDs = []string{}
+	if len(r.Key.UsagePlanIDs) > 0 {
+		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
+			return key, retryable("GetUsagePlans", err, r.Value)
+		}
+	}
+	if key.Tags[apikey.TagSecret] == "" { // somebody took the tags off the key; the record has them still
+		key.Tags = r.Key.Tags
+	}
+	j.result.Key, j.result.Generation = key, r.Number()
+	return key, nil
+}
+
+// replace makes the key of the record's next value, like the living one, and records it
+// in that one's place. The living key stays enabled; the one before it was disabled.
+func (j *job) replace(ctx context.Context, living apikey.Key) error {
+	r := j.record
+	if r.Previous != "" {
+		if err := j.disable(ctx, r.Previous, false); err != nil {
+			return err
+		}
+	}
+	key, err := j.makeNext(ctx, living)
+	if err != nil {
+		return err
+	}
+	j.result.Key, j.wanted = key, living.UsagePlanIDs
+	if err := j.attachPlans(ctx); err != nil {
+		return err
+	}
+	key.UsagePlanIDs = living.UsagePlanIDs
+	rotated := r
+	rotated.Value, rotated.Key, rotated.Previous, rotated.Next = r.Next.Value, key, r.Key.ID, nil
+	rotated.Generation, rotated.Since = r.Number()+1, r.Next.Time
+	if err := j.write(ctx, rotated); err != nil {
+		return err
+	}
+	if j.request.Time.After(rotated.Since) { // that was an earlier rotation's
+		return errOvertaken
+	}
+	j.result.Status, j.result.Key, j.result.Generation, j.result.PreviousKeyID = Rotated, key, rotated.Generation, rotated.Previous
+	return nil
+}
+
+// makeNext creates the key of the record's next value, or finds the one that an earlier
+// delivery created.
+func (j *job) makeNext(ctx context.Context, living apikey.Key) (apikey.Key, error) {
+	value := j.record.Next.Value
+	out, err := j.keys.CreateApiKey(ctx, &apigateway.CreateApiKeyInput{
+		Value: aws.String(value.Reveal()), Name: optional(living.Name), Description: optional(living.Description),
+		CustomerId: optional(living.CustomerID), Enabled: living.Enabled, Tags: living.Tags, StageKeys: stagesOf(living),
+	})
+	switch errorCode(err) {
+	case noError:
+		key, err := keyFrom(apigateway.GetApiKeyOutput(*out))
+		if err != nil {
+			return key, retryable("CreateApiKey", err, value)
+		}
+		return key, nil
+	case codeConflict:
+	case codeLimitExceeded:
+		return apikey.Key{}, &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserr.Describe(err, value)}
+	default:
+		return apikey.Key{}, retryable("CreateApiKey", err, value)
+	}
+	id, err := j.findID(ctx, value)
+	if err != nil {
+		return apikey.Key{}, retryable("GetApiKeys", err, value)
+	}
+	if id == "" {
+		return apikey.Key{}, failure.Retry("CreateApiKey: ConflictException, and no key with the next value can be seen yet")
+	}
+	key, err := j.getKey(ctx, id)
+	switch {
+	case err != nil:
+		return key, retryable("GetApiKey", err, value)
+	case key.Tags[apikey.TagRequest] == fenced:
+		return key, errOvertaken
+	}
+	return key, nil
+}

@@ -1,0 +1,301 @@
+package provision_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"createkey/internal/apikey"
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
+)
+
+// at is a moment in the sender's time.
+func at(minute int) time.Time {
+	return time.Date(2026, 11, 27, 12, minute, 0, 0, time.UTC)
+}
+
+func signUpAt(minute int, changes ...func(*apikey.Request)) apikey.Request {
+	r := request(changes...)
+	r.Time = at(minute)
+	return r
+}
+
+func endAt(minute int) apikey.Request {
+	return apikey.Request{Kind: apikey.End, CustomerID: "acme", Name: "Dev Key", Time: at(minute), Agreement: apikey.EveryHold}
+}
+
+func rotationAt(minute int) apikey.Request {
+	return apikey.Request{Kind: apikey.Rotation, CustomerID: "acme", Name: "Dev Key", Time: at(minute)}
+}
+
+func ofAgreement(r apikey.Request, id string) apikey.Request {
+	r.Agreement = id
+	return r
+}
+
+// enabled are the enabled keys of the account.
+func (w *world) enabled() (ids []string) {
+	for _, k := range w.aws.Keys() {
+		if k.Enabled {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
+// record is what the secret of the requests says.
+func (w *world) record() promise.Record {
+	s, _ := w.secret(request())
+	return promise.Decode(s.Current())
+}
+
+// A life, message by message, with AWS's calls.
+func TestLife(t *testing.T) {
+	planned := withPlans("plan1")
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		for _, step := range []struct {
+			what       string
+			message    apikey.Request
+			want       string
+			calls      string
+			generation int
+			enabled    int
+		}{
+			{"sign-up", signUpAt(1, planned), "created", "GetUsagePlan CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue", 1, 1},
+			{"its repeat", signUpAt(1, planned), "existing", repeatCalls + " GetUsagePlans", 1, 1},
+			{"a newer sign-up is one step more", signUpAt(2, planned), "existing", repeatCalls + " GetUsagePlans PutSecretValue", 1, 1},
+			{"rotation", rotationAt(3), "rotated",
+				"GetSecretValue GetApiKey GetUsagePlans PutSecretValue CreateApiKey CreateUsagePlanKey PutSecretValue", 2, 2},
+			{"its repeat", rotationAt(3), "rotated", "GetSecretValue GetApiKey GetUsagePlans", 2, 2},
+			{"an earlier rotation", rotationAt(2), "rotated", "GetSecretValue GetApiKey GetUsagePlans", 2, 2},
+			{"a repeat of the sign-up", signUpAt(1, planned), "existing", repeatCalls + " GetUsagePlans", 2, 2},
+			{"the next rotation disables the key before", rotationAt(4), "rotated",
+				"GetSecretValue GetApiKey GetUsagePlans PutSecretValue UpdateApiKey CreateApiKey CreateUsagePlanKey PutSecretValue", 3, 2},
+			{"an end that is older than the sign-up is noted", endAt(1), "existing", "GetSecretValue PutSecretValue GetApiKey GetUsagePlans", 3, 2},
+			{"end", endAt(5), "ended", "GetSecretValue PutSecretValue UpdateApiKey UpdateApiKey", 3, 0},
+			{"its repeat", endAt(5), "ended", "GetSecretValue UpdateApiKey UpdateApiKey", 3, 0},
+			{"a late repeat of the sign-up", signUpAt(2, planned), "ended", "CreateSecret GetSecretValue", 3, 0},
+			{"a rotation of what has ended", rotationAt(6), "rejected: the key of this customerId and name has ended", "GetSecretValue", 0, 0},
+			{"a sign-up without a time", request(planned), "rejected: a message without a time cannot bring it back", "CreateSecret GetSecretValue", 0, 0},
+			{"return", signUpAt(7, planned), "created",
+				"CreateSecret GetSecretValue UpdateApiKey UpdateApiKey PutSecretValue CreateApiKey CreateUsagePlanKey PutSecretValue", 4, 1},
+			{"a late repeat of the end", endAt(5), "existing", "GetSecretValue GetApiKey GetUsagePlans", 4, 1},
+			{"a late repeat of the first sign-up", signUpAt(2, planned), "ended", "CreateSecret GetSecretValue", 4, 1},
+		} {
+			w.forgetCalls()
+			w.wantOutcome(w.provision(step.message), step.want)
+			w.wantCalls(step.calls)
+			if got := w.result.Generation; got != step.generation {
+				w.Errorf("%s: generation %d, want %d", step.what, got, step.generation)
+			}
+			if got := w.enabled(); len(got) != step.enabled {
+				w.Errorf("%s: keys %v are enabled, want %d", step.what, got, step.enabled)
+			}
+			if w.Failed() {
+				w.Fatalf("at: %s", step.what)
+			}
+		}
+	})
+}
+
+func TestAgreementsHoldTheKeyEach(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for _, step := range []struct {
+			message apikey.Request
+			want    string
+			enabled int
+		}{
+			{ofAgreement(signUpAt(1), "agr-1"), "created", 1},
+			{ofAgreement(signUpAt(2), "agr-2"), "existing", 1}, // the renewal
+			{ofAgreement(endAt(3), "agr-1"), "existing", 1},
+			{ofAgreement(endAt(3), "agr-1"), "existing", 1},
+			{ofAgreement(signUpAt(1), "agr-1"), "ended", 1},
+			{ofAgreement(endAt(4), "agr-3"), "existing", 1}, // of one that was never heard of
+			{ofAgreement(endAt(5), "agr-2"), "ended", 0},
+			{ofAgreement(signUpAt(4), "agr-3"), "ended", 0}, // a tie is an end
+			{ofAgreement(signUpAt(6), "agr-4"), "created", 1},
+		} {
+			w.wantOutcome(w.provision(step.message), step.want)
+			if got := w.enabled(); len(got) != step.enabled {
+				w.Errorf("%+v: keys %v are enabled, want %d", step.message, got, step.enabled)
+			}
+		}
+	})
+}
+
+func TestEndThatComesBeforeItsSignUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		w.wantCalls("GetSecretValue CreateSecret")
+		if r := w.record(); !r.HasEnded() || r.Value != "" {
+			w.Error("the record does not say that it ended, or holds a value (not shown)")
+		}
+		w.wantOutcome(w.provision(signUpAt(1)), "ended")
+		w.wantOutcome(w.provision(signUpAt(2)), "ended") // a tie is an end
+		if keys := w.aws.Keys(); len(keys) > 0 {
+			w.Errorf("%d keys exist", len(keys))
+		}
+		w.wantOutcome(w.provision(signUpAt(3)), "created")
+		if got := w.result.Generation; got != 1 {
+			w.Errorf("generation %d, want 1", got)
+		}
+	})
+}
+
+func TestEndOfThePreviousKeyAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		first := w.finishedAt(signUpAt(1))
+		w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+		if w.result.PreviousKeyID != first || w.result.Key.ID == first {
+			w.Errorf("previous key %s, key %s; want %s and another", w.result.PreviousKeyID, w.result.Key.ID, first)
+		}
+		second, end := w.result.Key.ID, endAt(3)
+		for keyID, want := range map[string]string{second: "rejected: keyId", "unknown": "rejected: keyId"} {
+			end.KeyID = keyID
+			w.wantOutcome(w.provision(end), want)
+		}
+		if got := w.enabled(); len(got) != 2 {
+			w.Errorf("keys %v are enabled, want both", got)
+		}
+		end.KeyID = first
+		for range 2 {
+			w.wantOutcome(w.provision(end), "ended")
+			if got := w.enabled(); !slices.Equal(got, []string{second}) {
+				w.Errorf("keys %v are enabled, want %s", got, second)
+			}
+		}
+	})
+}
+
+func (w *world) finishedAt(r apikey.Request) string {
+	w.wantOutcome(w.provision(r), "created")
+	return w.result.Key.ID
+}
+
+func TestRotationNeedsAFinishedKey(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.wantOutcome(w.provision(rotationAt(1)), "rejected: there is no key of this customerId and name to rotate")
+		w.interrupted(after, "CreateSecret", signUpAt(1))
+		w.wantOutcome(w.provision(rotationAt(2)), "retried: the key is still being made")
+	})
+}
+
+// TestAnyOrderAndAnyStopEndAsTheNewestSays shuffles and repeats the messages of a life,
+// stops deliveries anywhere, and lets one come in the middle of another. Then each is
+// delivered until it is done, and the account has to be as the newest message says.
+func TestAnyOrderAndAnyStopEndAsTheNewestSays(t *testing.T) {
+	lives := [][]apikey.Request{
+		{signUpAt(1), endAt(2)},
+		{signUpAt(1), endAt(2), signUpAt(3)},
+		{signUpAt(1), endAt(2), signUpAt(3), endAt(4)},
+		{signUpAt(1), rotationAt(2)},
+		{signUpAt(1), rotationAt(2), endAt(3)},
+		{signUpAt(1), rotationAt(2), rotationAt(3)},
+		{signUpAt(1), rotationAt(2), endAt(3), signUpAt(4)},
+		{signUpAt(1), signUpAt(2), endAt(2), rotationAt(3)},
+	}
+	seeds := 600
+	if testing.Short() {
+		seeds = 15
+	}
+	for i, life := range lives {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%d/%d", i, seed), func(t *testing.T) {
+				inWorld(t, func(w *world) { playLife(w, life, rand.New(rand.NewPCG(uint64(i), uint64(seed)))) })
+			})
+		}
+	}
+}
+
+func playLife(w *world, life []apikey.Request, random *rand.Rand) {
+	messages := slices.Repeat(life, 2)
+	random.Shuffle(len(messages), func(i, j int) { messages[i], messages[j] = messages[j], messages[i] })
+	var history []string
+	for i, m := range messages {
+		history = append(history, w.deliverBadly(m, messages[(i+1)%len(messages)], random))
+		if random.IntN(3) == 0 {
+			wait(10 * time.Minute)
+		}
+	}
+	w.heal()
+	wait(10 * time.Minute)
+	w.newEnvironment()
+	for _, m := range life {
+		outcome := "retried"
+		for try := 0; strings.HasPrefix(outcome, "retried"); try++ {
+			w.p.ForgetKeys()
+			outcome = w.provision(m)
+			history = append(history, fmt.Sprintf("settling kind %d at %d: %s", m.Kind, m.Time.Minute(), outcome))
+			if try == 5 {
+				w.Fatalf("never done:\n%s", strings.Join(history, "\n"))
+			}
+			wait(3 * time.Minute)
+		}
+	}
+	newest := func(kind apikey.Kind) (t time.Time) {
+		for _, m := range life {
+			if m.Kind == kind && m.Time.After(t) {
+				t = m.Time
+			}
+		}
+		return t
+	}
+	held := newest(apikey.SignUp).After(newest(apikey.End))
+	r, enabled := w.record(), w.enabled()
+	rotated := slices.ContainsFunc(life, func(m apikey.Request) bool { return m.Kind == apikey.Rotation })
+	switch {
+	case !held && (len(enabled) > 0 || !r.HasEnded()):
+		w.Errorf("nothing holds the key, and keys %v are enabled; ended: %t", enabled, r.HasEnded())
+	case held && (!r.Finished() || !slices.Contains(enabled, r.ID)):
+		w.Errorf("held, and the record's key %q is not enabled, of %v", r.ID, enabled)
+	case held && len(enabled) > 1 && (!rotated || len(enabled) > 2 || !slices.Contains(enabled, r.Previous)):
+		w.Errorf("held, and keys %v are enabled; the record names %s and %s", enabled, r.ID, r.Previous)
+	}
+	if w.Failed() {
+		w.Log(strings.Join(history, "\n"))
+	}
+}
+
+// deliverBadly delivers a message that is stopped at a call, or in whose middle another
+// is delivered, or both.
+func (w *world) deliverBadly(m, other apikey.Request, random *rand.Rand) string {
+	ctx, kill := context.WithCancel(w.ctx)
+	defer kill()
+	w.newEnvironment()
+	n := 0
+	stopAt, otherAt, late := random.IntN(12), random.IntN(12), random.IntN(2) == 0
+	story := fmt.Sprintf("kind %d at %d", m.Kind, m.Time.Minute())
+	nested := w.anotherEnvironment()
+	hook := func(stage moment) func(ctx context.Context, c awslocal.Call) error {
+		return func(callCtx context.Context, c awslocal.Call) error {
+			if callCtx.Value(operator{}) != nil || ctx.Err() != nil {
+				return nil
+			}
+			if stage == before {
+				n++
+			}
+			if n == otherAt && stage == before {
+				otherAt = -1
+				inner := context.WithValue(w.ctx, operator{}, true)
+				_, err := nested.Provision(inner, other, secretName(other))
+				story += fmt.Sprintf("; before %s kind %d at %d is delivered: %v", c.Operation, other.Kind, other.Time.Minute(), err)
+			}
+			if n == stopAt && (stage == after) == late {
+				story += fmt.Sprintf("; stopped at %s, effect %t", c.Operation, late)
+				kill()
+				return awslocal.ErrConnectionLost
+			}
+			return nil
+		}
+	}
+	w.aws.Before, w.aws.After = hook(before), hook(after)
+	defer func() { w.aws.Before, w.aws.After = w.before, w.after }()
+	result, err := w.p.Provision(ctx, m, secretName(m))
+	return story + fmt.Sprintf(": %s %v", result.Status, err)
+}
