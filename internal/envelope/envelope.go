@@ -6,8 +6,8 @@
 // is that message's alone, every message of a batch can be named in the answer, and no
 // error quotes what a request holds.
 //
-// [Decode] is the only function to call. The package knows envelopes and nothing of keys,
-// so whether the document inside a message is a request is for package apikey to say:
+// [Decode] is the only function to call. The package knows envelopes and nothing of
+// requests, so whether the document inside a message is a request is for package apikey to say:
 //
 //	batch, err := envelope.Decode(payload, lambdaRequestID)
 //	for _, m := range batch.Messages {
@@ -22,7 +22,9 @@ package envelope
 
 import (
 	"cmp"
+	"strings"
 
+	"createkey/internal/apikey"
 	"createkey/internal/document"
 	"createkey/internal/failure"
 	"createkey/internal/marketplace"
@@ -67,15 +69,39 @@ type Message struct {
 	// directly, the Lambda request id. It is empty for a request that is the body of a
 	// queue's message, because a redrive gives that a new messageId.
 	DeliveryID string
+	// Original is an SQS message as its sender wrote it; nil for any other, and where the
+	// record does not tell it exactly.
+	Original *Original
 	// Request is the document of the request, not yet checked.
 	Request document.Node
 	// SignUp is what an AWS Marketplace message says beside the request that is made of
 	// it; zero for any other message.
 	SignUp marketplace.SignUp
 	// Err is nil, or a *failure.RejectedError that says why the message must not be
-	// worked on. Beside it only ID, Group, Ordered and the SignUp's customer are set
+	// worked on. Beside it only ID, Group, Ordered, Original and the SignUp's customer are set
 	// reliably.
 	Err error
+}
+
+// Original is the body and the message attributes of an SQS message, as they came. A
+// sender may have put a key's value into either, so they print as one does, and only the
+// dead-letter queue is sent them.
+type Original struct {
+	Body       apikey.Value
+	Attributes map[string]Attribute
+}
+
+// Attribute is an SQS message attribute
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
+type Attribute struct {
+	DataType string       // String, Number or Binary, each perhaps with a label: Number.int
+	Value    apikey.Value // the text, or the bytes of a Binary
+}
+
+// IsBinary reports whether the value is bytes, not text.
+func (a Attribute) IsBinary() bool {
+	logical, _, _ := strings.Cut(a.DataType, ".")
+	return logical == "Binary"
 }
 
 // Decode reads a payload. requestID is the Lambda request id, or empty where there is

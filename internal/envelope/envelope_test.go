@@ -222,8 +222,8 @@ func FuzzDecode(f *testing.F) {
 			if batch.Kind != SQS && m.DeliveryID == "" && m.Err == nil {
 				t.Fatal("a delivery without an id, and not from a queue")
 			}
-			if batch.Kind != SQS && (m.Ordered || m.Group != "") {
-				t.Fatal("a group of no queue")
+			if batch.Kind != SQS && (m.Ordered || m.Group != "" || m.Original != nil) {
+				t.Fatal("a group, or the original, of no queue's message")
 			}
 			if m.Err != nil {
 				checkReason(t, m.Err)

@@ -1,9 +1,11 @@
 package envelope
 
 import (
+	"encoding/base64"
 	"strconv"
 	"strings"
 
+	"createkey/internal/apikey"
 	"createkey/internal/document"
 	"createkey/internal/failure"
 )
@@ -44,7 +46,36 @@ func fromSQSRecord(path string, record document.Node) (Message, error) {
 	attributes, _ := record.Get("attributes")
 	m.Ordered = strings.HasSuffix(record.GetText("eventSourceARN"), ".fifo")
 	m.Group = attributes.GetText("MessageGroupId")
+	m.Original = original(record)
 	return m, nil
+}
+
+// original returns the message of a record as its sender wrote it, or nil where a part of
+// it is missing or had to be repaired: no record of AWS's own is like that.
+func original(record document.Node) *Original {
+	body := record.GetText("body")
+	if body == "" {
+		return nil
+	}
+	o := &Original{Body: apikey.NewValue(body), Attributes: map[string]Attribute{}}
+	attributes, _ := record.Get("messageAttributes")
+	for _, member := range attributes.Members {
+		a := Attribute{DataType: member.Value.GetText("dataType")}
+		text := member.Value.GetText("stringValue")
+		if a.IsBinary() {
+			decoded, err := base64.StdEncoding.DecodeString(member.Value.GetText("binaryValue"))
+			if err != nil {
+				return nil
+			}
+			text = string(decoded)
+		}
+		if member.Fault != "" || a.DataType == "" || text == "" {
+			return nil
+		}
+		a.Value = apikey.NewValue(text)
+		o.Attributes[member.Name] = a
+	}
+	return o
 }
 
 func fromSNSRecord(path string, record document.Node) (Message, error) {

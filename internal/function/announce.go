@@ -14,9 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
-	"createkey/internal/awserr"
 	"createkey/internal/failure"
-	"createkey/internal/pace"
 )
 
 // eventsAPI is the one EventBridge call that is made.
@@ -33,16 +31,6 @@ const (
 
 // busReserve is the time kept back for the outcome events, where there is a bus.
 const busReserve = 2 * time.Second
-
-// The limits of one PutEvents call
-// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html).
-const (
-	maxEntries = 10
-	// maxEntriesSize is what the entries may have together, in bytes. AWS takes a
-	// megabyte since January 2026; this is the limit before, which not every
-	// partition and emulator has left behind.
-	maxEntriesSize = 256 << 10
-)
 
 // readyDetail is the detail of an event about a key that exists.
 type readyDetail struct {
@@ -69,38 +57,29 @@ func (h *Handler) announce(ctx context.Context, outcomes []outcome) {
 	}
 	ctx = withTrace(ctx, h.settings.Debug)
 	var entries []types.PutEventsRequestEntry
+	var sizes []int
 	var of []*outcome // each entry's
 	for i := range outcomes {
 		if o := &outcomes[i]; !o.retried() {
-			entries, of = append(entries, h.entry(*o)), append(of, o)
+			entry := h.entry(*o)
+			entries, sizes, of = append(entries, entry), append(sizes, eventSize(entry)), append(of, o)
 		}
 	}
-	for sent := 0; sent < len(entries); {
-		n := fitting(entries[sent:])
-		for i, fault := range h.put(ctx, entries[sent:sent+n]) {
-			if o := of[sent+i]; fault != "" {
-				o.err = failure.Bound(unannounced(o.err, fault))
-			}
+	for i, fault := range sendEntries(ctx, sizes, func(indexes []int) []entryFault { return h.put(ctx, entries, indexes) }) {
+		if o := of[i]; fault != "" {
+			o.err, o.unannounced = failure.Bound(unannounced(o.err, fault)), true
 		}
-		sent += n
 	}
 	for _, o := range of {
 		o.calls = append(o.calls, tracedCalls(ctx)...)
 	}
 }
 
-// fitting returns how many of the entries fit into one call, at least one: the event of
-// one message always fits.
-func fitting(entries []types.PutEventsRequestEntry) int {
-	const around = 512 // generously: AWS's pages differ on whether the JSON around an entry counts
-	size := 0
-	for i, e := range entries {
-		size += around + len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
-		if i > 0 && (size > maxEntriesSize || i == maxEntries) {
-			return i
-		}
-	}
-	return len(entries)
+// eventSize returns what an entry takes of a call, generously: AWS's pages differ on
+// whether the JSON around an entry counts.
+func eventSize(e types.PutEventsRequestEntry) int {
+	const around = 512
+	return around + len(*e.Source) + len(*e.DetailType) + len(*e.Detail)
 }
 
 func (h *Handler) entry(o outcome) types.PutEventsRequestEntry {
@@ -117,41 +96,8 @@ func (h *Handler) entry(o outcome) types.PutEventsRequestEntry {
 	}
 }
 
-// put sends entries, and returns for each the reason why it was not accepted, or an
-// empty string. Entries that the bus refused for the moment inside a successful answer
-// are sent again until a turn would come too late: a whole delivery costs more.
-func (h *Handler) put(ctx context.Context, entries []types.PutEventsRequestEntry) []string {
-	faults := make([]string, len(entries))
-	left := make([]int, len(entries)) // the entries to send
-	for i := range left {
-		left[i] = i
-	}
-	for wait := firstResend; ; wait *= 2 {
-		var again []int
-		for i, fault := range h.putOnce(ctx, entries, left) {
-			faults[left[i]] = fault.text
-			if fault.passing {
-				again = append(again, left[i])
-			}
-		}
-		if left = again; len(left) == 0 || !pace.Sleep(ctx, wait) {
-			return faults
-		}
-	}
-}
-
-// firstResend is the wait before entries are sent again; it doubles each time.
-const firstResend = 100 * time.Millisecond
-
-// entryFault says why an entry was not accepted, and whether it may be a moment later.
-type entryFault struct {
-	text    string
-	passing bool
-}
-
-// putOnce sends the entries of those indexes in one call, and returns a fault for each;
-// the zero fault: it was accepted.
-func (h *Handler) putOnce(ctx context.Context, entries []types.PutEventsRequestEntry, indexes []int) []entryFault {
+// put sends the entries of those indexes in one call, and returns a fault for each.
+func (h *Handler) put(ctx context.Context, entries []types.PutEventsRequestEntry, indexes []int) []entryFault {
 	in := &eventbridge.PutEventsInput{}
 	for _, i := range indexes {
 		in.Entries = append(in.Entries, entries[i])
@@ -161,11 +107,9 @@ func (h *Handler) putOnce(ctx context.Context, entries []types.PutEventsRequestE
 		out, err = h.events.PutEvents(ctx, in)
 		return err
 	})
-	switch panicked, ok := errors.AsType[*failure.RetryableError](err); {
-	case ok:
-		return slices.Repeat([]entryFault{{text: panicked.Reason}}, len(indexes))
+	switch {
 	case err != nil:
-		return slices.Repeat([]entryFault{{text: awserr.Describe(err)}}, len(indexes))
+		return slices.Repeat([]entryFault{{text: describeCall(err)}}, len(indexes))
 	case len(out.Entries) != len(indexes):
 		return slices.Repeat([]entryFault{{text: "the answer does not say of every event what became of it"}}, len(indexes))
 	}

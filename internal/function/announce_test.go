@@ -112,11 +112,11 @@ func TestReadyEventIsTheDirectAnswerAndTheMessagesID(t *testing.T) {
 
 func TestRejectedEventTellsWhatIsKnown(t *testing.T) {
 	tests := map[string]struct{ payload, want string }{
-		"all":            {sqs(faulty("a")), `{"messageId":"m0","customerId":"acme","name":"a","secretName":"test/acme/a","reasons":["tags.\"aws:x\": a tag's key must not begin with aws:, which is reserved"]}`},
-		"not the name":   {sqs(`{"customerId":"acme","name":7,"x":0}`), `{"messageId":"m0","customerId":"acme","reasons":["name: must be a string, not a number","x: unknown member"]}`},
-		"no document":    {sqs(`{`), `{"messageId":"m0","reasons":["body: is not valid JSON (line 1, column 1)"]}`},
+		"all":            {sqsBatch(faulty("a")), `{"messageId":"m0","customerId":"acme","name":"a","secretName":"test/acme/a","reasons":["tags.\"aws:x\": a tag's key must not begin with aws:, which is reserved"]}`},
+		"not the name":   {sqsBatch(`{"customerId":"acme","name":7,"x":0}`), `{"messageId":"m0","customerId":"acme","reasons":["name: must be a string, not a number","x: unknown member"]}`},
+		"no document":    {sqsBatch(`{`), `{"messageId":"m0","reasons":["body: is not valid JSON (line 1, column 1)"]}`},
 		"the payload":    {`{"Records":[]}`, `{"messageId":"invocation-1","reasons":["Records: must be a list of SQS or SNS records, not empty"]}`},
-		"unsubscription": {sqs(notification("subscribe-fail", "")), `{"messageId":"m0","customerId":"cust","name":"prod","reasons":["action: \"subscribe-fail\" of AWS Marketplace is not a sign-up: nothing was bought, and no key is made"]}`},
+		"unsubscription": {sqsBatch(notification("subscribe-fail", "")), `{"messageId":"m0","customerId":"cust","name":"prod","reasons":["action: \"subscribe-fail\" of AWS Marketplace is not a sign-up: nothing was bought, and no key is made"]}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -139,14 +139,14 @@ func TestOutcomesOfABatchAreToldInOneCallAndRetriesAreNot(t *testing.T) {
 			}
 			return nil
 		}
-		e.invoke(sqs(named("a"), faulty("b"), named("denied"), named("c"), named("a")))
+		e.invoke(sqsBatch(named("a"), faulty("b"), named("denied"), named("c"), named("a")))
 		e.wantEvents("API Key Ready m0, API Key Rejected m1, API Key Ready m3, API Key Ready m4")
 		if n := strings.Count(e.calls(), "PutEvents"); n != 1 {
 			e.Errorf("%d PutEvents, want 1", n)
 		}
 		e.wantLog("m0 created", "m1 rejected", "m2 retried", "m3 created", "m4 existing")
 
-		e.invoke(sqs(named("denied")))
+		e.invoke(sqsBatch(named("denied")))
 		e.wantEvents("")
 		if calls := e.calls(); strings.Contains(calls, "PutEvents") {
 			e.Error("PutEvents was called without an event")
@@ -156,7 +156,7 @@ func TestOutcomesOfABatchAreToldInOneCallAndRetriesAreNot(t *testing.T) {
 
 func TestWithoutABusNobodyIsTold(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
-		e.invoke(sqs(named("a"), faulty("b")))
+		e.invoke(sqsBatch(named("a"), faulty("b")))
 		if calls := e.calls(); strings.Contains(calls, "PutEvents") || e.handler.events != nil {
 			e.Errorf("calls were %s", calls)
 		}
@@ -166,7 +166,7 @@ func TestWithoutABusNobodyIsTold(t *testing.T) {
 func TestMessageIsDoneOnlyWhenTheBusTookItsEvent(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.refuse("m1", 1)
-		batch := sqs(named("a"), named("b"), faulty("c"))
+		batch := sqsBatch(named("a"), named("b"), faulty("c"))
 		answer, _, _ := e.invoke(batch)
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}` {
 			e.Errorf("answered %s", answer)
@@ -201,7 +201,7 @@ func TestEventsThatTheBusThrottledAreSentAgain(t *testing.T) {
 					return nil
 				}
 				start := time.Now()
-				answer, _, _ := e.invoke(sqs(named("a"), named("b"), faulty("c")))
+				answer, _, _ := e.invoke(sqsBatch(named("a"), named("b"), faulty("c")))
 				if answer != `{"batchItemFailures":[{"itemIdentifier":"m2"}]}` {
 					e.Errorf("answered %s", answer)
 				}
@@ -224,7 +224,7 @@ func TestThrottledEventsAreGivenUpInTime(t *testing.T) {
 			return &awslocal.Error{Code: "ThrottlingException", Message: "slow down"}
 		}
 		start := time.Now()
-		answer, _, _ := e.invoke(sqs(named("a")))
+		answer, _, _ := e.invoke(sqsBatch(named("a")))
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"}]}` {
 			e.Errorf("answered %s", answer)
 		}
@@ -354,7 +354,7 @@ func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
 		for i := range 10 {
 			bodies = append(bodies, fmt.Sprintf(`{"name":"%d","description":%q}`, i, strings.Repeat("<", 64_000)))
 		}
-		e.invoke(sqs(bodies...))
+		e.invoke(sqsBatch(bodies...))
 		if n := strings.Count(e.calls(), "PutEvents"); n != 3 || len(e.aws.Events()) != 10 {
 			e.Errorf("%d events in %d calls, want 10 in 3", len(e.aws.Events()), n)
 		}
@@ -365,7 +365,7 @@ func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
 // Whatever a message holds, what is told of it fits into a log line and an event.
 func TestReasonsAreBounded(t *testing.T) {
 	withBus(t, func(e *environment) {
-		e.invoke(sqs(
+		e.invoke(sqsBatch(
 			`{"customerId":"c","name":"n","usagePlanIds":[`+strings.TrimSuffix(strings.Repeat("1,", 30_000), ",")+`]}`,
 			`{"customerId":"`+strings.Repeat("\\u0001", 10_000)+`","enabled":0}`,
 			"name: 1\ncustomerId: \""+strings.Repeat("\\0", 30_000)+"\"",
@@ -387,7 +387,7 @@ func TestReasonsAreBounded(t *testing.T) {
 func TestDebugListsPutEvents(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.settings.Debug = true
-		e.invoke(sqs(named("a"), faulty("b")))
+		e.invoke(sqsBatch(named("a"), faulty("b")))
 		lines := e.wantLog("m0 created", "m1 rejected")
 		for id, want := range map[string]string{
 			"m0": "[{CreateSecret 0 false} {CreateApiKey 0 false} {PutSecretValue 0 false} {PutEvents 0 false}]",
@@ -427,7 +427,7 @@ func TestReasonOfTheBusIsBounded(t *testing.T) {
 		e.aws.RefuseEvent = func(awslocal.Event) *awslocal.Error {
 			return &awslocal.Error{Code: "InternalFailure", Message: strings.Repeat("m", 100<<10)}
 		}
-		e.invoke(sqs(named("a")))
+		e.invoke(sqsBatch(named("a")))
 		if got := e.output.Len(); got > 20<<10 {
 			e.Errorf("the log line has %d bytes", got)
 		}

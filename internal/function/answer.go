@@ -26,7 +26,7 @@ func answer(batch envelope.Batch, outcomes []outcome) ([]byte, error) {
 	if batch.Kind == envelope.SQS {
 		response := batchResponse{Failures: []itemFailure{}}
 		for _, o := range outcomes {
-			if o.err != nil {
+			if o.err != nil && !o.setAside {
 				response.Failures = append(response.Failures, itemFailure{o.messageID})
 			}
 		}

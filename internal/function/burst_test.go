@@ -133,7 +133,7 @@ func invokeBurst(t *testing.T, h *Handler, batch []*queued) (failed map[string]b
 	for _, m := range batch {
 		bodies = append(bodies, m.body)
 	}
-	answer, err := h.Invoke(ctx, []byte(sqs(bodies...)))
+	answer, err := h.Invoke(ctx, []byte(sqsBatch(bodies...)))
 	if err != nil {
 		t.Error(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 // connectTimeout is the longest that the start waits for connections.
@@ -53,8 +54,8 @@ func (s service) connect(ctx context.Context, endpoint *url.URL) {
 	}
 }
 
-// keysService, secretsService and busService resolve the endpoint as the SDK's clients do for
-// each call: by Region, FIPS, dual-stack and the configured endpoints.
+// keysService, secretsService, busService and lettersService resolve the endpoint as the
+// SDK's clients do for each call: by Region, FIPS, dual-stack and the configured endpoints.
 
 func keysService(o apigateway.Options) service {
 	return service{o.HTTPClient, func(ctx context.Context) (*url.URL, error) {
@@ -83,6 +84,18 @@ func secretsService(o secretsmanager.Options) service {
 func busService(o eventbridge.Options) service {
 	return service{o.HTTPClient, func(ctx context.Context) (*url.URL, error) {
 		resolved, err := o.EndpointResolverV2.ResolveEndpoint(ctx, eventbridge.EndpointParameters{
+			Region:       &o.Region,
+			UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+			UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+			Endpoint:     o.BaseEndpoint,
+		})
+		return &resolved.URI, err
+	}}
+}
+
+func lettersService(o sqs.Options) service {
+	return service{o.HTTPClient, func(ctx context.Context) (*url.URL, error) {
+		resolved, err := o.EndpointResolverV2.ResolveEndpoint(ctx, sqs.EndpointParameters{
 			Region:       &o.Region,
 			UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
 			UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),

@@ -52,7 +52,7 @@ func TestConnect_TheFirstMessageUsesTheConnections(t *testing.T) {
 	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			server := &awslocal.Server{}
-			h := New(overTLS(t, server, http2), Settings{SecretPrefix: "test/", CreateKeyRate: 1e6, OutcomeBus: "bus"}, NewLogger(io.Discard, ""))
+			h := New(overTLS(t, server, http2), Settings{SecretPrefix: "test/", CreateKeyRate: 1e6, OutcomeBus: "bus", DeadLetterQueueURL: lettersURL}, NewLogger(io.Discard, ""))
 			h.Connect(t.Context())
 			for _, c := range server.Calls() {
 				if c.Operation != "" {
@@ -65,11 +65,11 @@ func TestConnect_TheFirstMessageUsesTheConnections(t *testing.T) {
 					reused++
 				}
 			}})
-			if _, err := h.Invoke(ctx, []byte(sqs(named("k")))); err != nil {
+			if _, err := h.Invoke(ctx, []byte(sqsBatch(named("k"), faulty("k")))); err != nil {
 				t.Fatal(err)
 			}
-			if reused != 4 {
-				t.Errorf("the message's 4 calls found a connection %d times", reused)
+			if reused != 5 {
+				t.Errorf("the messages' 5 calls found a connection %d times", reused)
 			}
 		})
 	}
@@ -165,7 +165,7 @@ func TestConnect_EndpointsAreThoseOfTheCalls(t *testing.T) {
 			h := New(cfg, Settings{SecretPrefix: "test/", CreateKeyRate: 1e6, OutcomeBus: "bus"}, NewLogger(io.Discard, ""))
 			h.Connect(t.Context())
 			close(connected)
-			if _, err := h.Invoke(t.Context(), []byte(sqs(named("k")))); err != nil {
+			if _, err := h.Invoke(t.Context(), []byte(sqsBatch(named("k")))); err != nil {
 				t.Fatal(err)
 			}
 			got := map[string]bool{}

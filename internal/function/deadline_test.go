@@ -26,7 +26,7 @@ func batchOf(messages int) string {
 	for i := range bodies {
 		bodies[i] = named(fmt.Sprint("key", i))
 	}
-	return sqs(bodies...)
+	return sqsBatch(bodies...)
 }
 
 // A second before the function's time is up, or a fifth of it where that is less.
@@ -121,7 +121,7 @@ func TestTurnThatWouldComeTooLateIsRefused(t *testing.T) {
 		e.settings.CreateKeyRate = 2
 		e.timeout = 2 * time.Second
 		start := time.Now()
-		e.invoke(sqs(asJSON(map[string]any{"name": "Gold", "usagePlanIds": e.tenPlans()})))
+		e.invoke(sqsBatch(asJSON(map[string]any{"name": "Gold", "usagePlanIds": e.tenPlans()})))
 		if took := time.Since(start); took > e.timeout {
 			e.Errorf("answered after %v", took)
 		}
@@ -157,7 +157,7 @@ func TestMessageIsNotStartedWithoutTimeForAllItsCalls(t *testing.T) {
 		for i := range 4 {
 			bodies = append(bodies, asJSON(map[string]any{"name": fmt.Sprint(i), "usagePlanIds": plans}))
 		}
-		e.invoke(sqs(bodies...))
+		e.invoke(sqsBatch(bodies...))
 		outcomes := map[string]int{}
 		for _, l := range e.lines() {
 			outcomes[l.Outcome+l.Reason]++

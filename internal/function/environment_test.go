@@ -213,8 +213,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// sqs is a batch of a standard queue; its messages are m0, m1 …
-func sqs(bodies ...string) string {
+// sqsBatch is a batch of a standard queue; its messages are m0, m1 …
+func sqsBatch(bodies ...string) string {
 	return payload.SQS(payload.QueueARN, payload.Messages("m", bodies...)...)
 }
 

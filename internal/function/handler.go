@@ -3,8 +3,10 @@
 //
 // It guarantees that every message of a batch is accounted for exactly once in the
 // answer, in the log and, where a bus is configured, in the outcome events; that a
-// message counts as done only when its event was accepted; that the answer is given
-// before the invocation's deadline; and that nothing it writes holds a key's value.
+// message counts as done only when its event was accepted and, where it was rejected, a
+// dead-letter queue has it; that the answer is given before the invocation's deadline;
+// and that nothing it writes holds a key's value, but for the body of a rejected message,
+// which goes to the dead-letter queue as its sender wrote it.
 //
 // Messages are handled one after the other: at the rates that API Gateway allows,
 // nothing is gained by more (package pace), and a delivery stays a straight line.
@@ -25,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"createkey/internal/apikey"
 	"createkey/internal/awserr"
@@ -41,11 +44,13 @@ type Handler struct {
 	pacer       *pace.Pacer
 	Provisioner *provision.Provisioner // its Random and Now are for tests to set
 	events      eventsAPI              // nil: no outcome events
+	letters     lettersAPI             // nil: no dead-letter queue to send to
 	services    []service              // for Connect
 	log         *slog.Logger
 }
 
-// New returns a Handler whose AWS clients are made from cfg. It makes no call.
+// New returns a Handler whose AWS clients are made from cfg, and logs which settings are
+// not used. It makes no call.
 func New(cfg aws.Config, s Settings, log *slog.Logger) *Handler {
 	pacer := pace.New(s.CreateKeyRate)
 	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), awserr.KeepAnswer, traceCalls) // of every client
@@ -61,13 +66,21 @@ func New(cfg aws.Config, s Settings, log *slog.Logger) *Handler {
 		bus := eventbridge.NewFromConfig(cfg)
 		h.events, h.services = bus, append(h.services, busService(bus.Options()))
 	}
+	if s.DeadLetterQueueURL != "" {
+		queue := sqs.NewFromConfig(cfg)
+		h.letters, h.services = queue, append(h.services, lettersService(queue.Options()))
+	}
+	for _, unused := range s.Unused {
+		log.Warn("", "reason", unused)
+	}
 	return h
 }
 
 // Invoke handles one invocation: it decodes the payload into messages, works on each,
-// announces the outcomes on the bus, logs them, and answers in the form that the
-// payload's sender expects. Its error is a *failure.RejectedError or a
-// *failure.RetryableError; that of an SQS batch is of the batch as a whole.
+// announces the outcomes on the bus, sets aside the rejected messages of a queue, logs the
+// outcomes, and answers in the form that the payload's sender expects. Its error is a
+// *failure.RejectedError or a *failure.RetryableError; that of an SQS batch is of the
+// batch as a whole.
 func (h *Handler) Invoke(ctx context.Context, payload []byte) (response []byte, err error) {
 	err = guard(func() error {
 		response, err = h.invoke(ctx, payload)
@@ -81,16 +94,25 @@ func (h *Handler) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		requestID = lc.AwsRequestID
 	}
-	ctx, cancel := withReserve(ctx, answerReserve)
+	ctx, cancel := withReserve(ctx, answerReserve, true)
 	defer cancel()
 
 	batch, err := decode(payload, requestID)
+	setsAside := h.letters != nil && batch.Kind == envelope.SQS
+	announcing, cancel := withReserve(ctx, letterReserve, setsAside)
+	defer cancel()
+	working, cancel := withReserve(announcing, busReserve, h.events != nil)
+	defer cancel()
+
 	outcomes := []outcome{{messageID: requestID, err: err}}
 	if err == nil {
-		outcomes = h.work(ctx, batch.Messages)
+		outcomes = h.work(working, batch.Messages)
 	}
-	h.announce(ctx, outcomes)
-	holdGroups(batch.Messages, outcomes)
+	h.announce(announcing, outcomes)
+	if setsAside {
+		h.setAside(ctx, batch.Messages, outcomes)
+	}
+	holdGroups(batch.Messages, outcomes, setsAside)
 	h.report(ctx, outcomes)
 	return answer(batch, outcomes)
 }
@@ -103,14 +125,8 @@ func decode(payload []byte, requestID string) (batch envelope.Batch, err error) 
 	return batch, err
 }
 
-// work handles the messages one after the other, while there is time left to
-// announce their outcomes.
+// work handles the messages one after the other, while there is time left.
 func (h *Handler) work(ctx context.Context, messages []envelope.Message) []outcome {
-	if h.events != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = withReserve(ctx, busReserve)
-		defer cancel()
-	}
 	h.Provisioner.ForgetKeys() // the lists that the invocation before has read
 	outcomes := make([]outcome, len(messages))
 	held := map[string]bool{} // message groups with a message that is to come again
@@ -167,15 +183,17 @@ func (h *Handler) admit(ctx context.Context, r apikey.Request, first bool) bool 
 
 // holdGroups marks as retried what was done behind a message of the same FIFO group
 // that is to come again. They were handled in order; but an event may not have been
-// accepted since.
-func holdGroups(messages []envelope.Message, outcomes []outcome) {
+// accepted since, or a rejected message not set aside: it comes again, too, where it was
+// to be. Where there is no dead-letter queue to send it to, its receive count takes it
+// there, and nobody waits for it.
+func holdGroups(messages []envelope.Message, outcomes []outcome, setsAside bool) {
 	held := map[string]bool{}
 	for i, m := range messages {
 		if o := &outcomes[i]; m.Ordered {
 			if held[m.Group] && o.err == nil {
 				o.err = failure.Retry("not done: an earlier message of its group is to come again")
 			}
-			held[m.Group] = held[m.Group] || o.retried()
+			held[m.Group] = held[m.Group] || o.retried() || setsAside && o.err != nil && !o.setAside
 		}
 	}
 }
@@ -183,11 +201,11 @@ func holdGroups(messages []envelope.Message, outcomes []outcome) {
 // answerReserve is the time kept back for the answer.
 const answerReserve = time.Second
 
-// withReserve returns a context whose deadline is earlier by a reserve, or by a fifth
-// of the time that is left where that is less.
-func withReserve(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
+// withReserve returns a context whose deadline is earlier by a reserve that is needed, or
+// by a fifth of the time that is left where that is less.
+func withReserve(ctx context.Context, reserve time.Duration, needed bool) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
-	if !ok {
+	if !ok || !needed {
 		return context.WithCancel(ctx)
 	}
 	return context.WithDeadline(ctx, deadline.Add(-min(reserve, time.Until(deadline)/5)))

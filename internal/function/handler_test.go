@@ -28,15 +28,15 @@ func TestBatchAnswersExactlyTheMessagesToDeliverAgain(t *testing.T) {
 		keys    string
 	}{
 		"all done: an empty list, not null": {
-			sqs(named("a"), named("b")), none, []string{"m0 created", "m1 created"}, "a b",
+			sqsBatch(named("a"), named("b")), none, []string{"m0 created", "m1 created"}, "a b",
 		},
 		"a rejected message leaves its neighbours alone": {
-			sqs(named("a"), faulty("b"), named("c")),
+			sqsBatch(named("a"), faulty("b"), named("c")),
 			`{"batchItemFailures":[{"itemIdentifier":"m1"}]}`,
 			[]string{"m0 created", "m1 rejected: tags.", "m2 created"}, "a c",
 		},
 		"so does one that is no document": {
-			sqs("{", named("b"), "", "\xef\xbb\xbf{}"),
+			sqsBatch("{", named("b"), "", "\xef\xbb\xbf{}"),
 			`{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m2"},{"itemIdentifier":"m3"}]}`,
 			[]string{"m0 rejected: body: is not valid JSON", "m1 created", "m2 rejected: body: is empty", "m3 rejected: byte-order mark"}, "b",
 		},
@@ -46,11 +46,11 @@ func TestBatchAnswersExactlyTheMessagesToDeliverAgain(t *testing.T) {
 			[]string{"m0 created", "m1 rejected"}, "a",
 		},
 		"what EventBridge and SNS sent through the queue": {
-			sqs(eventBridge("e1", named("a")), asJSON(map[string]string{"Type": "Notification", "MessageId": "n1", "TopicArn": "t", "Message": named("b")})),
+			sqsBatch(eventBridge("e1", named("a")), asJSON(map[string]string{"Type": "Notification", "MessageId": "n1", "TopicArn": "t", "Message": named("b")})),
 			none, []string{"m0 created", "m1 created"}, "a b",
 		},
 		"a bare body without any identity is rejected with advice": {
-			sqs(`{"enabled":true}`), `{"batchItemFailures":[{"itemIdentifier":"m0"}]}`,
+			sqsBatch(`{"enabled":true}`), `{"batchItemFailures":[{"itemIdentifier":"m0"}]}`,
 			[]string{"m0 rejected: customerId: customerId or name must be given"}, "",
 		},
 	}
@@ -72,13 +72,13 @@ func TestBatchAnswersExactlyTheMessagesToDeliverAgain(t *testing.T) {
 func TestRetriedMessageIsDeliveredAgain(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.UsagePlanID = "made-later"
-		answer, _, _ := e.invoke(sqs(named("a")))
+		answer, _, _ := e.invoke(sqsBatch(named("a")))
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"}]}` {
 			e.Errorf("answered %s", answer)
 		}
 		e.wantLog("m0 retried: GetUsagePlan: the deployment's default usage plan made-later does not exist")
 		e.aws.AddUsagePlan(awslocal.UsagePlan{ID: "made-later"})
-		e.invoke(sqs(named("a")))
+		e.invoke(sqsBatch(named("a")))
 		e.wantLog("m0 created")
 	})
 }
@@ -122,7 +122,7 @@ func TestMessagesAreHandledInOrder(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		delays := map[string]time.Duration{"test/acme/a": 3 * time.Second, "test/acme/b": 2 * time.Second, "test/acme/c": time.Second}
 		e.aws.Before = func(_ context.Context, c awslocal.Call) error { <-time.After(delays[c.Resource]); return nil }
-		e.invoke(sqs(named("a"), named("b"), named("c")))
+		e.invoke(sqsBatch(named("a"), named("b"), named("c")))
 		if got, want := e.keys(), "a b c"; got != want {
 			e.Errorf("the keys were made in the order %s, want %s", got, want)
 		}
@@ -145,7 +145,7 @@ func TestARejectedMessageOfAFIFOQueueTakesNobodyAlong(t *testing.T) {
 // side by side would only cost a Conflict.
 func TestMessagesOfOneIdentityMakeOneKeyWithoutAConflict(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
-		e.invoke(sqs(named("a"), `{"name":"a","customerId":"acme"}`, named("a")))
+		e.invoke(sqsBatch(named("a"), `{"name":"a","customerId":"acme"}`, named("a")))
 		e.wantLog("m0 created", "m1 existing", "m2 existing")
 		if e.keys() != "a" {
 			e.Errorf("there are keys %s, want a alone", e.keys())
@@ -230,8 +230,8 @@ func TestRequestWithoutIdentityIsIdentifiedByItsDelivery(t *testing.T) {
 		"EventBridge's id":      {eventBridge("6f1d-1", bare), "test/_/_/6f1d-1"},
 		"SNS's MessageId":       {sns(bare), "test/_/_/n0"},
 		"Lambda's request id":   {bare, "test/_/_/invocation-1"},
-		"EventBridge's via SQS": {sqs(eventBridge("6f1d-1", bare)), "test/_/_/6f1d-1"},
-		"SNS's via SQS":         {sqs(asJSON(map[string]string{"Type": "Notification", "MessageId": "n9", "Message": bare})), "test/_/_/n9"},
+		"EventBridge's via SQS": {sqsBatch(eventBridge("6f1d-1", bare)), "test/_/_/6f1d-1"},
+		"SNS's via SQS":         {sqsBatch(asJSON(map[string]string{"Type": "Notification", "MessageId": "n9", "Message": bare})), "test/_/_/n9"},
 		"EventBridge's via SNS": {sns(eventBridge("6f1d-1", bare)), "test/_/_/6f1d-1"},
 	}
 	for name, test := range tests {
@@ -317,7 +317,7 @@ func TestLogLineTellsWhatIsKnown(t *testing.T) {
 			}
 			return nil
 		}
-		e.invoke(sqs(named("done"), faulty("bad tag"), `{"customerId":"acme","name":"unfinished","usagePlanIds":["plan1"]}`, `{"customerId":7}`))
+		e.invoke(sqsBatch(named("done"), faulty("bad tag"), `{"customerId":"acme","name":"unfinished","usagePlanIds":["plan1"]}`, `{"customerId":7}`))
 		lines := e.wantLog("m0 created", "m1 rejected: tags.", "m2 retried: CreateUsagePlanKey (plan1): AccessDeniedException", "m3 rejected: customerId: must be a string")
 		keys := map[string]string{}
 		for _, k := range e.aws.Keys() {
@@ -362,7 +362,7 @@ func TestDebugListsTheCallsMade(t *testing.T) {
 				}
 				return nil
 			}
-			e.invoke(sqs(named("a"), faulty("b")))
+			e.invoke(sqsBatch(named("a"), faulty("b")))
 			lines := e.wantLog("m0 retried", "m1 rejected")
 			want := "[{CreateSecret 20 false} {CreateApiKey 20 false} {PutSecretValue 20 true}]"
 			if !debug {
@@ -387,7 +387,7 @@ func TestPanicFailsItsMessageAlone(t *testing.T) {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			return next.RoundTrip(r)
 		})
-		answer, _, _ := e.invoke(sqs(named("a"), named("b"), named("c")))
+		answer, _, _ := e.invoke(sqsBatch(named("a"), named("b"), named("c")))
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` {
 			e.Errorf("answered %s", answer)
 		}
@@ -401,7 +401,7 @@ func TestPanicOfALibraryIsToldByItsCaller(t *testing.T) {
 		e.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			return nil, errors.New(strings.Repeat("x", -1))
 		})
-		e.invoke(sqs(named("a")))
+		e.invoke(sqsBatch(named("a")))
 		e.wantLog("m0 retried: internal error: panic in createkey/internal/function.TestPanicOfALibraryIsToldByItsCaller")
 	})
 }
@@ -411,7 +411,7 @@ func TestPanicOfALibraryIsToldByItsCaller(t *testing.T) {
 func TestPanicOutsideOfAMessageFailsTheInvocation(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.handler = New(e.cfg, e.settings, NewLogger(panickingWriter{}, ""))
-		_, kind, text := e.invoke(sqs(named("a")))
+		_, kind, text := e.invoke(sqsBatch(named("a")))
 		e.wantError(kind, text, "RetryableError", "internal error: panic in createkey/internal/function.panickingWriter.Write")
 	})
 }
@@ -431,10 +431,10 @@ func TestPanicInACheckFailsItsMessagesAlone(t *testing.T) {
 			}
 			return next.RoundTrip(r)
 		})
-		e.invoke(sqs(planned("a"), planned("b"), named("c")))
+		e.invoke(sqsBatch(planned("a"), planned("b"), named("c")))
 		e.wantLog("m0 retried: internal error: panic in", "m1 retried: internal error: panic in", "m2 created")
 		broken = false
-		e.invoke(sqs(planned("a"), planned("b")))
+		e.invoke(sqsBatch(planned("a"), planned("b")))
 		e.wantLog("m0 created", "m1 created")
 	})
 }

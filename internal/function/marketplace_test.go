@@ -33,7 +33,7 @@ func viaTopic(message string) string {
 func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.aws.AddUsagePlan(awslocal.UsagePlan{ID: "market", ProductCode: "prod"})
-		e.invoke(sqs(
+		e.invoke(sqsBatch(
 			viaTopic(notification("subscribe-success", "offer-1")),
 			licence("e1", "444455556666", "prod", "agmt-1"),
 			licence("e2", "444455556666", "prod", "agmt-2"),
@@ -58,7 +58,7 @@ func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
 		}
 
 		// Entitlements change, the offer is renewed, and somebody asks without Marketplace.
-		e.invoke(sqs(notification("subscribe-success", "offer-2"), licence("e9", "444455556666", "prod", "agmt-1"),
+		e.invoke(sqsBatch(notification("subscribe-success", "offer-2"), licence("e9", "444455556666", "prod", "agmt-1"),
 			`{"customerId":"cust","name":"prod","enabled":true}`))
 		e.wantLog("m0 existing", "m1 existing", "m2 existing")
 	})
@@ -79,7 +79,7 @@ func TestSignUpWithoutAPlanSaysSo(t *testing.T) {
 
 func TestWhatIsNoSignUpIsRejectedAndMakesNothing(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
-		answer, _, _ := e.invoke(sqs(viaTopic(notification("unsubscribe-success", "")), licence("e1", "", " ", "a")))
+		answer, _, _ := e.invoke(sqsBatch(viaTopic(notification("unsubscribe-success", "")), licence("e1", "", " ", "a")))
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m1"}]}` {
 			e.Errorf("answered %s", answer)
 		}

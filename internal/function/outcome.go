@@ -16,10 +16,14 @@ type outcome struct {
 	name       string // that the request gives its key
 	secretName string
 	result     provision.Result
-	err        error  // nil, *failure.RejectedError or *failure.RetryableError
-	note       string // for the operator, of a message that is done
-	duration   time.Duration
-	calls      []tracedCall // for LOG_LEVEL=DEBUG
+	err        error // nil, *failure.RejectedError or *failure.RetryableError
+	// unannounced: the bus has not accepted the event, and the message comes again.
+	unannounced bool
+	// setAside: rejected, and in the dead-letter queue, so that the message is done.
+	setAside bool
+	note     string // for the operator, of a message that is done
+	duration time.Duration
+	calls    []tracedCall // for LOG_LEVEL=DEBUG
 }
 
 // retried reports whether the message is to come again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode"
@@ -20,10 +21,15 @@ type Settings struct {
 	KMSKeyID     string // KMS_KEY_ID: encrypts the secrets; empty: aws/secretsmanager
 	UsagePlanID  string // USAGE_PLAN_ID: for requests that name no plan; empty: none
 	OutcomeBus   string // OUTCOME_BUS: the event bus that outcome events go to; empty: none
+	// DEAD_LETTER_QUEUE_URL: the queue that rejected messages are sent to; empty: none,
+	// and a rejected message stays where it came from.
+	DeadLetterQueueURL string
 	// RESOURCE_TAGS: on every secret and every key; nil: none.
 	ResourceTags  map[string]string
 	CreateKeyRate float64 // CREATE_KEY_RATE: keys a second for one environment
 	Debug         bool    // LOG_LEVEL is DEBUG: log lines list the AWS calls made
+	// Unused says which variables are set, but not used, and why: New logs it.
+	Unused []string
 }
 
 const (
@@ -40,23 +46,32 @@ const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 func ReadSettings(getenv func(string) string) (Settings, error) {
 	var faults []string
 	fault := func(name, rule string) { faults = append(faults, name+": "+rule) }
-	// text reads a variable of so many characters at most, out of those given.
-	text := func(name, absent, characters string, longest int, rule string) string {
+	// text reads a variable of so many characters at most, out of those given, and
+	// with that ending.
+	text := func(name, absent, characters, ending string, longest int, rule string) string {
 		value := cmp.Or(getenv(name), absent)
-		if len(value) > longest || strings.Trim(value, characters) != "" {
+		if len(value) > longest || strings.Trim(value, characters) != "" || !strings.HasSuffix(value, ending) {
 			fault(name, rule)
 		}
 		return value
 	}
 	s := Settings{
-		SecretPrefix: text("SECRET_PREFIX", defaultSecretPrefix, alphanumeric+"/_+=.@-", apikey.MaxPrefixLength,
-			fmt.Sprintf("must be at most %d characters of A-Z a-z 0-9 / _ + = . @ -", apikey.MaxPrefixLength)),
-		KMSKeyID: text("KMS_KEY_ID", "", alphanumeric+":/_-", 2048,
+		// The slash keeps whoever may read the secrets of acme/ from those of acme2/.
+		SecretPrefix: text("SECRET_PREFIX", defaultSecretPrefix, alphanumeric+"/_+=.@-", "/", apikey.MaxPrefixLength,
+			fmt.Sprintf("must be at most %d characters of A-Z a-z 0-9 / _ + = . @ -, the last of them a slash", apikey.MaxPrefixLength)),
+		KMSKeyID: text("KMS_KEY_ID", "", alphanumeric+":/_-", "", 2048,
 			"must be the id, the ARN or the alias of a KMS key"),
-		UsagePlanID: text("USAGE_PLAN_ID", "", alphanumeric+"_-", 128,
+		UsagePlanID: text("USAGE_PLAN_ID", "", alphanumeric+"_-", "", 128,
 			"must be the id of a usage plan: letters, digits, - and _"),
-		OutcomeBus: text("OUTCOME_BUS", "", alphanumeric+"._/-", 256,
+		OutcomeBus: text("OUTCOME_BUS", "", alphanumeric+"._/-", "", 256,
 			"must be the name, not the ARN, of an event bus: at most 256 characters of A-Z a-z 0-9 . _ / -"),
+	}
+	if queue := getenv("DEAD_LETTER_QUEUE_URL"); queue == "" || isQueueURL(queue) {
+		s.DeadLetterQueueURL = queue
+	} else {
+		// In `sam local` a queue's Ref is its logical id, and there is no queue.
+		s.Unused = append(s.Unused, "DEAD_LETTER_QUEUE_URL: is no URL such as https://sqs.REGION.amazonaws.com/ACCOUNT/QUEUE: "+
+			"it is not used, and rejected messages are answered as failed")
 	}
 	tags, err := resourceTags(getenv("RESOURCE_TAGS"))
 	if err != nil {
@@ -79,6 +94,12 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		return Settings{}, errors.New(strings.Join(faults, "; "))
 	}
 	return s, nil
+}
+
+// isQueueURL reports whether a text is a URL with a host and a path, as every queue's is.
+func isQueueURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && strings.Trim(u.Path, "/") != ""
 }
 
 // maxResourceTags leaves most of the 50 tags of a key to its sender.

@@ -24,15 +24,21 @@ func TestSettings(t *testing.T) {
 	}{
 		{"defaults", nil, defaults},
 		{"empty means unset", map[string]string{
-			"SECRET_PREFIX": "", "KMS_KEY_ID": "", "USAGE_PLAN_ID": "", "RESOURCE_TAGS": "", "OUTCOME_BUS": "", "CREATE_KEY_RATE": "", "LOG_LEVEL": "",
+			"SECRET_PREFIX": "", "KMS_KEY_ID": "", "USAGE_PLAN_ID": "", "RESOURCE_TAGS": "", "OUTCOME_BUS": "", "DEAD_LETTER_QUEUE_URL": "", "CREATE_KEY_RATE": "", "LOG_LEVEL": "",
 		}, defaults},
-		{"prefix", map[string]string{"SECRET_PREFIX": "my-Stack_1/+=.@"}, with(func(s *Settings) { s.SecretPrefix = "my-Stack_1/+=.@" })},
-		{"longest prefix", map[string]string{"SECRET_PREFIX": long(apikey.MaxPrefixLength)}, with(func(s *Settings) { s.SecretPrefix = long(apikey.MaxPrefixLength) })},
+		{"prefix", map[string]string{"SECRET_PREFIX": "my-Stack_1/+=.@/"}, with(func(s *Settings) { s.SecretPrefix = "my-Stack_1/+=.@/" })},
+		{"longest prefix", map[string]string{"SECRET_PREFIX": long(apikey.MaxPrefixLength-1) + "/"}, with(func(s *Settings) { s.SecretPrefix = long(apikey.MaxPrefixLength-1) + "/" })},
 		{"key id", map[string]string{"KMS_KEY_ID": "1234abcd-12ab-34cd-56ef-1234567890ab"}, with(func(s *Settings) { s.KMSKeyID = "1234abcd-12ab-34cd-56ef-1234567890ab" })},
 		{"key ARN", map[string]string{"KMS_KEY_ID": "arn:aws:kms:us-east-1:123456789012:key/mrk-1234"}, with(func(s *Settings) { s.KMSKeyID = "arn:aws:kms:us-east-1:123456789012:key/mrk-1234" })},
 		{"key alias", map[string]string{"KMS_KEY_ID": "alias/customers"}, with(func(s *Settings) { s.KMSKeyID = "alias/customers" })},
 		{"plan", map[string]string{"USAGE_PLAN_ID": "a1b2c3"}, with(func(s *Settings) { s.UsagePlanID = "a1b2c3" })},
 		{"bus", map[string]string{"OUTCOME_BUS": "aws.partner/Example_1-2"}, with(func(s *Settings) { s.OutcomeBus = "aws.partner/Example_1-2" })},
+		{"dead-letter queue", map[string]string{"DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/letters"}, with(func(s *Settings) {
+			s.DeadLetterQueueURL = "https://sqs.us-east-1.amazonaws.com/123456789012/letters"
+		})},
+		{"dead-letter queue of an emulator", map[string]string{"DEAD_LETTER_QUEUE_URL": "http://localhost:4566/000000000000/letters.fifo"}, with(func(s *Settings) {
+			s.DeadLetterQueueURL = "http://localhost:4566/000000000000/letters.fifo"
+		})},
 		{"rate", map[string]string{"CREATE_KEY_RATE": "2.5"}, with(func(s *Settings) { s.CreateKeyRate = 2.5 })},
 		{"slowest rate", map[string]string{"CREATE_KEY_RATE": "0.01"}, with(func(s *Settings) { s.CreateKeyRate = 0.01 })},
 		{"tags", map[string]string{"RESOURCE_TAGS": "CostCentre=42,team:a/b=x=y z,Empty="}, with(func(s *Settings) {
@@ -69,7 +75,7 @@ func tags(n int) string {
 func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 	const marker = "QUOTED" // in every bad value
 	tests := map[string][]string{
-		"SECRET_PREFIX":   {marker + " /", marker + "/%", marker + "/\n", "ä" + marker, marker + strings.Repeat("x", apikey.MaxPrefixLength)},
+		"SECRET_PREFIX":   {marker + " /", marker + "%/", marker + "/\n", "ä" + marker + "/", marker, "/" + marker, marker + strings.Repeat("x", apikey.MaxPrefixLength) + "/"},
 		"KMS_KEY_ID":      {marker + " ", "arn:" + marker + "?", marker + strings.Repeat("x", 2048)},
 		"USAGE_PLAN_ID":   {marker + "/", marker + " ", "../" + marker, marker + strings.Repeat("x", 128)},
 		"CREATE_KEY_RATE": {marker, "0", "-1", "0.009", "NaN", "Inf", "-Inf", "1e999", "2 ", "2\n" + marker},
@@ -91,6 +97,22 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 			if got := err.Error(); !strings.HasPrefix(got, name+": must be ") || strings.Count(got, ": must be ") != 1 || strings.Contains(got, marker) {
 				t.Errorf("%s: the error is %q, want this variable alone, and its value not quoted", name, got)
 			}
+		}
+	}
+}
+
+// `sam local` gives a queue's logical id in place of its URL, and must go on as before.
+func TestDeadLetterQueueThatIsNoURLIsNotUsed(t *testing.T) {
+	for _, value := range []string{
+		"DeadLetterQueue", "arn:aws:sqs:us-east-1:123456789012:letters", "https://", "https://host", "https://host/", "https:///path",
+		"https:path", "ftp://host/path", "//host/path", "/path", "http://host/\n", "http://[host/path", " https://host/path",
+	} {
+		s, err := ReadSettings(func(name string) string { return map[string]string{"DEAD_LETTER_QUEUE_URL": value}[name] })
+		if err != nil || s.DeadLetterQueueURL != "" {
+			t.Errorf("%q: got %q, %v, want a start without it", value, s.DeadLetterQueueURL, err)
+		}
+		if len(s.Unused) != 1 || !strings.HasPrefix(s.Unused[0], "DEAD_LETTER_QUEUE_URL: is no URL such as ") || strings.Contains(s.Unused[0], value) && len(value) > 10 {
+			t.Errorf("%q: what is said of it is %q, want the rule, and the value not quoted", value, s.Unused)
 		}
 	}
 }

@@ -37,6 +37,8 @@ var (
 	InternalFailure = &Error{http.StatusInternalServerError, "InternalFailure", "The request processing has failed because of an unknown error, exception or failure."}
 	// InternalServiceError is Secrets Manager's own 500.
 	InternalServiceError = &Error{http.StatusInternalServerError, "InternalServiceError", "An error occurred on the server side."}
+	// RequestThrottled is SQS's throttle.
+	RequestThrottled = &Error{http.StatusForbidden, "RequestThrottled", "Rate exceeded"}
 	// Throttling is Secrets Manager's throttle.
 	Throttling = &Error{http.StatusBadRequest, "ThrottlingException", "Rate exceeded"}
 	// AccessDenied is what IAM answers, whichever the service; none models it.

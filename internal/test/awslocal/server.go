@@ -1,7 +1,8 @@
 // Package awslocal is an embedded local AWS for tests and the local runner: an
 // http.Handler that answers API Gateway's API keys and usage plans (REST-JSON 1),
-// Secrets Manager and EventBridge's PutEvents (JSON 1.1), so that the unmodified
-// Go SDK clients, boto3 and the AWS CLI talk to it.
+// Secrets Manager and EventBridge's PutEvents (JSON 1.1), and what it takes to send to a
+// queue of SQS and to look at it (JSON 1.0), so that the unmodified Go SDK clients, boto3
+// and the AWS CLI talk to it.
 //
 // It guarantees:
 //
@@ -46,8 +47,8 @@ const (
 
 	// maxBody bounds a request body. API Gateway's largest member, a description,
 	// has 125,000 characters; a secret 65,536 bytes, each up to six in JSON; the
-	// events of a call a megabyte, most of it JSON in JSON.
-	maxBody = 4 << 20
+	// events or the messages of a call a megabyte, most of it JSON in JSON.
+	maxBody = 8 << 20
 )
 
 // A Server is a local AWS. Its zero value is an empty account without faults.
@@ -86,6 +87,13 @@ type Server struct {
 	// RefuseEvent is asked, under a lock, before a bus takes an event. An error is
 	// that entry's ErrorCode and ErrorMessage, and the others go on.
 	RefuseEvent func(e Event) *Error
+	// Queues are the known queues, by name, beside those that CreateQueue makes. Nil:
+	// every queue is known. One whose name ends in .fifo is FIFO.
+	Queues map[string]bool
+	// RefuseMessage is asked, under a lock, before a queue takes a message. An error is
+	// that entry's Code and Message, the sender's fault unless its Status is 500 or more,
+	// and the others go on.
+	RefuseMessage func(m Message) *Error
 	// Now is the clock. It is asked under a lock. Nil: time.Now.
 	Now func() time.Time
 	// Rand is the source of ids, ARN suffixes and generated values. It is read
@@ -102,6 +110,8 @@ type Server struct {
 	planKeyMade  time.Time // when CreateUsagePlanKey last took effect
 	secrets      table[Secret]
 	events       []Event
+	queues       map[string]bool // made by CreateQueue
+	messages     []Message
 	createKeys   *rate.Limiter
 	controlPlane *rate.Limiter
 }
@@ -110,12 +120,12 @@ type Server struct {
 type Call struct {
 	Seq       int // 1, 2, 3 … in order of arrival
 	At        time.Time
-	Service   string // "apigateway", "secretsmanager" or "events"; "" when nobody's
+	Service   string // "apigateway", "secretsmanager", "events" or "sqs"; "" when nobody's
 	Operation string // such as "CreateApiKey"; "" when unknown
 	Method    string
 	Path      string // escaped
 	Query     string // encoded, without position: a position of GetApiKeys holds a key's value
-	Resource  string // Secrets Manager: the secret's name or ARN as sent; EventBridge: the first entry's bus
+	Resource  string // Secrets Manager: the secret's name or ARN as sent; EventBridge: the first entry's bus; SQS: the queue's name
 	// Tagged says that the request creates something with tags, for which IAM
 	// wants a permission of its own.
 	Tagged bool
@@ -138,10 +148,13 @@ type service struct {
 	describe func(body []byte, c *Call)
 	// fault spells an error: its HTTP status and body.
 	fault func(e *Error) (status int, body any)
+	// queryCode returns the code that AWS sends in X-Amzn-Query-Error beside an error's,
+	// or "". Nil-able.
+	queryCode func(code string) string
 }
 
 // services, in the order in which they are asked. A further one is one more file.
-var services = []service{secretsManager, eventBridge, apiGateway}
+var services = []service{secretsManager, eventBridge, sqs, apiGateway}
 
 // An operation is one AWS operation, found by its request.
 type operation struct {
@@ -215,6 +228,9 @@ func (s *Server) serve(r *http.Request) (*response, error) {
 	resp.header.Set("X-Amzn-Requestid", fmt.Sprintf("00000000-0000-4000-8000-%012d", call.Seq))
 	if fault != nil {
 		resp.header.Set("X-Amzn-Errortype", fault.Code)
+		if svc.queryCode != nil && svc.queryCode(fault.Code) != "" {
+			resp.header.Set("X-Amzn-Query-Error", svc.queryCode(fault.Code)+";Sender")
+		}
 		if status == http.StatusTooManyRequests {
 			resp.header.Set("Retry-After", "1")
 		}
@@ -302,7 +318,7 @@ func (s *Server) effect(call *Call, r *request) (any, error) {
 	r.now = s.now()
 	r.asOf = r.now.Add(-lag)
 	if len(r.body) > maxBody {
-		return nil, &Error{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "Request body is over 4 MiB"}
+		return nil, &Error{http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "Request body is over 8 MiB"}
 	}
 	if call.Service == apiGateway.name && !s.admit(call.Operation, r.now) {
 		call.Throttled = true

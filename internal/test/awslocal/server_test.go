@@ -373,7 +373,7 @@ func TestWireErrors(t *testing.T) {
 		{"string for a boolean", "POST", "/apikeys", "", `{"enabled":"true"}`, 400, "SerializationException", gw},
 		{"number for a string", "POST", "/apikeys", "", `{"value":12345678901234567890}`, 400, "SerializationException", gw},
 		{"number for a string", "POST", "/", "secretsmanager.CreateSecret", `{"Name":"a","SecretString":1}`, 400, "SerializationException", sm},
-		{"body over 4 MiB", "POST", "/apikeys", "", `{"name":"` + strings.Repeat("x", 4<<20) + `"}`, 413, "RequestEntityTooLargeException", gw},
+		{"body over 8 MiB", "POST", "/apikeys", "", `{"name":"` + strings.Repeat("x", 8<<20) + `"}`, 413, "RequestEntityTooLargeException", gw},
 		{"no token", "POST", "/", "secretsmanager.CreateSecret", `{"Name":"a","SecretString":"1"}`, 400, "InvalidRequestException", sm},
 		{"bad limit", "GET", "/apikeys?limit=x", "", "", 400, "BadRequestException", gw},
 		{"bad position", "GET", "/apikeys?position=x", "", "", 400, "BadRequestException", gw},

@@ -13,14 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 const confirmation = "yes-create-and-delete-in-"
 
 // TestAWS runs the suite on a real account, in the Region and with the credentials
-// that the SDK finds. It makes some 40 keys, 15 usage plans and 30 secrets, and
-// deletes them; and it sends some ten events to the default bus.
+// that the SDK finds. It makes some 40 keys, 15 usage plans, 30 secrets and
+// 15 queues, and deletes them; and it sends some ten events to the default bus.
 //
 // Without CREATEKEY_TEST_AWS it touches nothing and says what it would do (go test
 // -v -run TestAWS). To run it, set
@@ -71,5 +72,6 @@ func TestAWS(t *testing.T) {
 	target.Gateway = apigateway.NewFromConfig(cfg)
 	target.Secrets = secretsmanager.NewFromConfig(cfg)
 	target.Events = eventbridge.NewFromConfig(cfg)
+	target.Queues = sqs.NewFromConfig(cfg)
 	Run(t, target)
 }

@@ -3,8 +3,8 @@
 // embedded awslocal, on a third-party emulator and on a real account.
 //
 // It guarantees that a case uses public API calls only, makes nothing but keys,
-// usage plans and secrets whose names begin with the target's prefix and run id,
-// and deletes what it made; that it sends no event which a rule could match by
+// usage plans and secrets whose names begin with the target's prefix and run id, and
+// queues whose names begin with createkey-conformance; that it deletes what it made; that it sends no event which a rule could match by
 // accident; and that its keys are disabled unless it is about enabling them. No
 // failure message holds a key's value or a secret.
 //
@@ -33,6 +33,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 )
 
@@ -41,6 +42,7 @@ type Target struct {
 	Gateway *apigateway.Client
 	Secrets *secretsmanager.Client
 	Events  *eventbridge.Client
+	Queues  *sqs.Client
 	// Prefix and RunID begin every name; together they are new for every run.
 	Prefix, RunID string
 	// Stage is an API stage that exists, spelled "restApiId/stage". Empty: the
@@ -65,7 +67,7 @@ type Case struct {
 
 // Cases returns all cases in the order in which they run.
 func Cases() []Case {
-	return slices.Concat(keyCases, planCases, secretCases, stageCases, eventCases)
+	return slices.Concat(keyCases, planCases, secretCases, stageCases, eventCases, queueCases)
 }
 
 // List writes what Run would do, without doing it.

@@ -27,6 +27,8 @@ func TestExecutable(t *testing.T) {
 	}{
 		{"MakesTheCallsThatAreFaultedBelow", testCallsMade},
 		{"MakesExactlyOneKey_WhateverBefallsACall", testFaultSweep},
+		{"LosesNoRejectedMessage_WhateverBefallsACall", testSetAsideSweep},
+		{"StartsWithoutADeadLetterQueue_WhoseURLIsNone", testNoURL},
 		{"RetriesWhenTheQuotaOfKeysIsUsedUp", testQuota},
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", testHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},

@@ -14,7 +14,7 @@ import (
 // testConnects starts the executable with AWS behind TLS, as AWS is.
 func testConnects(t *testing.T, executable string) {
 	aws := &awslocal.Server{}
-	box, err := sandbox.StartTLS(executable, t.TempDir(), aws, "OUTCOME_BUS=bus")
+	box, err := sandbox.StartTLS(executable, t.TempDir(), aws, "OUTCOME_BUS=bus", withLetters)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,8 +28,8 @@ func testConnects(t *testing.T, executable string) {
 	if string(response.Payload) != `{"batchItemFailures":[]}` {
 		t.Error("the message failed over TLS")
 	}
-	if len(connecting) != 3 {
-		t.Errorf("%d requests came before the first message, want one to each of 3 services", len(connecting))
+	if len(connecting) != 4 {
+		t.Errorf("%d requests came before the first message, want one to each of 4 services", len(connecting))
 	}
 	for _, c := range connecting {
 		if c.Operation != "" {

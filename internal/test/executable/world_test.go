@@ -36,6 +36,9 @@ type world struct {
 // withBus tells the outcomes to a bus.
 const withBus = "OUTCOME_BUS=outcomes"
 
+// withLetters has rejected messages set aside.
+const withLetters = "DEAD_LETTER_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/123456789012/letters"
+
 // start starts a function over an AWS, where nothing exists but the usage
 // plan. When the test ends, all that it has written and answered is checked.
 func start(t *testing.T, executable string, env ...string) *world {
@@ -68,7 +71,7 @@ func (w *world) broken() []string {
 	for _, c := range w.aws.Calls() {
 		switch c.Operation {
 		case "GetUsagePlan", "GetUsagePlans", "CreateSecret", "GetSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey",
-			"CreateUsagePlanKey", "GetUsagePlanKey", "PutSecretValue", "PutEvents":
+			"CreateUsagePlanKey", "GetUsagePlanKey", "PutSecretValue", "PutEvents", "SendMessageBatch":
 		default:
 			broken = append(broken, c.Service+" "+c.Operation+" was called, which could change or delete something")
 		}

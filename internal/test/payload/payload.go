@@ -7,6 +7,7 @@ package payload
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 )
 
 // Resources that payloads come from.
@@ -21,6 +22,15 @@ type Message struct {
 	ID    string
 	Body  string
 	Group string // MessageGroupId; empty: none
+	// Attributes are the message attributes of an SQS message.
+	Attributes map[string]Attribute
+}
+
+// An Attribute is an SQS message attribute. A Binary one has its value in base64.
+type Attribute struct {
+	StringValue string `json:"stringValue,omitempty"`
+	BinaryValue string `json:"binaryValue,omitempty"`
+	DataType    string `json:"dataType"`
 }
 
 // Messages returns a message for each body, with the ids prefix0, prefix1 …
@@ -34,11 +44,12 @@ func Messages(prefix string, bodies ...string) []Message {
 
 // A Record is one of an SQS batch.
 type Record struct {
-	MessageID      string            `json:"messageId"`
-	Body           string            `json:"body"`
-	Attributes     map[string]string `json:"attributes"`
-	EventSource    string            `json:"eventSource"`
-	EventSourceARN string            `json:"eventSourceARN"`
+	MessageID         string               `json:"messageId"`
+	Body              string               `json:"body"`
+	Attributes        map[string]string    `json:"attributes"`
+	MessageAttributes map[string]Attribute `json:"messageAttributes"`
+	EventSource       string               `json:"eventSource"`
+	EventSourceARN    string               `json:"eventSourceARN"`
 }
 
 // Records returns the records of a batch of a queue's messages, each received for
@@ -50,7 +61,9 @@ func Records(queueARN string, messages ...Message) []Record {
 		if m.Group != "" {
 			attributes["MessageGroupId"] = m.Group
 		}
-		records[i] = Record{m.ID, m.Body, attributes, "aws:sqs", queueARN}
+		messageAttributes := map[string]Attribute{}
+		maps.Copy(messageAttributes, m.Attributes)
+		records[i] = Record{m.ID, m.Body, attributes, messageAttributes, "aws:sqs", queueARN}
 	}
 	return records
 }

@@ -38,6 +38,8 @@ type verdict struct {
 	hold   bool          // the call takes effect now, and its answer waits
 	lag    time.Duration // how stale a read is
 	refuse bool          // the bus refuses the first of the events
+	// refuseLetter is what the dead-letter queue answers to the first of the letters.
+	refuseLetter *awslocal.Error
 }
 
 type environmentKey struct{}

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -82,6 +83,7 @@ const (
 	honest    = "answers agree with the state"
 	told      = "an outcome is final when the bus was told of it"
 	silent    = "no value is printed"
+	aside     = "a rejected message is set aside or stays on the queue"
 )
 
 // checkWrite judges the step from before to after, which one call of the
@@ -211,9 +213,14 @@ func disabled(now snapshot, secret string) bool {
 }
 
 // noteReasons remembers which messages had something against them. Reads lag,
-// so that a rejection may be for what was so a while ago.
+// so that a rejection may be for what was so a while ago; nor does a deletion that was
+// scheduled meanwhile undo what a delivery has read of the secret.
 func (h *history) noteReasons() {
 	now := h.snapshot()
+	for name, secret := range now.secrets {
+		secret.DeletionDate = time.Time{}
+		now.secrets[name] = secret
+	}
 	for _, m := range h.messages {
 		m.against = m.against || h.against(m, now) != "" || m.enabled && disabled(now, m.identity.secret)
 	}
@@ -238,7 +245,6 @@ func (h *history) checkAnswer(e *environment, inv *invocation) map[*message]line
 		logged[l.MessageID] = l
 	}
 	outcomes := map[*message]line{}
-	var failed []string
 	for _, m := range inv.messages {
 		l, ok := logged[m.logID()]
 		if !ok {
@@ -249,11 +255,8 @@ func (h *history) checkAnswer(e *environment, inv *invocation) map[*message]line
 		if e.bus != "" {
 			h.checkEvent(m, l)
 		}
-		if !l.done() {
-			failed = append(failed, m.id)
-		}
 	}
-	h.checkResponse(inv, failed, outcomes)
+	h.checkResponse(e, inv, outcomes)
 	return outcomes
 }
 
@@ -306,7 +309,7 @@ func (h *history) wasEver(m *message, keyID string) bool {
 }
 
 // checkResponse judges the answer by what the carrier wants.
-func (h *history) checkResponse(inv *invocation, failed []string, outcomes map[*message]line) {
+func (h *history) checkResponse(e *environment, inv *invocation, outcomes map[*message]line) {
 	carrier := inv.messages[0].carrier
 	switch carrier {
 	case standardQueue, fifoQueue, pipe:
@@ -317,28 +320,19 @@ func (h *history) checkResponse(inv *invocation, failed []string, outcomes map[*
 			h.violate(honest, "a batch was not answered as one")
 			return
 		}
-		var told []string
+		again := map[string]bool{}
+		var order []string
 		for _, f := range response.BatchItemFailures {
-			told = append(told, f.ItemIdentifier)
+			again[f.ItemIdentifier], order = true, append(order, f.ItemIdentifier)
 		}
-		if !slices.Equal(told, failed) {
-			h.violate(honest, "the answer names failures %q, and the log %q", told, failed)
+		if !slices.Equal(order, slices.DeleteFunc(idsOf(inv.messages), func(id string) bool { return !again[id] })) {
+			h.violate(honest, "the answer names failures %q, which are not messages of the batch in its order", order)
 		}
-		if carrier == fifoQueue {
-			stopped := map[string]bool{}
-			for _, m := range inv.messages {
-				switch held := strings.Contains(outcomes[m].Reason, "an earlier message of its group"); {
-				case outcomes[m].done() && stopped[m.group]:
-					h.violate(honest, "%s was done although an earlier message of its group is to come again", m.id)
-				case held && !stopped[m.group]:
-					h.violate(honest, "%s was held up although no earlier message of its group is to come again", m.id)
-				}
-				stopped[m.group] = stopped[m.group] || outcomes[m].Outcome == "retried" // a rejected one leaves the queue
-			}
-		}
+		h.checkLeft(e, inv, again, outcomes)
 		return
 	}
-	if (inv.err != nil) != (failed != nil) {
+	failed := slices.ContainsFunc(inv.messages, func(m *message) bool { return !outcomes[m].done() })
+	if (inv.err != nil) != failed {
 		h.violate(honest, "the answer and the log disagree on whether it failed")
 	}
 	if inv.err != nil {
@@ -351,16 +345,90 @@ func (h *history) checkResponse(inv *invocation, failed []string, outcomes map[*
 	}
 }
 
+func idsOf(messages []*message) (ids []string) {
+	for _, m := range messages {
+		ids = append(ids, m.id)
+	}
+	return ids
+}
+
+// checkLeft judges which messages of a batch leave the queue, and which come again.
+// Nothing is lost: a message leaves that is done, or that is rejected and lies in the
+// dead-letter queue.
+func (h *history) checkLeft(e *environment, inv *invocation, again map[string]bool, outcomes map[*message]line) {
+	const held = "an earlier message of its group"
+	stopped, retried := map[string]bool{}, map[string]bool{} // groups with a message that comes again; by itself
+	for _, m := range inv.messages {
+		l := outcomes[m]
+		behind := inv.messages[0].carrier == fifoQueue && stopped[m.group]
+		rejected := l.Outcome == "rejected"
+		switch {
+		case l.done() == again[m.id] && !rejected:
+			h.violate(honest, "%s is %s, and comes again: %t", m.id, l.Outcome, again[m.id])
+		case l.done() && behind:
+			h.violate(honest, "%s was done although an earlier message of its group is to come again", m.id)
+		case strings.Contains(l.Reason, held) && !behind:
+			h.violate(honest, "%s was held up although no earlier message of its group is to come again", m.id)
+		case rejected && !again[m.id] && !h.isSetAside(m):
+			h.violate(aside, "%s is lost: it is rejected, leaves the queue, and is not in the dead-letter queue", m.id)
+		case rejected && !again[m.id] && behind && retried[m.group]:
+			h.violate(aside, "%s was set aside although an earlier message of its group is retried", m.id)
+		case rejected && again[m.id] && e.letters != "" && !behind &&
+			!strings.Contains(l.Reason, "dead-letter queue: was not set aside: ") && !strings.Contains(l.Reason, "event: was not sent"):
+			h.violate(aside, "%s is rejected and comes again, and nothing says why: %s", m.id, l.Reason)
+		}
+		// Where no letters are sent, a rejected message leaves the queue by its receive count.
+		stopped[m.group] = stopped[m.group] || again[m.id] && (!rejected || e.letters != "")
+		retried[m.group] = retried[m.group] || l.Outcome == "retried" && !strings.Contains(l.Reason, held)
+	}
+}
+
+// isSetAside reports whether a message is in a dead-letter queue. It checks its letters.
+func (h *history) isSetAside(m *message) (found bool) {
+	for _, letter := range h.server.Messages() {
+		if string(letter.Attributes["messageId"].Value) != m.id {
+			continue
+		}
+		found = true
+		if letter.Queue != "letters" && letter.Queue != "letters.fifo" || string(letter.Body) != m.body() {
+			h.violate(aside, "a letter of %s is not what was sent", m.id)
+		}
+		for name, sent := range m.attributes() {
+			want := sent.StringValue
+			if bytes, err := base64.StdEncoding.DecodeString(sent.BinaryValue); err == nil {
+				want += string(bytes)
+			}
+			if got := letter.Attributes[name]; got.DataType != sent.DataType || string(got.Value) != want {
+				h.violate(aside, "the attribute %s of a letter of %s is not what was sent", name, m.id)
+			}
+		}
+		for name, want := range map[string]string{"customerId": m.identity.customer, "secretName": m.identity.secret} {
+			if got, known := letter.Attributes[name]; known && string(got.Value) != want {
+				h.violate(aside, "a letter of %s says %s is %q", m.id, name, got.Value)
+			}
+		}
+		if letter.Attributes["reason"].Value == "" {
+			h.violate(aside, "a letter of %s gives no reason", m.id)
+		}
+	}
+	return found
+}
+
 // checkSilence looks for every value that ever was, or was sent, in all that was printed.
 func (h *history) checkSilence() {
 	for _, event := range h.server.Events() {
 		h.printed = append(h.printed, event.Detail...)
+	}
+	for _, letter := range h.server.Messages() { // but for the body, which is the sender's
+		for _, a := range letter.Attributes {
+			h.printed = append(h.printed, a.Value...)
+		}
 	}
 	var sent []string
 	for _, m := range h.messages {
 		sent = append(sent, string(m.value))
 	}
 	if promise.Leaks(h.server, h.printed, sent...) {
-		h.violate(silent, "an answer, an error, an event or a log line holds a part of a value")
+		h.violate(silent, "an answer, an error, an event, a letter's attribute or a log line holds a part of a value")
 	}
 }

@@ -28,7 +28,8 @@
 //
 // The promises are judged by what AWS holds, from the outside; what the function
 // answers and logs is then held against that (check.go): where it has a bus, a
-// final outcome has its event among those that the bus has taken. The program has
+// final outcome has its event among those that the bus has taken, and a rejected message
+// that leaves its queue lies in the dead-letter queue as it was sent. The program has
 // no hooks for it, and no switches.
 //
 // # Reading a failure

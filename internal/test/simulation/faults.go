@@ -29,7 +29,8 @@ var (
 	gatewayCalls = []string{"GetUsagePlan", "GetUsagePlans", "CreateApiKey", "GetApiKeys", "GetApiKey", "CreateUsagePlanKey", "GetUsagePlanKey"}
 	secretCalls  = []string{"CreateSecret", "GetSecretValue", "PutSecretValue"}
 	busCalls     = []string{"PutEvents"}
-	allCalls     = slices.Concat(gatewayCalls, secretCalls, busCalls)
+	queueCalls   = []string{"SendMessageBatch"}
+	allCalls     = slices.Concat(gatewayCalls, secretCalls, busCalls, queueCalls)
 	// The reads whose answer matters and changes.
 	lagging = []string{"GetApiKeys", "GetApiKey", "GetUsagePlanKey", "GetSecretValue"}
 )
@@ -48,9 +49,14 @@ var faults = []fault{
 	{name: "throttled", calls: gatewayCalls, verdict: verdict{before: awslocal.TooManyRequests}},
 	{name: "throttled", calls: secretCalls, verdict: verdict{before: awslocal.Throttling}},
 	{name: "throttled", calls: busCalls, verdict: verdict{before: awslocal.Throttling}},
+	{name: "throttled", calls: queueCalls, verdict: verdict{before: awslocal.RequestThrottled}},
 	{name: "5xx, no effect", calls: gatewayCalls, verdict: verdict{before: awslocal.ServiceUnavailable}},
 	{name: "5xx, no effect", calls: secretCalls, verdict: verdict{before: awslocal.InternalServiceError}},
 	{name: "5xx, no effect", calls: busCalls, verdict: verdict{before: awslocal.InternalFailure}},
+	{name: "5xx, no effect", calls: queueCalls, verdict: verdict{before: awslocal.InternalFailure}},
+	{name: "one letter refused", calls: queueCalls, verdict: verdict{refuseLetter: &awslocal.Error{
+		Status: http.StatusBadRequest, Code: "InvalidParameterValue", Message: "not this one"}}},
+	{name: "one letter refused for the moment", calls: queueCalls, verdict: verdict{refuseLetter: awslocal.InternalFailure}},
 	{name: "one event refused", calls: busCalls, verdict: verdict{refuse: true}},
 	{name: "5xx after the effect", calls: allCalls, verdict: verdict{after: awslocal.InternalFailure}},
 	{name: "denied", calls: allCalls, verdict: verdict{before: awslocal.AccessDenied}},
@@ -149,13 +155,16 @@ func (h *history) release(c *call, what string, v verdict) {
 	if c.Operation == "PutEvents" && c.from.bus == "" {
 		h.violate(honest, "an event was sent, and there is no bus")
 	}
+	if c.Operation == "SendMessageBatch" && c.from.letters == "" {
+		h.violate(honest, "a letter was sent, and there is no dead-letter queue")
+	}
 	var before snapshot
 	reads := strings.HasPrefix(c.Operation, "Get")
 	if !reads {
 		before = h.snapshot()
 	}
 	answerOnly := c.done
-	h.refusing = v.refuse
+	h.refusing, h.refuseLetter = v.refuse, v.refuseLetter
 	c.turn <- v
 	synctest.Wait()
 	if !answerOnly && v.before == nil {

@@ -27,11 +27,13 @@ type Environment interface {
 
 // Settings are those of one deployment, as the function's environment has them.
 type Settings struct {
-	SecretPrefix  string
-	UsagePlanID   string // the default plan; empty: none
-	OutcomeBus    string // empty: none
-	CreateKeyRate float64
-	Debug         bool
+	SecretPrefix string
+	UsagePlanID  string // the default plan; empty: none
+	OutcomeBus   string // empty: none
+	// DeadLetterQueueURL is where rejected messages are sent; empty: nowhere.
+	DeadLetterQueueURL string
+	CreateKeyRate      float64
+	Debug              bool
 }
 
 // A Factory starts an environment with cold caches. Its AWS clients are to be
@@ -67,7 +69,8 @@ type history struct {
 	faultPercent int
 	stalePercent int
 	backoff      time.Duration
-	refusing     bool // the next event that comes to the bus is refused
+	refusing     bool            // the next event that comes to the bus is refused
+	refuseLetter *awslocal.Error // the next letter that comes to the dead-letter queue is
 	weights      struct{ serve, deliver, pause, kill, operate, redeploy int }
 
 	defaults map[string]bool // plans that were a default
@@ -83,7 +86,8 @@ type environment struct {
 	Environment
 	number   int
 	bus      string
-	outdated bool // replaced once it has answered
+	letters  string // the dead-letter queue's URL
+	outdated bool   // replaced once it has answered
 	busy     *invocation
 	alive    context.Context
 	kill     context.CancelFunc
@@ -139,6 +143,10 @@ func play(newEnvironment Factory, seed uint64, part cut) *history {
 				refusal = awslocal.Throttling
 			}
 			h.refusing = false
+			return refusal
+		},
+		RefuseMessage: func(awslocal.Message) (refusal *awslocal.Error) {
+			refusal, h.refuseLetter = h.refuseLetter, nil
 			return refusal
 		},
 	}
@@ -204,7 +212,7 @@ func (h *history) setUp() int {
 // replace starts a new environment in the place of an old one.
 func (h *history) replace(n int) {
 	h.born++
-	e := &environment{number: h.born, bus: h.settings.OutcomeBus}
+	e := &environment{number: h.born, bus: h.settings.OutcomeBus, letters: h.settings.DeadLetterQueueURL}
 	h.defaults[h.settings.UsagePlanID] = true
 	e.alive, e.kill = context.WithCancel(context.WithValue(context.Background(), environmentKey{}, e))
 	cfg := h.server.Config()
@@ -361,7 +369,7 @@ func (h *history) answered(e *environment) {
 	outcomes := h.checkAnswer(e, inv)
 	for _, m := range inv.messages {
 		l := outcomes[m]
-		m.last, m.done = l, m.done || l.done()
+		m.last, m.done = l, m.done || l.done() || h.isSetAside(m)
 		h.reachOutcome(l)
 		h.tell(e.String(), "answers %s: %s %s", m.id, l.Outcome, l.Reason)
 	}
@@ -377,6 +385,7 @@ func (h *history) settle() {
 	}
 	h.environments = h.environments[:1]
 	h.settings = Settings{SecretPrefix: prefix, UsagePlanID: planOne, CreateKeyRate: 100, OutcomeBus: pick(h, "", outcomes)}
+	h.settings.DeadLetterQueueURL = pick(h, "", lettersURL)
 	// A message whose secret is scheduled for deletion is retried until somebody ends that.
 	for _, i := range h.identities {
 		if secret, exists := h.snapshot().secrets[i.secret]; exists && h.restore(secret) {

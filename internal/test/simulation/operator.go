@@ -189,8 +189,8 @@ func (h *history) plantForeign() {
 func (h *history) redeploy() {
 	h.settings = h.drawSettings()
 	h.reach("operator", redeploys, "")
-	h.tell("operator", "redeploys: default plan %q, bus %q, debug %t, %g keys a second",
-		h.settings.UsagePlanID, h.settings.OutcomeBus, h.settings.Debug, h.settings.CreateKeyRate)
+	h.tell("operator", "redeploys: default plan %q, bus %q, dead-letter queue %q, debug %t, %g keys a second",
+		h.settings.UsagePlanID, h.settings.OutcomeBus, h.settings.DeadLetterQueueURL, h.settings.Debug, h.settings.CreateKeyRate)
 	for n, e := range h.environments {
 		e.outdated = true
 		if e.busy == nil {
@@ -209,6 +209,7 @@ func (h *history) drawSettings() Settings {
 		CreateKeyRate: pick(h, 2.0, 2, 100),
 		OutcomeBus:    pick(h, "", outcomes, outcomes),
 	}
+	s.DeadLetterQueueURL = pick(h, "", lettersURL, lettersURL, lettersURL+".fifo")
 	if h.oneIn(10) {
 		s.UsagePlanID = "mistyped"
 	}

@@ -63,6 +63,9 @@ const product, planProduct = "prod", "market"
 // outcomes is the bus that outcomes are told to, if any.
 const outcomes = "outcomes"
 
+// lettersURL is the queue that rejected messages are sent to, if any.
+const lettersURL = "https://sqs.us-east-1.amazonaws.com/123456789012/letters"
+
 // The carriers of messages, as the README lists them.
 const (
 	standardQueue = "SQS"
@@ -89,7 +92,7 @@ type message struct {
 	group   string // of a FIFO queue
 
 	last    line // the latest outcome
-	done    bool // answered as created or existing
+	done    bool // answered as created or existing, or set aside
 	against bool // something was, at some moment of the history, against the request
 }
 
@@ -248,12 +251,23 @@ func (m *message) body() string {
 	return text(m.document())
 }
 
+// attributes are those of every second message of a queue.
+func (m *message) attributes() map[string]payload.Attribute {
+	if m.id[len(m.id)-1]%2 == 0 {
+		return nil
+	}
+	return map[string]payload.Attribute{
+		"trace": {DataType: "String", StringValue: "of " + m.id},
+		"bytes": {DataType: "Binary.raw", BinaryValue: "AP8f"},
+	}
+}
+
 // payloadOf is what Lambda is invoked with. All messages have one carrier, and
 // only those of queues and topics can be several.
 func payloadOf(messages []*message) []byte {
 	var batch []payload.Message
 	for _, m := range messages {
-		batch = append(batch, payload.Message{ID: m.id, Body: m.body()})
+		batch = append(batch, payload.Message{ID: m.id, Body: m.body(), Attributes: m.attributes()})
 		if m.carrier == fifoQueue {
 			batch[len(batch)-1].Group = m.group
 		}

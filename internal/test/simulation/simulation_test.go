@@ -22,7 +22,8 @@ var (
 // simulated is the handler as it ships, but for where its values are drawn from.
 func simulated(cfg aws.Config, s simulation.Settings, random io.Reader, output io.Writer) simulation.Environment {
 	h := function.New(cfg, function.Settings{
-		SecretPrefix: s.SecretPrefix, UsagePlanID: s.UsagePlanID, OutcomeBus: s.OutcomeBus, CreateKeyRate: s.CreateKeyRate, Debug: s.Debug,
+		SecretPrefix: s.SecretPrefix, UsagePlanID: s.UsagePlanID, OutcomeBus: s.OutcomeBus, DeadLetterQueueURL: s.DeadLetterQueueURL,
+		CreateKeyRate: s.CreateKeyRate, Debug: s.Debug,
 	}, function.NewLogger(output, ""))
 	h.Provisioner.Random = random
 	return h

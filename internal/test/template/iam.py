@@ -34,6 +34,8 @@ def needed_by(call, stack):
     if call["service"] == "events":
         bus = stack.properties("CreateKeyFunction")["Environment"]["Variables"]["OUTCOME_BUS"]
         return [Permission("events:PutEvents", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}", {"events:source": "createkey"})]
+    if call["service"] == "sqs":
+        return [Permission("sqs:SendMessage", stack.arn("DeadLetterQueue"))]  # of a batch, too
     raise AssertionError(f"what {call['service']} needs is not in this table")
 
 

@@ -1,0 +1,133 @@
+package executable_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/payload"
+	"createkey/internal/test/sandbox"
+)
+
+// rejectedMessage is one that the function rejects, beside one that it does not.
+var rejectedMessage = payload.Message{
+	ID:   "message-2",
+	Body: `{"customerId":"cust-9","name":"Own","enabled":"yes","value":"` + requests[3].Value + `"}`,
+	Attributes: map[string]payload.Attribute{
+		"trace": {DataType: "String", StringValue: "<1>\n"},
+		"bytes": {DataType: "Binary", BinaryValue: base64.StdEncoding.EncodeToString([]byte("\x00\xff"))},
+	},
+}
+
+// testSetAsideSweep lets every fault befall each call that tells of a rejected message. It
+// is never lost: what the function does not hand back to the queue lies in the
+// dead-letter queue, as it was sent. Stopped behind the call, it lies there twice.
+func testSetAsideSweep(t *testing.T, executable string) {
+	for _, call := range []string{"PutEvents", "SendMessageBatch"} {
+		for _, f := range sweepFaults {
+			t.Run(call+"/"+f.name, func(t *testing.T) {
+				t.Parallel() // the time goes into waiting
+				w := start(t, executable, withBus, withLetters)
+				if f.hang {
+					w.box.Function.Timeout = shortTimeout
+				}
+				w.strikeAt(call, f)
+				if w.deliverRejected() {
+					t.Error("the message left the queue, whatever befell it")
+				}
+				if w.strikeNoMore() == 0 {
+					t.Error("the fault was never met")
+				}
+				if !w.deliverRejected() {
+					t.Error("the message comes again though nothing befell its second delivery")
+				}
+				want := 1
+				if call == "SendMessageBatch" && f.after {
+					want = 2
+				}
+				if got := len(w.aws.Messages()); got != want {
+					t.Errorf("%d letters, want %d", got, want)
+				}
+				w.wantSettled(requests[0])
+			})
+		}
+	}
+}
+
+// deliverRejected delivers a batch with a rejected message, and reports whether that
+// left the queue. It checks that the dead-letter queue has it then, and that its
+// letters are what was sent.
+func (w *world) deliverRejected() (left bool) {
+	w.t.Helper()
+	good := payload.Message{ID: "message-1", Body: payload.JSON(requests[0])}
+	response, _ := w.invoke([]byte(payload.SQS(payload.QueueARN, good, rejectedMessage)))
+	if response.FunctionError == "" {
+		failures := failuresOf(response)
+		left = !slices.Contains(failures, rejectedMessage.ID)
+	}
+	letters := w.aws.Messages()
+	if left && len(letters) == 0 {
+		w.t.Error("the rejected message left the queue, and is not in the dead-letter queue")
+	}
+	for _, letter := range letters {
+		w.checkLetter(letter)
+	}
+	return left
+}
+
+func (w *world) checkLetter(letter awslocal.Message) {
+	w.t.Helper()
+	if letter.Queue != "letters" || string(letter.Body) != rejectedMessage.Body {
+		w.t.Error("a letter is not the message as it was sent")
+	}
+	want := map[string]string{
+		"trace": "String <1>\n", "bytes": "Binary \x00\xff", "messageId": "String message-2",
+		"customerId": "String cust-9", "secretName": "String apikeys/cust-9/Own",
+	}
+	for name, a := range letter.Attributes {
+		w.wantNoValue("a letter's attribute", []byte(a.Value))
+		switch {
+		case name == "reason" && strings.Contains(string(a.Value), "enabled: must be a boolean"):
+		case a.DataType+" "+string(a.Value) != want[name]:
+			w.t.Errorf("a letter's attribute %s is not what it should be", name)
+		}
+	}
+	if len(letter.Attributes) != len(want)+1 {
+		w.t.Errorf("a letter has %d attributes, want %d", len(letter.Attributes), len(want)+1)
+	}
+}
+
+// testNoURL starts the executable as `sam local` does, where a queue's Ref is its logical
+// id: it says so once, and a rejected message is answered as failed.
+func testNoURL(t *testing.T, executable string) {
+	box, err := sandbox.Start("127.0.0.1", executable, &awslocal.Server{}, "DEAD_LETTER_QUEUE_URL=DeadLetterQueue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	for range 2 {
+		response, err := box.Function.Invoke(t.Context(), []byte(payload.SQS(payload.QueueARN, rejectedMessage)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := failuresOf(response); !slices.Equal(got, []string{rejectedMessage.ID}) {
+			t.Errorf("batchItemFailures name %v, want the rejected message", got)
+		}
+	}
+	told := 0
+	for text := range strings.Lines(string(box.Output())) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal("a line is no JSON object")
+		}
+		if reason, _ := line["reason"].(string); strings.HasPrefix(reason, "DEAD_LETTER_QUEUE_URL: ") && line["level"] == "WARN" && line["outcome"] == nil {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("the log says %d times that the queue is not used, want once", told)
+	}
+}
