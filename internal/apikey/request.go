@@ -127,6 +127,36 @@ func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName 
 	return r, secretName, c.Err()
 }
 
+// ParseChange reads an end or a rotation, {customerId, name} and, of an end, keyId, from a
+// document, as [Parse] reads a sign-up. at is when it was sent: without a time it could
+// not be told what it ends, or whether it is a repeat.
+func ParseChange(doc document.Node, kind Kind, at time.Time, prefix string) (r Request, secretName string, err error) {
+	var c checker
+	r = Request{Kind: kind, Time: at}
+	if kind == End {
+		r.Agreement = EveryHold
+	}
+	text := func(into *string) func(string, document.Node) {
+		return func(p string, n document.Node) { *into = c.text(p, n, 0, MaxDocumentSize) }
+	}
+	members := map[string]func(string, document.Node){"customerId": text(&r.CustomerID), "name": text(&r.Name)}
+	if kind == End {
+		members["keyId"] = text(&r.KeyID)
+	}
+	c.members("request", "", doc, members)
+	if doc.Kind == document.Object && r.CustomerID == "" && r.Name == "" && !c.Has("name") && !c.Has("customerId") {
+		c.Add("customerId", "customerId or name must be given: they say whose key it is")
+	}
+	if at.IsZero() {
+		c.Add("request", "its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS")
+	}
+	if err := c.Err(); err != nil {
+		return r, "", err
+	}
+	secretName, err = SecretName(prefix, r.CustomerID, r.Name, "")
+	return r, secretName, err
+}
+
 // Plans returns the usage plans that the request names, or else the deployment's default
 // plan; none where defaultPlan is empty.
 func (r Request) Plans(defaultPlan string) []string {

@@ -23,6 +23,7 @@ package envelope
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"createkey/internal/apikey"
 	"createkey/internal/document"
@@ -72,6 +73,11 @@ type Message struct {
 	// Original is an SQS message as its sender wrote it; nil for any other, and where the
 	// record does not tell it exactly.
 	Original *Original
+	// Kind is what the message asks for: a sign-up unless an event's detail-type, or AWS
+	// Marketplace, says otherwise.
+	Kind apikey.Kind
+	// Time is when the message was sent, as its innermost envelope says; zero: none does.
+	Time time.Time
 	// Request is the document of the request, not yet checked.
 	Request document.Node
 	// SignUp is what an AWS Marketplace message says beside the request that is made of

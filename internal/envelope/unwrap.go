@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
+	"time"
 
+	"createkey/internal/apikey"
 	"createkey/internal/document"
 	"createkey/internal/failure"
 	"createkey/internal/marketplace"
@@ -56,6 +58,25 @@ func unwrap(doc document.Node, in carrier) Message {
 	return Message{Request: doc}
 }
 
+// kinds are the detail-types that are no sign-ups.
+var kinds = map[string]apikey.Kind{
+	"API Key End Requested":      apikey.End,
+	"API Key Rotation Requested": apikey.Rotation,
+}
+
+// sent reads the time of an envelope, which may be absent.
+func sent(envelope document.Node, member string) (time.Time, error) {
+	text, given := envelope.Get(member)
+	if !given {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, text.Text)
+	if err != nil || text.Kind != document.String || at.Before(apikey.Beginning) {
+		return time.Time{}, failure.Reject("%s: must be a time such as 2026-11-27T12:00:00Z", member)
+	}
+	return at.UTC(), nil
+}
+
 // fromEventBridge takes the detail of an event, whatever its detail-type
 // (https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html).
 func fromEventBridge(doc document.Node) Message {
@@ -64,7 +85,10 @@ func fromEventBridge(doc document.Node) Message {
 	}
 	source, detailType := doc.GetText("source"), doc.GetText("detail-type")
 	detail, _ := doc.Get("detail")
-	m := Message{ID: doc.GetText("id"), DeliveryID: doc.GetText("id"), Request: detail}
+	m := Message{ID: doc.GetText("id"), DeliveryID: doc.GetText("id"), Request: detail, Kind: kinds[detailType]}
+	if m.Time, m.Err = sent(doc, "time"); m.Err != nil {
+		return m
+	}
 	switch {
 	case source == "":
 		m.Err = failure.Reject("source: must be a string, not empty")
@@ -100,6 +124,13 @@ func fromNotification(doc document.Node) Message {
 		return m
 	}
 	m := unwrapText(doc, "Message", fromTopic)
+	at, err := sent(doc, "Timestamp")
+	if m.Time.IsZero() {
+		m.Time = at
+	}
+	if m.Err == nil {
+		m.Err = err
+	}
 	m.DeliveryID = cmp.Or(m.DeliveryID, doc.GetText("MessageId"))
 	return m
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
 	"createkey/internal/failure"
+	"createkey/internal/provision"
 )
 
 // eventsAPI is the one EventBridge call that is made.
@@ -26,6 +27,8 @@ type eventsAPI interface {
 const (
 	eventSource   = "createkey"
 	eventReady    = "API Key Ready"
+	eventEnded    = "API Key Ended"
+	eventRotated  = "API Key Rotated"
 	eventRejected = "API Key Rejected"
 )
 
@@ -84,6 +87,12 @@ func eventSize(e types.PutEventsRequestEntry) int {
 
 func (h *Handler) entry(o outcome) types.PutEventsRequestEntry {
 	detailType, detail := eventReady, any(readyDetail{o.messageID, o.ready()})
+	switch o.result.Status {
+	case provision.Ended:
+		detailType = eventEnded
+	case provision.Rotated:
+		detailType = eventRotated
+	}
 	if rejected, ok := errors.AsType[*failure.RejectedError](o.err); ok {
 		detailType, detail = eventRejected, rejectedDetail{o.messageID, o.customerID, o.name, o.secretName, rejected.Reasons}
 	}

@@ -352,7 +352,7 @@ func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
 	withBus(t, func(e *environment) {
 		var bodies []string
 		for i := range 10 {
-			bodies = append(bodies, fmt.Sprintf(`{"name":"%d","description":%q}`, i, strings.Repeat("<", 64_000)))
+			bodies = append(bodies, fmt.Sprintf(`{"name":"%d","description":%q}`, i, strings.Repeat("<", 63_000)))
 		}
 		e.invoke(sqsBatch(bodies...))
 		if n := strings.Count(e.calls(), "PutEvents"); n != 3 || len(e.aws.Events()) != 10 {

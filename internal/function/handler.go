@@ -147,12 +147,11 @@ func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bo
 		if m.Err != nil {
 			return m.Err
 		}
-		request, secretName, err := apikey.Parse(m.Request, h.settings.SecretPrefix, m.DeliveryID)
+		request, secretName, err := h.parse(m)
 		o.customerID, o.name, o.secretName = request.CustomerID, request.Name, secretName
 		if err != nil {
 			return err
 		}
-		request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
 		if held {
 			return failure.Retry("not started: an earlier message of its group is to come again")
 		}
@@ -161,13 +160,23 @@ func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bo
 		}
 		o.result, err = h.Provisioner.Provision(ctx, request, secretName)
 		if err == nil {
-			o.note = planNote(request, o.result.Key)
+			o.note = planNote(request, o.result)
 		}
 		return err
 	})
 	o.err = failure.Bound(err)
 	o.duration, o.calls = time.Since(start), tracedCalls(ctx)
 	return o
+}
+
+// parse reads the request of a message, as it was sent and by what carried it.
+func (h *Handler) parse(m envelope.Message) (apikey.Request, string, error) {
+	if m.Kind != apikey.SignUp {
+		return apikey.ParseChange(m.Request, m.Kind, m.Time, h.settings.SecretPrefix)
+	}
+	request, secretName, err := apikey.Parse(m.Request, h.settings.SecretPrefix, m.DeliveryID)
+	request.Time, request.ProductCode, request.AddedTags = m.Time, m.SignUp.ProductCode, m.SignUp.Tags
+	return request, secretName, err
 }
 
 // admit reports whether there is time for a message's API Gateway calls. The first

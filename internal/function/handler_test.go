@@ -170,7 +170,7 @@ func (e *environment) wantDocument(answer string, key awslocal.Key, secretName, 
 	want := `{"id":"` + key.ID + `","name":"` + key.Name + `","customerId":"acme","enabled":false,` +
 		`"createdDate":"2000-01-01T00:00:00Z","lastUpdatedDate":"2000-01-01T00:00:00Z",` +
 		`"stageKeys":[],"tags":{"createkey:request":"` + key.Tags[apikey.TagRequest] + `","createkey:secret":"` + key.Tags[apikey.TagSecret] + `"},` +
-		`"usagePlanIds":[],"secretName":"` + secretName + `","secretArn":"` + arn + `","status":"` + status + `"}`
+		`"usagePlanIds":[],"secretName":"` + secretName + `","secretArn":"` + arn + `","status":"` + status + `","generation":1}`
 	if answer != want {
 		e.Errorf("answered\n%s, want\n%s", answer, want)
 	}

@@ -47,16 +47,22 @@ type ready struct {
 	SecretName string           `json:"secretName"`
 	SecretARN  string           `json:"secretArn"`
 	Status     provision.Status `json:"status"`
+	Generation int              `json:"generation"`
+	Previous   string           `json:"previousKeyId,omitempty"` // of a rotation
 }
 
 func (o outcome) ready() ready {
-	return ready{o.result.Key, o.secretName, o.result.SecretARN, o.result.Status}
+	key := o.result.Key
+	if key.ID == "" { // an end that came before any key
+		key = apikey.Key{CustomerID: o.customerID, Name: o.name, StageKeys: []string{}, UsagePlanIDs: []string{}, Tags: map[string]string{}}
+	}
+	return ready{key, o.secretName, o.result.SecretARN, o.result.Status, o.result.Generation, o.result.PreviousKeyID}
 }
 
 // planNote warns of an AWS Marketplace customer whose key is in no usage plan, and so
 // has neither a limit nor a meter.
-func planNote(r apikey.Request, key apikey.Key) string {
-	if r.ProductCode == "" || len(key.UsagePlanIDs) > 0 {
+func planNote(r apikey.Request, made provision.Result) string {
+	if r.ProductCode == "" || len(made.Key.UsagePlanIDs) > 0 || made.Status == provision.Ended {
 		return ""
 	}
 	return "the key is in no usage plan: none had product code " + strconv.Quote(r.ProductCode) +

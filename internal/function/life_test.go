@@ -1,0 +1,66 @@
+package function
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+)
+
+// event is an EventBridge event of an application's, as it lies on the queue.
+func event(detailType, at, detail string) string {
+	return fmt.Sprintf(`{"version":"0","id":"%s-%s","source":"onboarding","detail-type":%q,"time":%q,"detail":%s}`, detailType, at, detailType, at, detail)
+}
+
+// The life of a key in the messages of section 3a, and what is told of it.
+func TestLifeIsToldByEvents(t *testing.T) {
+	const signUp, identity = `{"customerId":"acme","name":"Gold","enabled":true}`, `{"customerId":"acme","name":"Gold"}`
+	withBus(t, func(e *environment) {
+		for i, step := range []struct {
+			body, outcome, event string
+			generation           int
+		}{
+			{event("API Key Requested", "2026-11-27T12:01:00Z", signUp), "created", "API Key Ready", 1},
+			{event("API Key Rotation Requested", "2026-11-27T12:02:00Z", identity), "rotated", "API Key Rotated", 2},
+			{event("API Key End Requested", "2026-11-27T12:03:00Z", identity), "ended", "API Key Ended", 2},
+			{event("API Key Requested", "2026-11-27T12:01:00Z", signUp), "ended", "API Key Ended", 2},
+			{event("API Key Requested", "2026-11-27T12:04:00Z", signUp), "created", "API Key Ready", 3},
+		} {
+			e.invoke(sqsBatch(step.body))
+			e.wantLog("m0 " + step.outcome)
+			told := e.aws.Events()[i]
+			var detail struct {
+				Status     string
+				Generation int
+				Enabled    bool
+				Value      *string
+				Previous   string `json:"previousKeyId"`
+			}
+			if err := json.Unmarshal([]byte(told.Detail), &detail); err != nil {
+				t.Fatal(err)
+			}
+			lives := step.outcome != "ended"
+			if told.DetailType != step.event || detail.Status != step.outcome || detail.Generation != step.generation || detail.Enabled != lives ||
+				detail.Value != nil || (detail.Previous != "") != (step.outcome == "rotated") {
+				t.Errorf("step %d: told %s with status %q, generation %d, enabled %t, previous key %q; want %s, %q, %d, %t", i,
+					told.DetailType, detail.Status, detail.Generation, detail.Enabled, detail.Previous, step.event, step.outcome, step.generation, lives)
+			}
+		}
+	})
+}
+
+func TestBadEndsAndRotationsAreRejected(t *testing.T) {
+	for name, test := range map[string]struct{ body, want string }{
+		"no identity":         {event("API Key End Requested", "2026-11-27T12:00:00Z", `{}`), "customerId: customerId or name must be given: they say whose key it is"},
+		"no time":             {`{"id":"1","source":"s","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS"},
+		"a time that is none": {event("API Key End Requested", "yesterday", `{"name":"n"}`), "time: must be a time such as 2026-11-27T12:00:00Z"},
+		"unknown member":      {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n","keyId":"k"}`), "keyId: unknown member"},
+		"nothing to rotate":   {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n"}`), "request: there is no key of this customerId and name to rotate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withBus(t, func(e *environment) {
+				e.invoke(sqsBatch(test.body))
+				e.wantLog("m0 rejected: " + test.want)
+			})
+		})
+	}
+}
