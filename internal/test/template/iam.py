@@ -30,7 +30,13 @@ def needed_by(call, stack):
         # The ARN ends in a hyphen and six characters of Secrets Manager's.
         prefix = stack.properties("CreateKeyFunction")["Environment"]["Variables"]["SECRET_PREFIX"]
         secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{prefix}cust-1/Gold-AbCdEf"
-        return [Permission("secretsmanager:" + call["operation"], secret)]
+        permissions = [Permission("secretsmanager:" + call["operation"], secret)]
+        if call["tagged"]:
+            permissions.append(Permission("secretsmanager:TagResource", secret))
+        return permissions
+    if call["service"] == "sqs":
+        # SendMessageBatch, too, is allowed by the action of the single call.
+        return [Permission("sqs:" + call["operation"].removesuffix("Batch"), stack.arn("DeadLetterQueue"))]
     if call["service"] == "events":
         bus = stack.properties("CreateKeyFunction")["Environment"]["Variables"]["OUTCOME_BUS"]
         return [Permission("events:PutEvents", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}", {"events:source": "createkey"})]
