@@ -141,8 +141,8 @@ fuzz: ## Fuzz every target for FUZZTIME=1m each, beyond the seeds that `make tes
 	done
 
 .PHONY: schemas
-schemas: ## Write events/schema/registry/ anew from the JSON Schemas beside it
-	go test -count=1 -run '^TestRegistryIsUpToDate$$' ./events/schema -update
+schemas: ## Write events/schema/template.yaml, the schema registry, anew from the JSON Schemas beside it
+	go test -count=1 -run '^TestTemplateIsUpToDate$$' ./events/schema -update
 
 .PHONY: check
 check: $(GOLANGCI_LINT) $(GOVULNCHECK) ## gofmt, vet, golangci-lint, govulncheck, go mod tidy; rewrites nothing

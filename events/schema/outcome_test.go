@@ -2,7 +2,6 @@ package schema_test
 
 import (
 	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -128,10 +127,10 @@ func busEvent(s schema.Schema, detail any) map[string]any {
 	}
 }
 
-// compileRegistry compiles a registry file as what it describes: an event.
+// compileRegistry compiles the registry's form as what it describes: an event.
 func compileRegistry(t testing.TB, s schema.Schema) *jsonschema.Schema {
 	t.Helper()
-	text, err := os.ReadFile(registryFile(s))
+	text, err := s.Registry()
 	if err != nil {
 		t.Fatal(err)
 	}

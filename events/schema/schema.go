@@ -5,11 +5,13 @@
 // It guarantees that the schema of a request accepts what package apikey accepts, and
 // rejects what it rejects by a rule that a schema can say; a test gives both the same
 // documents, and lists what a schema cannot say. Every outcome event that the function
-// sends is valid by its schema. The registry's form, in registry/, is generated
-// (`make schemas`), and a test says when it is out of date.
+// sends is valid by its schema. template.yaml, a registry with the schemas in
+// EventBridge's form, is generated (`make schemas`), and a test says when it is out of date.
 //
 // A sender or a listener takes the .json files of this folder, or [Schema.JSON], to a
-// validator of JSON Schema; template.yaml takes [Schema.Registry]'s to EventBridge.
+// validator of JSON Schema. For code bindings, where the Region has schema registries:
+//
+//	aws cloudformation deploy --template-file events/schema/template.yaml --stack-name createkey-schemas
 package schema
 
 import (
@@ -58,7 +60,7 @@ func (s Schema) Registry() ([]byte, error) {
 	if err := json.Unmarshal(s.JSON(), &detail); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.File, err)
 	}
-	name := s.Name[strings.IndexByte(s.Name, '@')+1:]
+	name := s.detailName()
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -74,6 +76,50 @@ func (s Schema) Registry() ([]byte, error) {
 	})
 	return b.Bytes(), err
 }
+
+// Template returns a CloudFormation template of an EventBridge schema registry that
+// holds the [Schemas]. It is one of its own because StackSets and Service Catalog refuse
+// a template with a type that a Region lacks, even under a condition that is false.
+func Template() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(registryTemplate)
+	for _, s := range Schemas {
+		content, err := s.Registry()
+		if err != nil {
+			return nil, err
+		}
+		indented := strings.ReplaceAll(string(bytes.TrimSpace(content)), "\n", "\n        ")
+		fmt.Fprintf(&b, schemaResource, s.detailName(), s.Name, s.DetailType, indented)
+	}
+	return b.Bytes(), nil
+}
+
+const registryTemplate = `# Written by "make schemas" from the JSON Schemas beside it.
+AWSTemplateFormatVersion: "2010-09-09"
+Description: "createkey: an EventBridge schema registry with the events that createkey is asked by and answers with, for code bindings."
+
+Resources:
+  Registry:
+    Type: AWS::EventSchemas::Registry
+    Properties:
+      Description: The events that createkey is asked by and answers with
+`
+
+const schemaResource = `
+  %[1]s:
+    Type: AWS::EventSchemas::Schema
+    Properties:
+      RegistryName: !GetAtt Registry.RegistryName
+      SchemaName: %[2]q
+      Type: OpenApi3
+      Description: Events of detail type %[3]q
+      Content: |
+        %[4]s
+`
+
+// detailName returns the name of the detail's schema in the registry's form, which is
+// the logical id in the template, too.
+func (s Schema) detailName() string { return s.Name[strings.IndexByte(s.Name, '@')+1:] }
 
 // envelope is the schema of an EventBridge event
 // (https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html).

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -284,23 +283,20 @@ func FuzzSchema(f *testing.F) {
 	})
 }
 
-var update = flag.Bool("update", false, "write registry/ anew")
+var update = flag.Bool("update", false, "write template.yaml anew")
 
-func registryFile(s schema.Schema) string { return filepath.Join("registry", s.Name+".json") }
-
-func TestRegistryIsUpToDate(t *testing.T) {
-	for _, s := range schema.Schemas {
-		want, err := s.Registry()
-		if err != nil {
+func TestTemplateIsUpToDate(t *testing.T) {
+	const file = "template.yaml"
+	want, err := schema.Template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if *update {
-			if err := os.WriteFile(registryFile(s), want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(registryFile(s)); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not what %s says (%v): run `make schemas`", registryFile(s), s.File, err)
-		}
+	}
+	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the JSON Schemas say (%v): run `make schemas`", file, err)
 	}
 }

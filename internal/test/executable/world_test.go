@@ -38,6 +38,8 @@ const withBus = "OUTCOME_BUS=outcomes"
 
 // withLetters has rejected messages set aside.
 const withLetters = "DEAD_LETTER_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/123456789012/letters"
+// costCentre is the key of the deployment's tag, which every key has.
+const costCentre = "CostCentre"
 
 // start starts a function over an AWS, where nothing exists but the usage
 // plan. When the test ends, all that it has written and answered is checked.
@@ -49,9 +51,10 @@ func start(t *testing.T, executable string, env ...string) *world {
 	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.UsagePlanID})
 	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.MarketplacePlanID, ProductCode: events.ProductCode})
 	env = append([]string{
-		"CREATE_KEY_RATE=1000000",   // the pace plays no part here
-		"AWS_MAX_ATTEMPTS=2",        // a retry of the SDK's own there is, and soon over
-		"AWS_NEW_RETRIES_2026=true", // its back-off starts at 50 ms
+		"CREATE_KEY_RATE=1000000",             // the pace plays no part here
+		"AWS_MAX_ATTEMPTS=2",                  // a retry of the SDK's own there is, and soon over
+		"AWS_NEW_RETRIES_2026=true",           // its back-off starts at 50 ms
+		"RESOURCE_TAGS=" + costCentre + "=42", // a secret made with tags takes a permission of its own
 	}, env...)
 	w.bus = slices.Contains(env, withBus)
 	box, err := sandbox.Start("127.0.0.1", executable, &w.aws, env...)
@@ -129,9 +132,9 @@ func (w *world) wantSettled(requests ...request) {
 // answers tells whether a key is what a request asks for.
 func (w *world) answers(key awslocal.Key, r request) bool {
 	tags := maps.Clone(key.Tags)
-	maps.DeleteFunc(tags, func(name, _ string) bool { return strings.HasPrefix(name, "createkey:") })
+	maps.DeleteFunc(tags, func(name, _ string) bool { return strings.HasPrefix(name, "createkey:") || name == costCentre })
 	return key.CustomerID == r.CustomerID && key.Name == r.Name && key.Description == r.Description &&
-		key.Enabled == r.Enabled && maps.Equal(tags, r.Tags) && len(key.Tags) == len(tags)+2 &&
+		key.Enabled == r.Enabled && maps.Equal(tags, r.Tags) && len(key.Tags) == len(tags)+3 && key.Tags[costCentre] == "42" &&
 		slices.Equal(w.aws.UsagePlanKeys(key.ID), r.UsagePlanIDs) &&
 		(r.Value == "" || r.Value == string(key.Value))
 }

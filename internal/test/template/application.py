@@ -63,12 +63,25 @@ class Application:
         return [k for page in self.keys.get_paginator("get_api_keys").paginate() for k in page["items"]]
 
     def policy(self):
-        role = self.iam.get_role_policy(RoleName=self.role(), PolicyName="createkey")
-        return role["PolicyDocument"]
-
-    def role(self):
-        return self.cloud.client("cloudformation").describe_stack_resource(
-            StackName=STACK, LogicalResourceId="CreateKeyRole")["StackResourceDetail"]["PhysicalResourceId"]
+        arn = self.cloud.resource(STACK, "CreateKeyPolicy")
+        return self.iam.get_policy_version(PolicyArn=arn, VersionId=self.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"])[
+            "PolicyVersion"]["Document"]
 
     def allow(self, policy):
-        self.iam.put_role_policy(RoleName=self.role(), PolicyName="createkey", PolicyDocument=json.dumps(policy))
+        self.cloud.write_policy(self.cloud.resource(STACK, "CreateKeyPolicy"), policy)
+
+    def letter(self, message):
+        """The message in the dead-letter queue that was this one on the request queue: SQS's redrive leaves the id as it
+        was, and what the function sets aside has it in an attribute."""
+        def look():
+            for letter in self.sqs.receive_message(QueueUrl=self.dead_letters, WaitTimeSeconds=1, VisibilityTimeout=0, MaxNumberOfMessages=10,
+                                                   MessageAttributeNames=["All"]).get("Messages", []):
+                if message in (letter["MessageId"], letter.get("MessageAttributes", {}).get("messageId", {}).get("StringValue")):
+                    return letter
+            return None
+        return wait_for(look, f"the dead letter of {message}")
+
+    def drop(self, message):
+        """Waits for a rejected message in the dead-letter queue, deletes it there, and returns its id."""
+        self.sqs.delete_message(QueueUrl=self.dead_letters, ReceiptHandle=self.letter(message)["ReceiptHandle"])
+        return message

@@ -22,13 +22,14 @@ PSEUDO_PARAMETERS = {
 }
 NO_VALUE = object()
 
-# What GetAtt Arn gives, by type; {} stands for the resource's name.
+# What follows the partition in what GetAtt Arn gives, by type.
 ARNS = {
-    "AWS::Events::Rule": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{{}}",
-    "AWS::IAM::Role": f"arn:aws:iam::{ACCOUNT}:role/{{}}",
-    "AWS::Lambda::Function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{{}}",
-    "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{{}}:*",
-    "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{}}",
+    "AWS::Events::Rule": "events:{region}:{account}:rule/{name}",
+    "AWS::IAM::ManagedPolicy": "iam::{account}:policy/{name}",
+    "AWS::IAM::Role": "iam::{account}:role/{name}",
+    "AWS::Lambda::Function": "lambda:{region}:{account}:function:{name}",
+    "AWS::Logs::LogGroup": "logs:{region}:{account}:log-group:{name}:*",
+    "AWS::SQS::Queue": "sqs:{region}:{account}:{name}",
 }
 
 
@@ -55,10 +56,12 @@ def transformed():
 
 class Stack:
     """The template with parameters: a dict of the resources that would exist,
-    with every value that CloudFormation would pass on."""
+    with every value that CloudFormation would pass on. `where` replaces pseudo
+    parameters, of another partition or Region."""
 
-    def __init__(self, **parameters):
+    def __init__(self, where=None, **parameters):
         self.template = transformed()
+        self.pseudo = PSEUDO_PARAMETERS | (where or {})
         defaults = {name: p["Default"] for name, p in self.template["Parameters"].items()}
         assert set(parameters) <= set(defaults), "no such parameter"
         self.parameters = {name: str(value) for name, value in (defaults | parameters).items()}
@@ -87,7 +90,8 @@ class Stack:
         resource, name = self.template["Resources"][logical_id], self.name(logical_id)
         if resource["Type"] == "AWS::Events::Rule" and (bus := self._resolve(resource["Properties"].get("EventBusName", "default"))) != "default":
             name = f"{bus}/{name}"
-        return ARNS[resource["Type"]].format(name)
+        return f"arn:{self.pseudo['AWS::Partition']}:" + ARNS[resource["Type"]].format(
+            region=self.pseudo["AWS::Region"], account=self.pseudo["AWS::AccountId"], name=name)
 
     def _holds(self, condition):
         return condition is None or self._resolve(self.template["Conditions"][condition])
@@ -111,18 +115,21 @@ class Stack:
     def _ref(self, name):
         if name == "AWS::NoValue":
             return NO_VALUE
-        return (PSEUDO_PARAMETERS | self.parameters).get(name) or self._ref_of_resource(name)
-
-    def _ref_of_resource(self, name):
+        if name in self.pseudo:
+            return self.pseudo[name]
         if name in self.parameters:
-            return ""
+            value = self.parameters[name]
+            # "Each member string is space trimmed":
+            # docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
+            is_list = self.template["Parameters"][name]["Type"] == "CommaDelimitedList"
+            return [part.strip() for part in value.split(",")] if is_list else value
         if self.template["Resources"][name]["Type"] == "AWS::IAM::ManagedPolicy":
-            return f"arn:aws:iam::{ACCOUNT}:policy/{self.name(name)}"
+            return self.arn(name)
         return self.name(name)
 
     def _getatt(self, argument):
         name, attribute = argument if isinstance(argument, list) else argument.split(".")
-        return {"Arn": self.arn, "QueueName": self.name, "RegistryName": self.name}[attribute](name)
+        return {"Arn": self.arn, "QueueName": self.name}[attribute](name)
 
     def _sub(self, argument):
         text, variables = argument if isinstance(argument, list) else (argument, {})
@@ -143,11 +150,11 @@ class Stack:
     def _equals(self, argument):
         return self._resolve(argument[0]) == self._resolve(argument[1])
 
+    def _join(self, argument):
+        return argument[0].join(self._resolve(argument[1]))
+
     def _not(self, argument):
         return not self._resolve(argument[0])
-
-    def _or(self, argument):
-        return any(map(self._resolve, argument))
 
     def _select(self, argument):
         return self._resolve(argument[1])[int(argument[0])]

@@ -3,7 +3,7 @@
 import pytest
 
 from application import STACK, Application
-from stack import BUCKET, EVENT_BUS, OUTCOME_BUS, MiniStack
+from stack import BUCKET, EVENT_BUS, OUTCOME_BUS, RESOURCE_TAGS, MiniStack
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def app(cloud):
     topic = cloud.client("sns").create_topic(Name="aws-mp-subscription-notification-4f54example")["TopicArn"]
     alarms = cloud.client("sns").create_topic(Name="on-call")["TopicArn"]
     cloud.deploy(STACK, UsagePlanId=plan, EventBusName=EVENT_BUS, OutcomeBusName=OUTCOME_BUS, MarketplaceTopicArn=topic,
-                 MarketplaceEvents="true", AlarmTopicArn=alarms, CreateKeyRate="2.5")
+                 MarketplaceEvents="true", AlarmTopicArn=alarms, CreateKeyRate="2.5", ResourceTags=RESOURCE_TAGS)
     app = Application(cloud, plan)
     app.topic = topic
     app.heard = listen(cloud)

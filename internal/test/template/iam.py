@@ -30,12 +30,16 @@ def needed_by(call, stack):
         # The ARN ends in a hyphen and six characters of Secrets Manager's.
         prefix = stack.properties("CreateKeyFunction")["Environment"]["Variables"]["SECRET_PREFIX"]
         secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{prefix}cust-1/Gold-AbCdEf"
-        return [Permission("secretsmanager:" + call["operation"], secret)]
+        permissions = [Permission("secretsmanager:" + call["operation"], secret)]
+        if call["tagged"]:
+            permissions.append(Permission("secretsmanager:TagResource", secret))
+        return permissions
+    if call["service"] == "sqs":
+        # SendMessageBatch, too, is allowed by the action of the single call.
+        return [Permission("sqs:" + call["operation"].removesuffix("Batch"), stack.arn("DeadLetterQueue"))]
     if call["service"] == "events":
         bus = stack.properties("CreateKeyFunction")["Environment"]["Variables"]["OUTCOME_BUS"]
         return [Permission("events:PutEvents", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}", {"events:source": "createkey"})]
-    if call["service"] == "sqs":
-        return [Permission("sqs:SendMessage", stack.arn("DeadLetterQueue"))]  # of a batch, too
     raise AssertionError(f"what {call['service']} needs is not in this table")
 
 

@@ -7,6 +7,7 @@ MiniStack is served over TLS, as AWS is: the queues' policies refuse anything el
 Where it departs from AWS, docs/design.md says how.
 """
 
+import json
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ from samcli.yamlhelper import yaml_dump, yaml_parse
 ROOT = Path(__file__).parents[3]
 REGION, ACCOUNT = "us-east-1", "000000000000"
 BUCKET, OUTCOME_BUS, EVENT_BUS = "createkey-deployments", "outcomes", "signups"
+RESOURCE_TAGS = "CostCentre=42,team=billing"
 SAM = shutil.which("sam", path=str(Path(sys.executable).parent))
 
 
@@ -95,6 +97,21 @@ class MiniStack:
             SAM, "deploy", "--template-file", str(self.folder / "build" / "template.yaml"), "--stack-name", stack,
             "--s3-bucket", BUCKET, "--s3-prefix", stack, "--capabilities", "CAPABILITY_IAM", "--no-progressbar",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--parameter-overrides", *overrides, check=check)
+
+    def resource(self, stack, logical_id):
+        """The physical id of a stack's resource."""
+        return self.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)["StackResourceDetail"]["PhysicalResourceId"]
+
+    def delete(self, stack):
+        self.run(SAM, "delete", "--stack-name", stack, "--no-prompts", "--region", REGION)
+
+    def write_policy(self, arn, document):
+        """Replaces what a managed policy says. IAM keeps five versions: the older ones go."""
+        iam = self.client("iam")
+        iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
+        for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
 
     def outputs(self, stack):
         (description,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]

@@ -72,8 +72,7 @@ def a_customer(shell):
 
 def a_dead_letter(shell):
     message = shell.app.send({"customerId": next(customers), "name": 7})
-    wait_for(lambda: len(shell.app.lines(messageId=message)) >= 5 and waiting(shell.app, shell.app.dead_letters), "a dead letter")
-    shell.variables["MESSAGE_ID"] = message
+    shell.variables["MESSAGE_ID"] = shell.app.letter(message)["MessageId"]
 
 
 def waiting(app, queue):
@@ -104,6 +103,7 @@ def two_plans(shell):
 
 # For each section what there has to be before, and what its commands print in all.
 PREPARED = {
+    "RetriedAlarm": (a_customer, r"outcome"),
     "DeadLetterAlarm": (a_dead_letter, r'"name": 7'),
     "RuleDeadLetterAlarm": (a_rule_dead_letter, r"API Key Requested[\s\S]*OnlyOverTls"),
     "OldestMessageAlarm": (None, r"ApproximateNumberOfMessages"),

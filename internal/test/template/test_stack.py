@@ -7,13 +7,14 @@ it notices nothing, test_template.py stands guard.
 
 import json
 import time
+import tomllib
 
 import pytest
 from botocore.exceptions import ClientError
 
 import logfilter
 from application import STACK, customers
-from stack import EVENT_BUS, ROOT, SAM, wait_for
+from stack import EVENT_BUS, OUTCOME_BUS, RESOURCE_TAGS, ROOT, SAM, wait_for
 
 # ---- Deployment -----------------------------------------------------------------------
 
@@ -24,8 +25,10 @@ from stack import EVENT_BUS, ROOT, SAM, wait_for
     ("MarketplaceTopicArn", "arn:aws:sqs:us-east-1:000000000000:queue", "must be empty or the ARN of a standard SNS topic"),
     ("LogLevel", "WARN", "LogLevel"),
     ("CreateKeyRate", "0", "must be a number from 0.5 to 2.5"),
-    ("SecretPrefix", "customers*/", "must be at most 440 characters"),
-    ("EventSource", "createkey", "must be empty or the source of an application's events"),
+    ("SecretPrefix", "customers", "that end in a slash"),
+    ("EventSource", "crm,createkey", "none of them createkey or aws.*"),
+    ("ResourceTags", "team", "must be empty or at most 10 tags in the form Key=Value,Key=Value"),
+    ("PermissionsBoundary", "developer", "must be empty or the ARN of a managed policy"),
     ("OutcomeBusName", "arn:aws:events:us-east-1:000000000000:event-bus/outcomes", "must be empty or the name of an event bus"),
 ])
 def test_a_bad_parameter_stops_the_deployment_and_says_what_is_wanted(cloud, parameter, value, wanted):
@@ -39,7 +42,94 @@ def test_the_defaults_deploy(cloud):
     queue = cloud.outputs("plain")["QueueUrl"]
     cloud.client("sqs").send_message(QueueUrl=queue, MessageBody='{"customerId": "cust-0", "name": "Plain"}')
     wait_for(lambda: [k for k in cloud.client("apigateway").get_api_keys()["items"] if k["name"] == "Plain"], "the key")
-    cloud.run(SAM, "delete", "--stack-name", "plain", "--no-prompts", "--region", "us-east-1")
+    cloud.delete("plain")
+
+
+def test_an_outcome_bus_that_does_not_exist_fails_the_deployment(cloud):
+    # As an update: MiniStack's CloudFormation looks at a rule's bus only then.
+    cloud.deploy("busless", OutcomeBusName=OUTCOME_BUS)
+    output = cloud.deploy("busless", check=False, OutcomeBusName="nowhere")
+    assert "failed to" in output and "[OutcomeRule]" in output, output
+    cloud.delete("busless")
+
+
+def test_the_environments_of_samconfig_deploy_beside_each_other(cloud):
+    """Each with the parameters that samconfig.toml gives it. An event of the source that dev listens to is dev's."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    stacks = {name: config[name]["global"]["parameters"]["stack_name"] for name in ("dev", "prod")}
+    for name, stack in stacks.items():
+        overrides = config[name]["deploy"]["parameters"]["parameter_overrides"].split()
+        # Production has to name its sources where dev is in the same account.
+        cloud.deploy(stack, **dict(o.split("=", 1) for o in overrides) | ({"EventSource": "crm,signup"} if name == "prod" else {}))
+    try:
+        for source, stack in (("dev", stacks["dev"]), ("crm", stacks["prod"]), ("signup", stacks["prod"])):
+            customer = next(customers)
+            put(cloud, {"customerId": customer, "name": "Gold"}, source, bus="default")
+            secrets = wait_for(lambda name=f"/{customer}/Gold": [
+                s["Name"] for s in cloud.client("secretsmanager").list_secrets(MaxResults=100)["SecretList"] if s["Name"].endswith(name)], "the secret")
+            assert secrets == [f"{stack}/{customer}/Gold"]
+    finally:
+        for stack in stacks.values():
+            cloud.delete(stack)
+
+
+DEVELOPER = {"Version": "2012-10-17", "Statement": [
+    {"Sid": "Everything", "Effect": "Allow", "Action": "*", "Resource": "*"},
+    {"Sid": "NoSecretWithoutCostCentre", "Effect": "Deny", "Action": "secretsmanager:CreateSecret", "Resource": "*",
+     "Condition": {"Null": {"aws:RequestTag/CostCentre": "true"}}},
+]}
+
+
+@pytest.fixture
+def boundary(cloud):
+    """A permissions boundary as organisations have them: no secret is made without its tag."""
+    arn = cloud.client("iam").create_policy(PolicyName="developer", PolicyDocument=json.dumps(DEVELOPER))["Policy"]["Arn"]
+    yield arn
+    cloud.delete("bounded")
+    cloud.client("iam").delete_policy(PolicyArn=arn)
+
+
+def test_a_boundary_that_asks_for_tags_denies_until_there_are_some(cloud, boundary):
+    iam, functions = cloud.client("iam"), cloud.client("lambda")
+
+    def deploy(**parameters):
+        cloud.deploy("bounded", PermissionsBoundary=boundary, **parameters)
+        # MiniStack's IAM enforces a boundary, its CloudFormation leaves a role's out.
+        iam.put_role_permissions_boundary(RoleName=cloud.resource("bounded", "CreateKeyRole"), PermissionsBoundary=boundary)
+
+    deploy()
+    function = cloud.outputs("bounded")["FunctionName"]
+
+    def invoke(customer):
+        answer = functions.invoke(FunctionName=function, Payload=json.dumps({"customerId": customer, "name": "Gold"}))
+        return json.loads(answer["Payload"].read())
+
+    refused = invoke(next(customers))
+    assert refused["errorType"] == "RetryableError"
+    assert refused["errorMessage"].startswith("CreateSecret") and "AccessDenied" in refused["errorMessage"]
+
+    deploy(ResourceTags=RESOURCE_TAGS)
+    made = invoke(next(customers))
+    assert made["status"] == "created"
+    secret = cloud.client("secretsmanager").describe_secret(SecretId=made["secretArn"])
+    want = {"CostCentre": "42", "team": "billing"}
+    assert {t["Key"]: t["Value"] for t in secret["Tags"]} == want
+    assert want.items() <= made["tags"].items()
+
+    # And one that denies what the role allows.
+    cloud.write_policy(boundary, DEVELOPER | {"Statement": DEVELOPER["Statement"] + [
+        {"Sid": "NoKeys", "Effect": "Deny", "Action": "apigateway:POST", "Resource": "*"}]})
+    refused = invoke(next(customers))
+    assert refused["errorMessage"].startswith("CreateApiKey") and "AccessDenied" in refused["errorMessage"]
+
+
+def test_the_function_gets_what_the_parameters_and_the_queues_say(app):
+    function = app.cloud.client("lambda").get_function_configuration(FunctionName=app.outputs["FunctionName"])
+    variables = function["Environment"]["Variables"]
+    assert variables["DEAD_LETTER_QUEUE_URL"] == app.dead_letters
+    assert variables["RESOURCE_TAGS"] == RESOURCE_TAGS
+    (mapping,) = app.cloud.client("lambda").list_event_source_mappings(FunctionName=app.outputs["FunctionName"])["EventSourceMappings"]
+    assert mapping["State"] == "Enabled"
 
 
 def test_the_rules_alarms_watch_the_rules(app):
@@ -77,15 +167,38 @@ def test_a_bad_message_leaves_its_batch_alone_and_ends_in_the_dead_letter_queue(
     by_id = {s["Id"]: s["MessageId"] for s in sent}
     app.line(messageId=by_id["1"], outcome="created")
     assert app.line(messageId=by_id["2"], outcome="rejected")["reason"] == "enabled: must be a boolean, not a string"
-    letter = receive(app, app.dead_letters)
+    letter = app.letter(by_id["2"])
     assert json.loads(letter["Body"])["customerId"] == bad
-    assert len(app.lines(messageId=by_id["2"])) == 5, "receives before the dead-letter queue"
-    app.sqs.delete_message(QueueUrl=app.dead_letters, ReceiptHandle=letter["ReceiptHandle"])
+    app.drop(by_id["2"])
     app.want_key(good, "Gold")
 
 
-def receive(app, queue):
-    return wait_for(lambda: app.sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"), "a message")[0]
+def test_a_rejected_message_is_set_aside_at_its_first_receive(app):
+    customer = next(customers)
+    body = json.dumps({"customerId": customer, "name": "Gold", "enabled": "true"})
+    message = app.sqs.send_message(QueueUrl=app.queue, MessageBody=body, MessageAttributes={
+        "tenant": {"DataType": "String", "StringValue": "acme"}})["MessageId"]
+    letter = app.letter(message)
+    app.sqs.delete_message(QueueUrl=app.dead_letters, ReceiptHandle=letter["ReceiptHandle"])
+    assert letter["Body"] == body
+    assert {name: a["StringValue"] for name, a in letter["MessageAttributes"].items()} == {
+        "tenant": "acme", "reason": "enabled: must be a boolean, not a string", "messageId": message, "customerId": customer,
+        "secretName": f"{STACK}/{customer}/Gold"}
+    time.sleep(3)  # it does not come again
+    assert len(app.lines(messageId=message, outcome="rejected")) == 1
+
+
+def test_what_fails_heals_by_itself_however_often_it_failed(app):
+    policy = app.policy()
+    try:
+        app.allow(without(policy, "StoreValue", "secretsmanager:CreateSecret"))
+        customer = next(customers)
+        message = app.send({"customerId": customer, "name": "Gold"})
+        wait_for(lambda: len(app.lines(messageId=message, outcome="retried")) > 5, "more failures than five receives would have allowed")
+    finally:
+        app.allow(policy)
+    app.line(messageId=message, outcome="created")
+    app.want_key(customer, "Gold")
 
 
 def test_redrive_from_the_dead_letter_queue(app):
@@ -93,34 +206,34 @@ def test_redrive_from_the_dead_letter_queue(app):
     taken = app.secrets.create_secret(Name=f"{STACK}/{customer}/Gold", SecretString="somebody else's")
     message = app.send({"customerId": customer, "name": "Gold"})
     assert "was not made by createkey" in app.line(messageId=message, outcome="rejected")["reason"]
-    letter = receive(app, app.dead_letters)
+    letter = app.letter(message)
     app.secrets.delete_secret(SecretId=taken["ARN"], ForceDeleteWithoutRecovery=True)
     # What StartMessageMoveTask does on AWS: a new message with the old body.
     again = app.send(letter["Body"])
-    app.sqs.delete_message(QueueUrl=app.dead_letters, ReceiptHandle=letter["ReceiptHandle"])
+    app.drop(message)
     app.line(messageId=again, outcome="created")
     app.want_key(customer, "Gold")
 
 
 def test_eventbridge(app):
     customer = next(customers)
-    put(app, {"customerId": customer, "name": "Gold"}, source="com.example.signup")
+    put(app.cloud, {"customerId": customer, "name": "Gold"}, source="com.example.signup")
     app.line(customerId=customer, outcome="created")
     app.want_key(customer, "Gold")
 
 
-def put(app, detail, source, detail_type="API Key Requested", bus=EVENT_BUS):
-    answer = app.cloud.client("events").put_events(Entries=[
+def put(cloud, detail, source, detail_type="API Key Requested", bus=EVENT_BUS):
+    answer = cloud.client("events").put_events(Entries=[
         {"EventBusName": bus, "Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}])
     assert answer["FailedEntryCount"] == 0
 
 
 def test_events_of_other_types_and_our_own_do_not_reach_the_queue(app):
     others = [next(customers), next(customers)]
-    put(app, {"customerId": others[0], "name": "Gold"}, source="com.example.signup", detail_type="Order Placed")
-    put(app, {"customerId": others[1], "name": "Gold"}, source="createkey")
+    put(app.cloud, {"customerId": others[0], "name": "Gold"}, source="com.example.signup", detail_type="Order Placed")
+    put(app.cloud, {"customerId": others[1], "name": "Gold"}, source="createkey")
     customer = next(customers)
-    put(app, {"customerId": customer, "name": "Gold"}, source="com.example.signup")
+    put(app.cloud, {"customerId": customer, "name": "Gold"}, source="com.example.signup")
     app.line(customerId=customer, outcome="created")
     assert not [line for line in app.lines() if line["customerId"] in others]
 
@@ -218,14 +331,7 @@ def test_outcome_events(app):
     rejected = hear(app, bad)
     assert rejected["detail-type"] == "API Key Rejected"
     assert rejected["detail"]["reasons"] == [f"request: key {record['id']} exists already for this customerId and name, and differs in description"]
-    drop(app, bad)
-
-
-def drop(app, message):
-    """Waits for a rejected message in the dead-letter queue, deletes it, and returns its id."""
-    wait_for(lambda: len(app.lines(messageId=message)) >= 5, "5 receives")
-    app.sqs.delete_message(QueueUrl=app.dead_letters, ReceiptHandle=receive(app, app.dead_letters)["ReceiptHandle"])
-    return message
+    app.drop(bad)
 
 
 # ---- Least privilege ------------------------------------------------------------------
@@ -256,7 +362,7 @@ SCENARIOS = {
     ("FindApiKey", "apigateway:GET"): (repeat, "GetApiKey"),
     ("AttachToUsagePlan", "apigateway:POST"): (creation, "CreateUsagePlanKey"),
     ("CheckUsagePlan", "apigateway:GET"): (creation, "GetUsagePlan"),
-    ("FindUsagePlanOfProduct", "apigateway:GET"): (sign_up, "GetUsagePlans"),
+    ("FindUsagePlans", "apigateway:GET"): (sign_up, "GetUsagePlans"),
     ("StoreValue", "secretsmanager:CreateSecret"): (creation, "CreateSecret"),
     ("StoreValue", "secretsmanager:GetSecretValue"): (repeat, "GetSecretValue"),
     ("StoreValue", "secretsmanager:PutSecretValue"): (creation, "PutSecretValue"),
@@ -265,6 +371,7 @@ SCENARIOS = {
 # What MiniStack does not notice the loss of, and test_template.py guards instead.
 UNNOTICED = {
     ("TagApiKey", "apigateway:PUT"): "it does not ask for it when a key is created with tags",
+    ("StoreValue", "secretsmanager:TagResource"): "it does not ask for it when a secret is created with tags",
     ("Log", "logs:CreateLogStream"): "it writes the log itself",
     ("Log", "logs:PutLogEvents"): "it writes the log itself",
     ("Poll", "sqs:ReceiveMessage"): "its poller is not held to the role",
@@ -384,7 +491,7 @@ def test_each_line_is_counted_by_the_metric_of_its_outcome_and_code(app):
     request = {"customerId": next(customers), "name": "Gold"}
     app.line(messageId=app.send(request), outcome="created")
     app.line(messageId=app.send(request), outcome="existing")
-    app.line(messageId=drop(app, app.send(request | {"name": 7})), outcome="rejected")
+    app.line(messageId=app.drop(app.send(request | {"name": 7})), outcome="rejected")
 
     filters = {f["metricTransformations"][0]["metricName"]: f["filterPattern"]
                for f in app.logs.describe_metric_filters(logGroupName=app.outputs["LogGroupName"])["metricFilters"]}
@@ -413,7 +520,7 @@ def test_update_and_delete(app):
     line = app.line(messageId=app.send({"customerId": customer, "name": "Gold"}), outcome="created")
     assert "CreateApiKey" in {call["operation"] for call in line["calls"]}, "the new log level is in force"
 
-    app.cloud.run(SAM, "delete", "--stack-name", STACK, "--no-prompts", "--region", "us-east-1")
+    app.cloud.delete(STACK)
     with pytest.raises(ClientError):
         app.cloud.outputs(STACK)
     kept = app.sqs.list_queues()["QueueUrls"]
