@@ -33,6 +33,7 @@ func TestExecutable(t *testing.T) {
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", testHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},
 		{"ConnectsToAWSBeforeItsFirstMessage", testConnects},
+		{"LivesThroughEndReturnAndRotation", testLife},
 		{"MakesOfEachSampleWhatItStates", testSamples},
 	} {
 		t.Run(promise.name, func(t *testing.T) {

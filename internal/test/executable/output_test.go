@@ -62,7 +62,7 @@ func lineFault(text []byte) string {
 			return err == nil
 		},
 		"level":      oneOf("INFO", "WARN"),
-		"outcome":    oneOf("created", "existing", "rejected", "retried"),
+		"outcome":    oneOf("created", "existing", "ended", "rotated", "rejected", "retried"),
 		"durationMs": func(v any) bool { _, ok := v.(float64); return ok },
 		"messageId":  isString,
 		"customerId": isString,

@@ -22,7 +22,9 @@ def needed_by(call, stack):
     """
     if call["service"] == "apigateway":
         base = f"arn:aws:apigateway:{REGION}::"
-        permissions = [Permission("apigateway:" + call["method"], base + call["path"])]
+        # The function changes keys that it made, and no other: they bear its tag.
+        tags = {"aws:ResourceTag/createkey:secret": "dev/cust-1/Gold"} if call["method"] == "PATCH" else {}
+        permissions = [Permission("apigateway:" + call["method"], base + call["path"], tags)]
         if call["tagged"]:
             permissions.append(Permission("apigateway:PUT", base + f"/tags/arn%3Aaws%3Aapigateway%3A{REGION}%3A%3A%2Fapikeys%2Fa1b2c3"))
         return permissions
@@ -70,6 +72,8 @@ def holds(operator, key, values, context):
         return given in as_list(values)
     if operator == "StringNotEquals":
         return given not in as_list(values)
+    if operator == "Null":
+        return (given is None) == (values == "true")
     raise AssertionError(f"{operator} is not known here")
 
 

@@ -38,6 +38,8 @@ BOTH = pytest.mark.parametrize("stack", [DEFAULT, FULL], ids=["defaults", "every
 # ---- What other people's tools say ----------------------------------------------
 
 
+REQUESTS = ["API Key Requested", "API Key End Requested", "API Key Rotation Requested"]
+
 def run(*command):
     environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": REGION}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -253,10 +255,10 @@ def test_requests_come_by_rule():
     assert list(DEFAULT.of_type("AWS::Events::Rule")) == ["RequestRule"]
     rule = DEFAULT.properties("RequestRule")
     assert (rule["EventBusName"], rule["Targets"]) == ("default", [target])
-    assert rule["EventPattern"] == {"source": [{"anything-but": "createkey"}], "detail-type": ["API Key Requested"]}
+    assert rule["EventPattern"] == {"source": [{"anything-but": "createkey"}], "detail-type": REQUESTS}
     assert DEFAULT.resources["RequestRule"]["DependsOn"] == "RuleDeadLetterQueuePolicy", "what the other queue refuses ends there"
     assert FULL.properties("RequestRule")["EventBusName"] == "signups"
-    assert FULL.properties("RequestRule")["EventPattern"] == {"source": ["com.example.signup", "crm"], "detail-type": ["API Key Requested"]}
+    assert FULL.properties("RequestRule")["EventPattern"] == {"source": ["com.example.signup", "crm"], "detail-type": REQUESTS}
     assert Stack(EventSource=" crm , signup").properties("RequestRule")["EventPattern"]["source"] == ["crm", "signup"]
 
 
@@ -273,12 +275,12 @@ def test_marketplace_is_off_until_it_is_switched_on():
     (subscription,) = FULL.of_type("AWS::SNS::Subscription").values()
     assert subscription == {
         "TopicArn": EVERYTHING["MarketplaceTopicArn"], "Region": REGION, "Protocol": "sqs", "Endpoint": FULL.arn("RequestQueue"),
-        "FilterPolicyScope": "MessageBody", "FilterPolicy": {"action": ["subscribe-success"]},
+        "FilterPolicyScope": "MessageBody", "FilterPolicy": {"action": ["subscribe-success", "unsubscribe-success"]},
         "RedrivePolicy": {"deadLetterTargetArn": FULL.arn("RuleDeadLetterQueue")},
     }
     rule = FULL.properties("MarketplaceRule")
     assert "EventBusName" not in rule, "AWS's own events come on the default bus"
-    assert rule["EventPattern"] == {"source": ["aws.agreement-marketplace"], "detail-type": ["License Updated - Manufacturer"]}
+    assert rule["EventPattern"] == {"source": ["aws.agreement-marketplace"], "detail-type": ["License Updated - Manufacturer", "License Deprovisioned - Manufacturer"]}
     assert FULL.resources["MarketplaceRule"]["DependsOn"] == ["RequestQueuePolicy", "RuleDeadLetterQueuePolicy"], "which expect it"
     assert FULL.resources["MarketplaceSubscription"]["DependsOn"] == ["RequestQueuePolicy", "RuleDeadLetterQueuePolicy"]
     assert [(t["Arn"], t["DeadLetterConfig"]["Arn"]) for t in rule["Targets"]] == [(FULL.arn("RequestQueue"), FULL.arn("RuleDeadLetterQueue"))]
@@ -364,6 +366,15 @@ def test_the_role_allows_nothing_that_no_call_needs():
     idle = [(s["Sid"], s["Action"]) for s in iam.statements(role(FULL))
             if s["Sid"] not in NOT_THE_EXECUTABLES and not any(iam.allowed_by(s, p) for p in needed)]
     assert idle == []
+
+
+def test_the_role_changes_no_key_but_createkeys():
+    """aws:ResourceTag: docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-tagging-iam-policy.html"""
+    key = f"arn:aws:apigateway:{REGION}::/apikeys/a1b2c3"
+    ours = {"aws:ResourceTag/createkey:secret": "dev/cust-1/Gold"}
+    assert iam.allows(role(FULL), iam.Permission("apigateway:PATCH", key, ours))
+    assert not iam.allows(role(FULL), iam.Permission("apigateway:PATCH", key, {"aws:ResourceTag/team": "billing"}))
+    assert not iam.allows(role(FULL), iam.Permission("apigateway:PATCH", key))
 
 
 def test_no_two_statements_of_the_role_allow_the_same():
@@ -563,7 +574,7 @@ def test_metric_filters_count_each_line_that_the_executable_writes():
 
 
 def test_metric_filters_tell_the_outcomes_apart():
-    for outcome in ("created", "existing", "rejected", "retried"):
+    for outcome in ("created", "existing", "ended", "rotated", "rejected", "retried"):
         assert counted(outcome=outcome, reason="") == {outcome.capitalize()}
     assert counted(outcome="retried", code="quota") == {"Retried", "KeyQuotaRefused"}
     assert counted(outcome="retried", code="unfinished") == {"Retried", "Unfinished"}
@@ -630,7 +641,7 @@ def test_the_schema_registry_is_a_template_of_its_own():
         assert told in schema["Description"]
     requests = FULL.properties("RequestRule")["EventPattern"]["detail-type"]
     assert {s["SchemaName"] for s in schemas if not s["SchemaName"].startswith("createkey@")} == {
-        told.replace("API Key ", "APIKey") for told in requests}
+        told.replace(" ", "") for told in requests}
 
 
 # ---- samconfig.toml -----------------------------------------------------------------
