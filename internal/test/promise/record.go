@@ -48,3 +48,16 @@ func (r Record) Finished() bool { return r.Ours() && r.ID != "" }
 
 // pending reports whether the record holds format and value, and nothing else.
 func (r Record) pending() bool { return r.Ours() && r.Value != "" && r.members == 2 }
+
+// whole reports whether a finished record has all its members and no other: those that
+// API Gateway leaves out where they are empty are left out.
+func (r Record) whole() bool {
+	const always = 9 // format, value, id, enabled, two dates, stageKeys, tags, usagePlanIds
+	members := always
+	for _, text := range []string{r.Name, r.CustomerID, r.Description} {
+		if text != "" {
+			members++
+		}
+	}
+	return r.members == members && r.StageKeys != nil && r.Tags != nil && r.UsagePlanIDs != nil
+}
