@@ -116,6 +116,9 @@ def test_every_action_exists_and_applies_to_its_resources(policy):
         for action in as_list(statement["Action"]):
             service, name = action.split(":")
             assert name in REFERENCE[service]["privileges"], f"there is no action {action}"
+            keys = {key for kind in REFERENCE[service]["privileges"][name]["resource_types"].values() for key in kind["condition_keys"]}
+            used = {key for condition in statement.get("Condition", {}).values() for key in condition}
+            assert used <= keys, f"{action} has no {used - keys}: it would never be allowed"
             kinds = set(REFERENCE[service]["privileges"][name]["resource_types"]) - {""}
             arns = [REFERENCE[service]["resources"][kind]["arn"] for kind in kinds]
             if not kinds or service == "apigateway":  # whose resources are paths
@@ -130,6 +133,21 @@ def same_kind(resource, arn):
         return True
     form = re.sub(r"\\\$\\\{\w+\\\}", "[^:]*", re.escape(arn))
     return re.fullmatch(form, resource.rstrip("*") + "x" if resource.endswith("*") else resource) is not None
+
+
+# ---- Commands -----------------------------------------------------------------------------
+
+
+def test_no_command_prints_what_can_hold_a_value():
+    for heading, blocks in (pages.blocks(pages.NIGHT) | pages.blocks(pages.DAY)).items():
+        for command in "".join(blocks).replace("\\\n", " ").splitlines():
+            assert not re.search(r"--include-values?\b(?! *:)", command.split("#")[0]), heading
+            if "get-api-keys" in command:
+                assert "--page-size 500" in command and "--query" in command, f"{heading}: 25 a page is 400 calls for 10,000 keys"
+            if "create-usage-plan-key" in command:
+                assert "--query id" in command, f"{heading}: its answer has the key's value"
+            if re.search(r"\bBody\b", command):
+                assert heading == "Events from the rules' dead-letter queue", f"{heading}: bodies hold values that senders chose"
 
 
 # ---- Parameters -------------------------------------------------------------------------
