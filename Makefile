@@ -98,7 +98,7 @@ test: ## Every promise of the contract: needs only Go, about a minute
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)
 	go test -count=1 -run '^TestExecutable$$' ./internal/test/executable -executable.record $(abspath $(BUILD))/executable
-	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/test/template/test_template.py internal/test/template/test_docs.py internal/test/template/test_release.py
+	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/test/template/test_template.py internal/test/template/test_docs.py internal/test/template/test_pages.py internal/test/template/test_release.py
 
 .PHONY: test-sam
 test-sam: local-runner $(SAM)/installed $(AWS_CLI)/installed ## sam local invoke of every sample and start-lambda, in Docker (installs it as root) against the local AWS (Python)
