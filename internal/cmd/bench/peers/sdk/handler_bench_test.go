@@ -14,7 +14,7 @@ import (
 // BenchmarkNewKey is what internal/function's of the same name is held beside.
 func BenchmarkNewKey(b *testing.B) {
 	cfg := (&awslocal.Server{}).Config()
-	h := lambda.NewHandler(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), nil}.handle)
+	h := lambda.NewHandler(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), nil, nil}.handle)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		payload := fmt.Appendf(nil, `{"Records": [{"messageId": "m", "eventSource": "aws:sqs", `+
