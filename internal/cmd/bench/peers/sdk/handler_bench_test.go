@@ -15,7 +15,7 @@ import (
 // BenchmarkNewKey is what internal/function's of the same name is held beside.
 func BenchmarkNewKey(b *testing.B) {
 	cfg := (&awslocal.Server{}).Config()
-	h := lambda.NewHandler(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), nil}.handle)
+	h := lambda.NewHandler(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), nil, nil}.handle)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		body := fmt.Sprintf(`{"customerId": "c%d", "name": "Standard", "enabled": true}`, i)
