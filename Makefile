@@ -91,14 +91,14 @@ send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (E
 test: ## Every promise of the contract: needs only Go, about a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -short -shuffle=on ./...
-	go test ./internal/test/explore ./internal/function
+	go test ./internal/test/explore ./internal/function ./internal/cmd/local ./events/schema
 	go -C internal/cmd/bench test ./...
-	go test -run '^TestSimulation$$' ./internal/test/simulation -simulate.seeds 1000
+	go test -run '^TestSimulation' ./internal/test/simulation -simulate.seeds 1000
 
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)
 	go test -count=1 -run '^TestExecutable$$' ./internal/test/executable -executable.record $(abspath $(BUILD))/executable
-	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/test/template/test_template.py internal/test/template/test_docs.py internal/test/template/test_release.py
+	CREATEKEY_EXECUTABLE=$(abspath $(BUILD))/executable CHECKOV=$(abspath $(CHECKOV))/bin/checkov $(PYTEST) internal/test/template/test_template.py internal/test/template/test_docs.py internal/test/template/test_pages.py internal/test/template/test_release.py
 
 .PHONY: test-sam
 test-sam: local-runner $(SAM)/installed $(AWS_CLI)/installed ## sam local invoke of every sample and start-lambda, in Docker (installs it as root) against the local AWS (Python)

@@ -140,6 +140,9 @@ func compileRegistry(t testing.TB, s schema.Schema) *jsonschema.Schema {
 // The registry's form judges an event as the JSON Schema judges its detail, save
 // propertyNames, which OpenAPI 3.0 has not.
 func TestRegistryAndSchemaAgree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("judges 4,000 documents twice: without -short")
+	}
 	for _, o := range outcomes(t) {
 		compiled := compileRegistry(t, o.schema)
 		for _, detail := range o.good {

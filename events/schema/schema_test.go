@@ -182,6 +182,9 @@ func TestSchemaAndValidatorAgree_Samples(t *testing.T) {
 }
 
 func TestSchemaAndValidatorAgree_Corpus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("judges 4,000 documents: without -short")
+	}
 	compiled := compileSchema(t, requested)
 	told := map[string]int{}
 	for i, v := range judged() {
@@ -215,6 +218,9 @@ var judged = sync.OnceValue(func() []verdict {
 // Without any one of its rules the schema would accept what the validator
 // rejects, and the corpus notices.
 func TestEveryRuleOfTheSchemaIsTested(t *testing.T) {
+	if testing.Short() {
+		t.Skip("judges 4,000 documents for each rule: without -short")
+	}
 	isRule := func(keyword string) bool {
 		switch keyword {
 		case "$schema", "$id", "title", "description", "default", "deprecated", "writeOnly":

@@ -80,11 +80,11 @@ type Message struct {
 	Time time.Time
 	// Request is the document of the request, not yet checked.
 	Request document.Node
-	// SignUp is what an AWS Marketplace message says beside the request that is made of
+	// Marketplace is what an AWS Marketplace message says beside the request that is made of
 	// it; zero for any other message.
-	SignUp marketplace.SignUp
+	Marketplace marketplace.Message
 	// Err is nil, or a *failure.RejectedError that says why the message must not be
-	// worked on. Beside it only ID, Group, Ordered, Original and the SignUp's customer are set
+	// worked on. Beside it only ID, Group, Ordered, Original and the customer of Marketplace are set
 	// reliably.
 	Err error
 }

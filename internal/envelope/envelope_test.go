@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"createkey/internal/apikey"
 	"createkey/internal/document"
 	"createkey/internal/failure"
 	"createkey/internal/test/payload"
@@ -96,11 +97,20 @@ func describe(t testing.TB, batch Batch, err error) (lines []string, requests []
 			}
 			continue
 		}
-		if m.SignUp.ProductCode != "" {
-			lines = append(lines, "product: "+m.SignUp.ProductCode)
+		if m.Marketplace.ProductCode != "" {
+			lines = append(lines, "product: "+m.Marketplace.ProductCode)
 		}
-		for _, name := range slices.Sorted(maps.Keys(m.SignUp.Tags)) {
-			lines = append(lines, "tag: "+name+"="+m.SignUp.Tags[name])
+		for _, name := range slices.Sorted(maps.Keys(m.Marketplace.Tags())) {
+			lines = append(lines, "tag: "+name+"="+m.Marketplace.Tags()[name])
+		}
+		if m.Kind != apikey.SignUp {
+			lines = append(lines, "asks: "+map[apikey.Kind]string{apikey.End: "end", apikey.Rotation: "rotation"}[m.Kind])
+		}
+		if m.Marketplace.Agreement != "" {
+			lines = append(lines, "agreement: "+m.Marketplace.Agreement)
+		}
+		if m.Marketplace.License != "" {
+			lines = append(lines, "license: "+m.Marketplace.License)
 		}
 		lines = append(lines, "request")
 		requests = append(requests, m.Request)

@@ -50,7 +50,7 @@ func unwrap(doc document.Node, in carrier) Message {
 	case doc.GetText("Type") == "Notification" && doc.Has("Message") && in == fromQueue:
 		return fromNotification(doc)
 	case marketplace.IsNotification(doc):
-		return signUp(Message{}, marketplace.FromNotification, doc)
+		return fromMarketplace(Message{}, marketplace.FromNotification, doc)
 	}
 	if what := foreign(doc); what != "" {
 		return rejected("payload: is %s, not a request for an API key", what)
@@ -95,25 +95,28 @@ func fromEventBridge(doc document.Node) Message {
 	case source == "createkey":
 		m.Err = failure.Reject("source: is createkey: an outcome of this program's own is not a request")
 	case source == marketplace.Source:
-		return signUp(m, marketplace.FromEvent, doc)
+		return fromMarketplace(m, marketplace.FromEvent, doc)
 	case strings.HasPrefix(source, "aws."): // which EventBridge takes from AWS alone, so it is shown whole
 		m.Err = failure.Reject("source: events of AWS's own (%s, %s) are not requests", strconv.Quote(source), failure.Quote(detailType))
 	}
 	return m
 }
 
-// signUp makes a request of an AWS Marketplace message, which is validated like any
-// other.
-func signUp(m Message, read func(document.Node) (marketplace.SignUp, error), doc document.Node) Message {
-	if m.SignUp, m.Err = read(doc); m.Err != nil {
+// fromMarketplace makes a request of an AWS Marketplace message, which is validated like
+// any other.
+func fromMarketplace(m Message, read func(document.Node) (marketplace.Message, error), doc document.Node) Message {
+	if m.Marketplace, m.Err = read(doc); m.Err != nil {
 		return m
 	}
 	text := func(s string) document.Node { return document.Node{Kind: document.String, Text: s} }
 	m.Request = document.Node{Kind: document.Object, Members: []document.Member{
-		{Name: "customerId", Value: text(m.SignUp.CustomerID)},
-		{Name: "name", Value: text(m.SignUp.Name)},
-		{Name: "enabled", Value: document.Node{Kind: document.Bool, Bool: true}},
+		{Name: "customerId", Value: text(m.Marketplace.CustomerID)},
+		{Name: "name", Value: text(m.Marketplace.ProductCode)},
 	}}
+	if m.Kind = apikey.End; !m.Marketplace.Ends {
+		m.Kind = apikey.SignUp
+		m.Request.Members = append(m.Request.Members, document.Member{Name: "enabled", Value: document.Node{Kind: document.Bool, Bool: true}})
+	}
 	return m
 }
 

@@ -187,6 +187,9 @@ func otherTools(ctx context.Context, cfg aws.Config, callsPerSecond float64) {
 }
 
 func TestPace_BurstDrainsAtTheSetRate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("drains two bursts: without -short")
+	}
 	for _, test := range []struct {
 		name   string
 		rate   float64 // of each of the two environments

@@ -142,7 +142,7 @@ func (h *Handler) work(ctx context.Context, messages []envelope.Message) []outco
 func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bool) (o outcome) {
 	ctx = withTrace(ctx, h.settings.Debug)
 	start := time.Now()
-	o.messageID, o.customerID, o.name = m.ID, m.SignUp.CustomerID, m.SignUp.Name
+	o.messageID, o.customerID, o.name = m.ID, m.Marketplace.CustomerID, m.Marketplace.ProductCode
 	err := guard(func() error {
 		if m.Err != nil {
 			return m.Err
@@ -170,12 +170,16 @@ func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bo
 }
 
 // parse reads the request of a message, as it was sent and by what carried it.
-func (h *Handler) parse(m envelope.Message) (apikey.Request, string, error) {
-	if m.Kind != apikey.SignUp {
-		return apikey.ParseChange(m.Request, m.Kind, m.Time, h.settings.SecretPrefix)
+func (h *Handler) parse(m envelope.Message) (request apikey.Request, secretName string, err error) {
+	if m.Kind == apikey.SignUp {
+		request, secretName, err = apikey.Parse(m.Request, h.settings.SecretPrefix, m.DeliveryID)
+		request.Time, request.ProductCode, request.AddedTags = m.Time, m.Marketplace.ProductCode, m.Marketplace.Tags()
+	} else {
+		request, secretName, err = apikey.ParseChange(m.Request, m.Kind, m.Time, h.settings.SecretPrefix)
 	}
-	request, secretName, err := apikey.Parse(m.Request, h.settings.SecretPrefix, m.DeliveryID)
-	request.Time, request.ProductCode, request.AddedTags = m.Time, m.SignUp.ProductCode, m.SignUp.Tags
+	if m.Marketplace.ProductCode != "" {
+		request.Agreement, request.License = m.Marketplace.Agreement, m.Marketplace.License
+	}
 	return request, secretName, err
 }
 

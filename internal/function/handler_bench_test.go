@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/payload"
 )
 
 // BenchmarkNewKey is a new key in a warm environment, the local AWS included.
@@ -17,9 +18,9 @@ func BenchmarkNewKey(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
-		payload := fmt.Appendf(nil, `{"Records": [{"messageId": "m", "eventSource": "aws:sqs", `+
-			`"body": "{\"customerId\": \"c%d\", \"name\": \"Standard\", \"enabled\": true}"}]}`, i)
-		if _, err := h.Invoke(ctx, payload); err != nil {
+		body := fmt.Sprintf(`{"customerId": "c%d", "name": "Standard", "enabled": true}`, i)
+		batch := payload.SQS(payload.QueueARN, payload.Message{ID: "m", Body: body})
+		if _, err := h.Invoke(ctx, []byte(batch)); err != nil {
 			b.Fatal(err)
 		}
 		cancel()

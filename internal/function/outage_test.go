@@ -103,6 +103,9 @@ var (
 // A day without a service, of which nobody has to know: the queue allows 480 receives,
 // three minutes apart.
 func TestOutageHealsByItself(t *testing.T) {
+	if testing.Short() {
+		t.Skip("plays twenty outages of an hour: without -short")
+	}
 	for _, o := range outages() {
 		for _, load := range []struct {
 			name    string

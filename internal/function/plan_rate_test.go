@@ -52,6 +52,9 @@ func playPlans(t *testing.T, window time.Duration, signUps int) (f planFigure) {
 // (https://github.com/serverless/serverless/issues/12065), and does not say how much
 // less.
 func TestPace_KeysOfAUsagePlanDrainWhateverTheWindow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("drains a burst for each window: without -short")
+	}
 	for _, test := range []struct {
 		window   time.Duration
 		keys     float64 // a second, at least

@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,28 +13,51 @@ import (
 // Source is the EventBridge source of agreement and license events.
 const Source = "aws.agreement-marketplace"
 
+// The detail-types that make and end keys; AWS sends the first again whenever the
+// entitlements change.
+const (
+	licenseUpdated       = "License Updated - Manufacturer"
+	licenseDeprovisioned = "License Deprovisioned - Manufacturer"
+)
+
 // FromEvent reads an event of source [Source], with the same errors as
-// [FromNotification]. Only `License Updated - Manufacturer` is a sign-up; AWS sends it
-// again whenever the entitlements change.
-func FromEvent(event document.Node) (SignUp, error) {
-	const signUp = "License Updated - Manufacturer"
+// [FromNotification].
+func FromEvent(event document.Node) (Message, error) {
 	var r reader
+	detailType := event.GetText("detail-type")
 	detail := r.object("", event, "detail")
-	account := r.required("detail.acceptor.", r.object("detail.", detail, "acceptor"), "accountId")
-	if detailType := event.GetText("detail-type"); detailType != signUp {
-		advice := "only " + signUp + " makes a key: narrow the rule to it"
-		if strings.HasPrefix(detailType, "License Deprovisioned") || strings.HasPrefix(detailType, "Purchase Agreement Ended") {
-			advice = endsSubscription
-		}
-		return SignUp{CustomerID: account}, failure.Reject("detail-type: %s of AWS Marketplace is not a sign-up: %s", quote(detailType), advice)
+	agreement := r.object("detail.", detail, "agreement")
+	if detailType != licenseUpdated && detailType != licenseDeprovisioned {
+		m := Message{CustomerID: cmp.Or(
+			r.optional("detail.acceptor.", r.object("detail.", detail, "acceptor"), "accountId"),
+			r.optional("detail.agreement.", agreement, "acceptorId"))}
+		status := r.optional("detail.agreement.", agreement, "status")
+		return m, failure.Reject("detail-type: %s of AWS Marketplace makes no key and ends none: %s", quote(detailType), adviceOnEvent(detailType, status))
 	}
-	product := r.required("detail.product.", r.object("detail.", detail, "product"), "code")
-	agreement := r.required("detail.agreement.", r.object("detail.", detail, "agreement"), "id")
-	offer := r.optional("detail.offer.", r.object("detail.", detail, "offer"), "id")
-	if err := r.Err(); err != nil {
-		return SignUp{CustomerID: account}, err
+	license := r.object("detail.", detail, "license")
+	m := Message{
+		Ends:        detailType == licenseDeprovisioned,
+		CustomerID:  r.required("detail.acceptor.", r.object("detail.", detail, "acceptor"), "accountId"),
+		ProductCode: r.required("detail.product.", r.object("detail.", detail, "product"), "code"),
+		Agreement:   r.required("detail.agreement.", agreement, "id"),
+		Offer:       r.optional("detail.offer.", r.object("detail.", detail, "offer"), "id"),
+		// AWS's sample event has an arn, its sample handler reads an id.
+		License: cmp.Or(r.optional("detail.license.", license, "arn"), r.optional("detail.license.", license, "id")),
 	}
-	return SignUp{account, product + "/" + agreement, product, given(map[string]string{TagAgreement: agreement, TagOffer: offer})}, nil
+	return m, r.Err()
+}
+
+func adviceOnEvent(detailType, status string) string {
+	event, _, _ := strings.Cut(detailType, " - ")
+	switch {
+	case event == "Purchase Agreement Ended" && (status == "RENEWED" || status == "REPLACED"):
+		return "its agreement.status is " + status + ", which is no end: another agreement goes on"
+	case event == "Purchase Agreement Ended":
+		return "its agreement.status is " + failure.Name(cmp.Or(status, "absent")) + "; the end comes with " + licenseDeprovisioned
+	case strings.Contains(event, "Cancellation Request"), strings.Contains(event, "Advisory"):
+		return "a person decides"
+	}
+	return "only " + licenseUpdated + " makes a key, and " + licenseDeprovisioned + " ends one: narrow the rule to them"
 }
 
 // quote shows Marketplace's own detail-types whole: failure.Quote would cut all of them.

@@ -8,7 +8,8 @@ import (
 	"createkey/internal/marketplace"
 )
 
-// A notification of a product's topic is a sign-up. The blanks are in AWS's own samples.
+// A notification of a product's topic is a sign-up or an end. The blanks are in AWS's own
+// samples.
 func ExampleFromNotification() {
 	doc, err := document.Parse([]byte(`{
 		"action": "subscribe-success",
@@ -19,44 +20,44 @@ func ExampleFromNotification() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	signUp, err := marketplace.FromNotification(doc)
+	m, err := marketplace.FromNotification(doc)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("customer:", signUp.CustomerID)
-	fmt.Println("name:", signUp.Name)
-	fmt.Println("offer:", signUp.Tags[marketplace.TagOffer])
+	fmt.Println("customer:", m.CustomerID)
+	fmt.Println("product:", m.ProductCode)
+	fmt.Println("offer:", m.Offer)
 	// Output:
 	// customer: X01EXAMPLEX
-	// name: n0123EXAMPLEXXXXXXXXXXXX
+	// product: n0123EXAMPLEXXXXXXXXXXXX
 	// offer: offer-abcexample123
 }
 
-// The end of a subscription makes no key. The customer whose key to disable is returned
-// beside the error.
-func ExampleFromNotification_unsubscribe() {
+// What is neither is rejected, with what to do instead. The customer is returned beside
+// the error.
+func ExampleFromNotification_pending() {
 	doc, err := document.Parse([]byte(`{
-		"action": "unsubscribe-success",
+		"action": "unsubscribe-pending",
 		"customer-identifier": "X01EXAMPLEX",
 		"product-code": "n0123EXAMPLEXXXXXXXXXXXX"
 	}`))
 	if err != nil {
 		log.Fatal(err)
 	}
-	signUp, err := marketplace.FromNotification(doc)
-	fmt.Println(signUp.CustomerID)
+	m, err := marketplace.FromNotification(doc)
+	fmt.Println(m.CustomerID)
 	fmt.Println(err)
 	// Output:
 	// X01EXAMPLEX
-	// action: "unsubscribe-success" of AWS Marketplace is not a sign-up: it ends a subscription and makes no key: disable the customer's, see docs/operations.md
+	// action: "unsubscribe-pending" of AWS Marketplace makes no key and ends none: meter for the last time; the end comes with unsubscribe-success
 }
 
 // An agreement's event identifies the buyer by account. One buyer may hold several
-// agreements for a product, and each has a key of its own.
+// agreements for a product, each of which keeps the one key alive.
 func ExampleFromEvent() {
 	doc, err := document.Parse([]byte(`{
 		"source": "aws.agreement-marketplace",
-		"detail-type": "License Updated - Manufacturer",
+		"detail-type": "License Deprovisioned - Manufacturer",
 		"detail": {
 			"agreement": {"id": "agmt-1example"},
 			"product": {"code": "n0123EXAMPLEXXXXXXXXXXXX"},
@@ -66,10 +67,10 @@ func ExampleFromEvent() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	signUp, err := marketplace.FromEvent(doc)
+	m, err := marketplace.FromEvent(doc)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(signUp.CustomerID, signUp.Name)
-	// Output: 111122223333 n0123EXAMPLEXXXXXXXXXXXX/agmt-1example
+	fmt.Println(m.CustomerID, m.ProductCode, m.Agreement, "ends:", m.Ends)
+	// Output: 111122223333 n0123EXAMPLEXXXXXXXXXXXX agmt-1example ends: true
 }

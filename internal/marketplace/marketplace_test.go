@@ -1,7 +1,7 @@
 package marketplace_test
 
 import (
-	"maps"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,39 +28,49 @@ func agreementEvent(detailType, detail string) string {
 	return `{"source": "aws.agreement-marketplace", "detail-type": "` + detailType + `", "detail": ` + detail + `}`
 }
 
-func TestSignUps(t *testing.T) {
+func TestSignUpsAndEnds(t *testing.T) {
 	longest := strings.Repeat("c", 255)
 	tests := map[string]struct {
-		read func(document.Node) (marketplace.SignUp, error)
+		read func(document.Node) (marketplace.Message, error)
 		doc  string
-		want marketplace.SignUp
+		want marketplace.Message
+		tags string
 	}{
 		"notification": {
 			marketplace.FromNotification,
 			`{"action": "subscribe-success", "customer-identifier": "cust", "product-code": "prod", "offer-identifier": "offer-1", "isFreeTrialTermPresent": "true"}`,
-			marketplace.SignUp{CustomerID: "cust", Name: "prod", ProductCode: "prod",
-				Tags: map[string]string{marketplace.TagProduct: "prod", marketplace.TagOffer: "offer-1"}},
+			marketplace.Message{CustomerID: "cust", ProductCode: "prod", Offer: "offer-1"},
+			"map[marketplace:offer-id:offer-1 marketplace:product-code:prod]",
+		},
+		"notification of an end": {
+			marketplace.FromNotification,
+			`{"action": "unsubscribe-success", "customer-identifier": "cust", "product-code": "prod"}`,
+			marketplace.Message{Ends: true, CustomerID: "cust", ProductCode: "prod"},
+			"map[marketplace:product-code:prod]",
 		},
 		"blanks around identifiers no offer": {
 			marketplace.FromNotification,
 			`{"action": "subscribe-success", "customer-identifier": " cust ", "product-code": "\tprod", "offer-identifier": " "}`,
-			marketplace.SignUp{CustomerID: "cust", Name: "prod", ProductCode: "prod", Tags: map[string]string{marketplace.TagProduct: "prod"}},
+			marketplace.Message{CustomerID: "cust", ProductCode: "prod"},
+			"map[marketplace:product-code:prod]",
 		},
 		"the longest identifier": {
 			marketplace.FromNotification,
 			`{"action": "subscribe-success", "customer-identifier": "` + longest + `", "product-code": "prod"}`,
-			marketplace.SignUp{CustomerID: longest, Name: "prod", ProductCode: "prod", Tags: map[string]string{marketplace.TagProduct: "prod"}},
+			marketplace.Message{CustomerID: longest, ProductCode: "prod"},
+			"map[marketplace:product-code:prod]",
 		},
 		"agreement": {
 			marketplace.FromEvent,
-			agreementEvent(license, `{"acceptor": {"accountId": "444455556666"}, "product": {"code": "prod", "id": "p"}, "agreement": {"id": "agmt-1"}, "offer": {"id": "offer-1"}, "license": {"arn": 7}}`),
-			marketplace.SignUp{CustomerID: "444455556666", Name: "prod/agmt-1", ProductCode: "prod",
-				Tags: map[string]string{marketplace.TagAgreement: "agmt-1", marketplace.TagOffer: "offer-1"}},
+			agreementEvent(license, `{"acceptor": {"accountId": "444455556666"}, "product": {"code": "prod", "id": "p"}, "agreement": {"id": "agmt-1"}, "offer": {"id": "offer-1"}, "license": {"arn": "aws:license-manager::1:l-1"}}`),
+			marketplace.Message{CustomerID: "444455556666", ProductCode: "prod", Agreement: "agmt-1", License: "aws:license-manager::1:l-1", Offer: "offer-1"},
+			"map[marketplace:agreement-id:agmt-1 marketplace:offer-id:offer-1 marketplace:product-code:prod]",
 		},
-		"agreement without an offer": {
+		"the end of an agreement, its licence by id": {
 			marketplace.FromEvent,
-			agreementEvent(license, `{"acceptor": {"accountId": "4"}, "product": {"code": "prod"}, "agreement": {"id": "agmt-1"}, "offer": null}`),
-			marketplace.SignUp{CustomerID: "4", Name: "prod/agmt-1", ProductCode: "prod", Tags: map[string]string{marketplace.TagAgreement: "agmt-1"}},
+			agreementEvent("License Deprovisioned - Manufacturer", `{"acceptor": {"accountId": "4"}, "product": {"code": "prod"}, "agreement": {"id": "agmt-1"}, "offer": null, "license": {"id": "l-1"}}`),
+			marketplace.Message{Ends: true, CustomerID: "4", ProductCode: "prod", Agreement: "agmt-1", License: "l-1"},
+			"map[marketplace:agreement-id:agmt-1 marketplace:product-code:prod]",
 		},
 	}
 	for name, test := range tests {
@@ -69,8 +79,11 @@ func TestSignUps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.CustomerID != test.want.CustomerID || got.Name != test.want.Name || got.ProductCode != test.want.ProductCode || !maps.Equal(got.Tags, test.want.Tags) {
+			if got != test.want {
 				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+			if tags := fmt.Sprint(got.Tags()); tags != test.tags {
+				t.Errorf("got tags %s, want %s", tags, test.tags)
 			}
 		})
 	}
@@ -78,7 +91,7 @@ func TestSignUps(t *testing.T) {
 
 func TestRejections(t *testing.T) {
 	tests := map[string]struct {
-		read     func(document.Node) (marketplace.SignUp, error)
+		read     func(document.Node) (marketplace.Message, error)
 		doc      string
 		want     string // reasons, joined by a semicolon
 		customer string // known all the same
@@ -101,31 +114,43 @@ func TestRejections(t *testing.T) {
 		},
 		"an end of a subscription": {
 			marketplace.FromNotification, `{"action": "unsubscribe-pending", "customer-identifier": "cust", "product-code": "prod"}`,
-			`action: "unsubscribe-pending" of AWS Marketplace is not a sign-up: it ends a subscription and makes no key: disable the customer's, see docs/operations.md`, "cust",
+			`action: "unsubscribe-pending" of AWS Marketplace makes no key and ends none: meter for the last time; the end comes with unsubscribe-success`, "cust",
 		},
 		"a failure": {
 			marketplace.FromNotification, `{"action": "subscribe-fail", "customer-identifier": "cust", "product-code": "prod"}`,
-			`action: "subscribe-fail" of AWS Marketplace is not a sign-up: nothing was bought, and no key is made`, "cust",
+			`action: "subscribe-fail" of AWS Marketplace makes no key and ends none: nothing was bought`, "cust",
 		},
 		"another action": {
 			marketplace.FromNotification, `{"action": "dance", "customer-identifier": "cust", "product-code": "prod"}`,
-			`action: "dance" of AWS Marketplace is not a sign-up: only subscribe-success makes a key`, "cust",
+			`action: "dance" of AWS Marketplace makes no key and ends none: subscribe-success is a sign-up, unsubscribe-success an end`, "cust",
 		},
 		"an agreement without its parts": {
 			marketplace.FromEvent, agreementEvent(license, `{"acceptor": {"accountId": "4"}, "agreement": 7}`),
-			"detail.product.code: must not be empty; detail.agreement: must be an object; detail.agreement.id: must not be empty", "4",
+			"detail.agreement: must be an object; detail.product.code: must not be empty; detail.agreement.id: must not be empty", "4",
 		},
 		"the end of a license": {
 			marketplace.FromEvent, agreementEvent("License Deprovisioned - Manufacturer", `{"acceptor": {"accountId": "4"}}`),
-			`detail-type: "License Deprovisioned - Manufacturer" of AWS Marketplace is not a sign-up: it ends a subscription and makes no key: disable the customer's, see docs/operations.md`, "4",
+			"detail.product.code: must not be empty; detail.agreement.id: must not be empty", "4",
 		},
 		"an event that Marketplace does not document": {
 			marketplace.FromEvent, agreementEvent("License Exploded - Manufacturer", `{"acceptor": {"accountId": "4"}}`),
-			`detail-type: "License…" of AWS Marketplace is not a sign-up: only License Updated - Manufacturer makes a key: narrow the rule to it`, "4",
+			`detail-type: "License…" of AWS Marketplace makes no key and ends none: only License Updated - Manufacturer makes a key, and License Deprovisioned - Manufacturer ends one: narrow the rule to them`, "4",
+		},
+		"a renewal": {
+			marketplace.FromEvent, agreementEvent("Purchase Agreement Ended - Proposer", `{"acceptor": {"accountId": "4"}, "agreement": {"status": "RENEWED"}}`),
+			`detail-type: "Purchase Agreement Ended - Proposer" of AWS Marketplace makes no key and ends none: its agreement.status is RENEWED, which is no end: another agreement goes on`, "4",
+		},
+		"a cancellation": {
+			marketplace.FromEvent, agreementEvent("Purchase Agreement Ended - Proposer", `{"acceptor": {"accountId": "4"}, "agreement": {"status": "CANCELLED"}}`),
+			`detail-type: "Purchase Agreement Ended - Proposer" of AWS Marketplace makes no key and ends none: its agreement.status is CANCELLED; the end comes with License Deprovisioned - Manufacturer`, "4",
+		},
+		"a cancellation request, without an acceptor": {
+			marketplace.FromEvent, agreementEvent("Agreement Cancellation Request Approved - Proposer", `{"agreement": {"acceptorId": "4"}}`),
+			`detail-type: "Agreeme…" of AWS Marketplace makes no key and ends none: a person decides`, "4",
 		},
 		"another event": {
 			marketplace.FromEvent, agreementEvent("Purchase Agreement Created - Manufacturer", `{"acceptor": {"accountId": "4"}}`),
-			`detail-type: "Purchase Agreement Created - Manufacturer" of AWS Marketplace is not a sign-up: only License Updated - Manufacturer makes a key: narrow the rule to it`, "4",
+			`detail-type: "Purchase Agreement Created - Manufacturer" of AWS Marketplace makes no key and ends none: only License Updated - Manufacturer makes a key, and License Deprovisioned - Manufacturer ends one: narrow the rule to them`, "4",
 		},
 	}
 	for name, test := range tests {

@@ -1,8 +1,6 @@
 package marketplace
 
 import (
-	"strings"
-
 	"createkey/internal/document"
 	"createkey/internal/failure"
 )
@@ -14,33 +12,32 @@ func IsNotification(doc document.Node) bool {
 }
 
 // FromNotification reads a notification of a product's SNS topic. Its error is a
-// *failure.RejectedError that names every fault. Beside an error, the sign-up holds what
-// is known: the customer, and the name where only the action is at fault.
-func FromNotification(doc document.Node) (SignUp, error) {
+// *failure.RejectedError that names every fault. Beside an error, the message holds what
+// is known of the customer.
+func FromNotification(doc document.Node) (Message, error) {
 	var r reader
 	r.noRepeats("", doc)
 	action := r.required("", doc, "action")
-	customer := r.required("", doc, "customer-identifier")
-	product := r.required("", doc, "product-code")
-	offer := r.optional("", doc, "offer-identifier")
-	signUp, err := SignUp{CustomerID: customer}, r.Err()
-	if err == nil {
-		signUp = SignUp{customer, product, product, given(map[string]string{TagProduct: product, TagOffer: offer})}
+	m := Message{
+		Ends:        action == "unsubscribe-success",
+		CustomerID:  r.required("", doc, "customer-identifier"),
+		ProductCode: r.required("", doc, "product-code"),
+		Offer:       r.optional("", doc, "offer-identifier"),
 	}
-	if action != "" && action != "subscribe-success" {
-		err = failure.Reject("action: %s of AWS Marketplace is not a sign-up: %s", failure.Quote(action), adviceOnAction(action))
+	if action != "" && action != "subscribe-success" && !m.Ends {
+		return m, failure.Reject("action: %s of AWS Marketplace makes no key and ends none: %s", failure.Quote(action), adviceOnAction(action))
 	}
-	return signUp, err
+	return m, r.Err()
 }
 
 func adviceOnAction(action string) string {
-	switch {
-	case strings.HasPrefix(action, "unsubscribe-"):
-		return endsSubscription
-	case action == "subscribe-fail":
-		return "nothing was bought, and no key is made"
-	case action == "entitlement-updated":
+	switch action {
+	case "unsubscribe-pending":
+		return "meter for the last time; the end comes with unsubscribe-success"
+	case "subscribe-fail":
+		return "nothing was bought"
+	case "entitlement-updated":
 		return "subscribe the queue to the product's aws-mp-subscription-notification topic alone"
 	}
-	return "only subscribe-success makes a key"
+	return "subscribe-success is a sign-up, unsubscribe-success an end"
 }

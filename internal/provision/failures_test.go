@@ -99,27 +99,6 @@ func TestSDKsOwnRetryIsNoSecondKey(t *testing.T) {
 	}
 }
 
-func TestFailureToAskWhetherAPlanHasTheKeyIsRetried(t *testing.T) {
-	inWorld(t, func(w *world) {
-		addPlans(w)
-		r := request(withPlans("plan1"))
-		w.interrupted(after, "CreateUsagePlanKey", r)
-		w.fail(before, "GetUsagePlanKey", always, awslocal.AccessDenied)
-		w.wantOutcome(w.provision(r), "retried (unfinished): GetUsagePlanKey (plan1): AccessDeniedException")
-		w.heal()
-		w.wantOutcome(w.provision(r), "created")
-		w.wantComplete(r, "plan1")
-	})
-}
-
-func TestFailureToDescribeAFinishedKeyIsRetried(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.finished(request())
-		w.fail(before, "GetApiKey", always, awslocal.AccessDenied)
-		w.wantOutcome(w.provision(request()), "retried: GetApiKey: AccessDeniedException")
-	})
-}
-
 // The quota of 10,000 keys, for which an alarm fires, is no fault of the message.
 func TestKeyQuotaIsRetriedUnderItsCode(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -612,73 +610,12 @@ func TestSecretScheduledForDeletion(t *testing.T) {
 
 func wait(d time.Duration) { <-time.After(d) }
 
-// The promises themselves, under concurrency and interruption. That the value is
-// accepted before the key exists, and that no second key appears, every test in
-// this package checks beside its own subject: see world.
-
-func TestExactlyOnce_WhereverTheProcessDies(t *testing.T) {
-	for _, call := range []string{"GetUsagePlan", "CreateSecret", "CreateApiKey", "CreateUsagePlanKey", "PutSecretValue"} {
-		for _, at := range []moment{before, after} {
-			t.Run(string(at)+" "+call, func(t *testing.T) {
-				inWorld(t, func(w *world) {
-					w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "plan1"})
-					r := request(withPlans("plan1"))
-					w.interrupted(at, call, r)
-					w.newEnvironment()
-					want := "created"
-					if call == "PutSecretValue" && at == after {
-						want = "existing"
-					}
-					w.wantOutcome(w.provision(r), want)
-					w.wantComplete(r, "plan1")
-					was := w.all()
-					w.wantOutcome(w.provision(r), "existing")
-					if !reflect.DeepEqual(w.all(), was) {
-						w.Error("promise 4: a repeat changed something")
-					}
-				})
-			})
-		}
-	}
-}
-
-func TestExactlyOnce_HoweverConcurrently(t *testing.T) {
-	const deliveries = 6
-	for seed := range uint64(20) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				random := rand.New(rand.NewPCG(seed, 0))
-				var mu sync.Mutex
-				pause := func() error {
-					mu.Lock()
-					d := time.Duration(random.IntN(20)) * time.Millisecond
-					mu.Unlock()
-					wait(d)
-					return nil
-				}
-				for _, call := range []string{"CreateSecret", "GetSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey", "PutSecretValue"} {
-					w.on(before, call, always, pause)
-					w.on(after, call, always, pause)
-				}
-				outcomes := make([]string, deliveries)
-				var all sync.WaitGroup
-				for i := range outcomes {
-					all.Go(func() { outcomes[i] = w.provisionBy(w.ctx, w.anotherEnvironment(), request()) })
-				}
-				all.Wait()
-				for _, got := range outcomes {
-					if got != "created" && got != "existing" {
-						w.Errorf("a delivery was %q", got)
-					}
-				}
-				w.wantComplete(request())
-			})
-		})
-	}
-}
+// That the value is accepted before the key exists, and that no second key appears,
+// every test in this package checks beside its own subject: see world. Deliveries that
+// are stopped, or under way at once, are the explorer's and the executable's.
 
 // Two deliveries hold the same key; the first to finish the record has it.
-func TestExactlyOnce_LateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
+func TestLateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.interrupted(after, "CreateApiKey", request())
 		// Between the two descriptions of the key an operator disables it: the

@@ -71,10 +71,8 @@ func inWorld(t *testing.T, test func(w *world)) {
 }
 
 // newEnvironment is a cold start: nothing that was cached is left.
-func (w *world) newEnvironment() { w.p = w.anotherEnvironment() }
-
-func (w *world) anotherEnvironment() *provision.Provisioner {
-	return provision.New(apigateway.NewFromConfig(w.cfg), secretsmanager.NewFromConfig(w.cfg))
+func (w *world) newEnvironment() {
+	w.p = provision.New(apigateway.NewFromConfig(w.cfg), secretsmanager.NewFromConfig(w.cfg))
 }
 
 // A moment is before or after a call takes effect.
@@ -280,14 +278,8 @@ func (w *world) provision(r apikey.Request) string {
 
 func (w *world) provisionWithin(ctx context.Context, r apikey.Request) string {
 	w.Helper()
-	return w.provisionBy(ctx, w.p, r)
-}
-
-// provisionBy provisions in the environment that p belongs to.
-func (w *world) provisionBy(ctx context.Context, p *provision.Provisioner, r apikey.Request) string {
-	w.Helper()
 	name := secretName(r)
-	result, err := p.Provision(ctx, r, name)
+	result, err := w.p.Provision(ctx, r, name)
 	w.result = result
 	if w.leaks(fmt.Sprintf("%v %+v %#v %+v", err, err, err, result)) {
 		w.Error("an error or a result holds a part of a value (not shown)")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/payload"
 	"createkey/internal/test/sandbox"
 )
 
@@ -333,11 +333,7 @@ func (b *bench) callCounts(ctx context.Context) (table, error) {
 	}
 	plan := s.box.AWS.AddUsagePlan(awslocal.UsagePlan{Name: "gold"})
 	message := func(body string) []byte {
-		payload, err := json.Marshal(map[string]any{"Records": []any{map[string]string{"eventSource": "aws:sqs", "messageId": "m", "body": body}}})
-		if err != nil {
-			panic(err) // strings can always be marshalled
-		}
-		return payload
+		return []byte(payload.SQS(payload.QueueARN, payload.Message{ID: "m", Body: body}))
 	}
 	inPlan := func(name string) []byte {
 		return message(`{"customerId": "c", "name": "` + name + `", "usagePlanIds": ["` + plan + `"]}`)

@@ -112,11 +112,14 @@ func runSandbox(ctx context.Context, args []string) error {
 	return playSamples(ctx, box)
 }
 
+var deadLetterQueueURL = awslocal.QueueURL("dead-letters")
+
 // settings are the function's own variables that are set here; with a rate that
-// one environment alone may have of the account's 5 keys a second, and a bus.
+// one environment alone may have of the account's 5 keys a second, a bus and a
+// dead-letter queue.
 func settings() []string {
-	env := []string{"CREATE_KEY_RATE=4", "OUTCOME_BUS=outcomes"}
-	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "OUTCOME_BUS", "CREATE_KEY_RATE", "LOG_LEVEL"} {
+	env := []string{"CREATE_KEY_RATE=4", "OUTCOME_BUS=outcomes", "DEAD_LETTER_QUEUE_URL=" + deadLetterQueueURL}
+	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "OUTCOME_BUS", "DEAD_LETTER_QUEUE_URL", "CREATE_KEY_RATE", "LOG_LEVEL"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}

@@ -42,6 +42,8 @@ func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 	fmt.Printf("Playing events/ to %s, in a local Lambda against a local AWS.\n\n", "CreateKeyFunction")
 	t := newTable(os.Stdout)
 	tells := !slices.Contains(settings(), "OUTCOME_BUS=")
+	_, otherQueue := os.LookupEnv("DEAD_LETTER_QUEUE_URL")
+	setsAside := !otherQueue
 	var wrong []string
 	for _, sample := range append(events.Samples, again(events.Samples[0])) {
 		messages, err := play(ctx, box, sample.Payload())
@@ -54,6 +56,9 @@ func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 			t.row(sample.File, m)
 			if tells && m.event != eventOf[m.Outcome] {
 				wrong = append(wrong, fmt.Sprintf("%s should have sent the event %q", sample.File, eventOf[m.Outcome]))
+			}
+			if setsAside && m.setAside != (m.Outcome == "rejected") { // each of these comes from a queue
+				wrong = append(wrong, sample.File+" should have put its rejected messages, and no others, into the dead-letter queue")
 			}
 		}
 		slices.Sort(outcomes) // messages of a batch end in any order
@@ -78,7 +83,10 @@ func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 	if tells {
 		fmt.Println("EVENT is what the bus has taken: API Key Ready or API Key Rejected.")
 	}
-	fmt.Printf("%s was played twice: a repeat makes nothing. Rejected and retried messages stay on the queue.\n", events.Samples[0].File)
+	if setsAside {
+		fmt.Printf("%d rejected messages are in the dead-letter queue, as they were sent, each with its reason.\n", len(box.AWS.Messages()))
+	}
+	fmt.Printf("%s was played twice: a repeat makes nothing. Retried messages stay on the queue.\n", events.Samples[0].File)
 	return nil
 }
 
@@ -128,22 +136,24 @@ var eventOf = map[string]string{"created": "Ready", "existing": "Ready", "reject
 // played is what became of a message.
 type played struct {
 	sandbox.Line
-	event string   // as in eventOf
-	plans []string // of its key
+	event    string   // as in eventOf
+	plans    []string // of its key
+	setAside bool     // in the dead-letter queue
 }
 
 // play invokes the function and returns what became of each message.
 func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]played, error) {
-	before := len(box.AWS.Events())
+	before, lettersBefore := len(box.AWS.Events()), len(box.AWS.Messages())
 	answer, err := box.Function.Invoke(ctx, payload)
 	if err != nil {
 		return nil, err
 	}
 	lines, other := box.TakeLines()
+	lines = slices.DeleteFunc(lines, func(l sandbox.Line) bool { return l.Outcome == "" }) // of the start, not of a message
 	switch {
 	case len(other) > 0:
 		return nil, fmt.Errorf("the function wrote what is not a log line: %s", other[0])
-	case len(lines) == 0, lines[0].Outcome == "":
+	case len(lines) == 0:
 		// It did not get as far as a message: the answer or the one line says why.
 		return nil, fmt.Errorf("the function failed: %s %s", bytes.TrimSpace(answer.Log), answer.Payload)
 	}
@@ -155,9 +165,13 @@ func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]played, 
 		}
 		sent[detail.MessageID] = strings.TrimPrefix(event.DetailType, "API Key ")
 	}
+	letters := map[string]bool{} // by message id
+	for _, letter := range box.AWS.Messages()[lettersBefore:] {
+		letters[string(letter.Attributes["messageId"].Value)] = true
+	}
 	messages := make([]played, len(lines))
 	for i, line := range lines {
-		messages[i] = played{line, sent[line.MessageID], box.AWS.UsagePlanKeys(line.KeyID)}
+		messages[i] = played{line, sent[line.MessageID], box.AWS.UsagePlanKeys(line.KeyID), letters[line.MessageID]}
 	}
 	return messages, nil
 }

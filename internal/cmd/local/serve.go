@@ -40,8 +40,12 @@ Ctrl-C ends both; what they hold is gone then. In another terminal, with the AWS
   aws secretsmanager get-secret-value --endpoint-url %[1]s \
       --secret-id %[3]scust-1015/Standard --query SecretString --output text
 
+  # why was a message set aside? (its body is shown, too, without the --query)
+  aws sqs receive-message --endpoint-url %[1]s --queue-url %[4]s \
+      --message-attribute-names All --query 'Messages[].MessageAttributes'
+
 The function's log:
-`, box.Endpoint, listener.Addr(), secretPrefix())
+`, box.Endpoint, listener.Addr(), secretPrefix(), deadLetterQueueURL)
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving Lambda: %w", err)
 	}

@@ -42,9 +42,17 @@ func (t *table) row(sample string, m played) {
 	}, line.Outcome)
 	if line.Reason != "" {
 		for reason := range strings.SplitSeq(line.Reason, "; ") {
-			_, _ = fmt.Fprintf(t.out, "%s  %s\n", strings.Repeat(" ", columns[0].width+columns[1].width+1), reason)
+			t.below(reason)
 		}
 	}
+	if m.setAside {
+		t.below("set aside: it is in the dead-letter queue")
+	}
+}
+
+// below prints a text under the last cells of a row.
+func (t *table) below(text string) {
+	_, _ = fmt.Fprintf(t.out, "%s  %s\n", strings.Repeat(" ", columns[0].width+columns[1].width+1), text)
 }
 
 func (t *table) print(cells []string, outcome string) {

@@ -44,8 +44,12 @@ func judge(payload []byte) ([]verdict, error) {
 			continue
 		}
 		var request apikey.Request
+		if m.Kind != apikey.SignUp {
+			_, v.secretName, v.err = apikey.ParseChange(m.Request, m.Kind, m.Time, secretPrefix())
+			continue
+		}
 		request, v.secretName, v.err = apikey.Parse(m.Request, secretPrefix(), m.DeliveryID)
-		request.ProductCode, request.AddedTags = m.SignUp.ProductCode, m.SignUp.Tags
+		request.ProductCode, request.AddedTags = m.Marketplace.ProductCode, m.Marketplace.Tags()
 		if v.err == nil {
 			v.err = request.CheckTotals(v.secretName, request.Plans(os.Getenv("USAGE_PLAN_ID")))
 		}

@@ -38,6 +38,7 @@ const withBus = "OUTCOME_BUS=outcomes"
 
 // withLetters has rejected messages set aside.
 const withLetters = "DEAD_LETTER_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/123456789012/letters"
+
 // costCentre is the key of the deployment's tag, which every key has.
 const costCentre = "CostCentre"
 

@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,6 +8,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 // An account is all that AWS holds of one identity. It is comparable, so that a state
@@ -145,6 +147,15 @@ func plansOf(ids []string) (set uint8) {
 	return set
 }
 
+func planIDs(set uint8) (ids []string) {
+	for i := range planCount {
+		if set&(1<<i) != 0 {
+			ids = append(ids, planID(i))
+		}
+	}
+	return ids
+}
+
 func moment(minute int8) time.Time {
 	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(minute) * time.Minute)
 }
@@ -167,6 +178,7 @@ type tables struct {
 	texts   []string
 	numbers map[string]text
 	values  map[string]value
+	parts   promise.Parts // of all values
 	records map[text]record
 	inputs  map[text]*apigateway.CreateApiKeyInput
 }
@@ -174,7 +186,7 @@ type tables struct {
 func newTables() *tables {
 	return &tables{
 		texts: []string{""}, numbers: map[string]text{"": 0}, values: map[string]value{"": 0},
-		records: map[text]record{0: {}}, inputs: map[text]*apigateway.CreateApiKeyInput{},
+		records: map[text]record{0: {Record: &promise.Record{}}}, parts: promise.Parts{}, inputs: map[text]*apigateway.CreateApiKeyInput{},
 	}
 }
 
@@ -192,6 +204,7 @@ func (t *tables) value(s string) value {
 	if !known {
 		v = value(len(t.values))
 		t.values[s] = v
+		t.parts.Add(s)
 	}
 	return v
 }
@@ -209,14 +222,14 @@ func (t *tables) input(in *apigateway.CreateApiKeyInput) text {
 	return n
 }
 
-// A record is what a secret's text says, read as any other reader would.
+// A record is what a secret's text says, as the oracle reads it.
 type record struct {
-	ours     bool // has the marker of this version
-	newer    bool // has that of a later one
-	value    value
+	*promise.Record
+	newer    bool // has the marker of a later version
+	ours     bool
 	finished bool
+	value    value
 	key      int8 // of a finished one: index into account.keys; -1: none that there ever was
-	members  map[string]any
 }
 
 func (t *tables) record(n text) record {
@@ -224,16 +237,11 @@ func (t *tables) record(n text) record {
 	if known {
 		return r
 	}
-	r.key = -1
-	if json.Unmarshal([]byte(t.texts[n]), &r.members) == nil {
-		format, _ := r.members["format"].(string)
-		r.ours, r.newer = format == "createkey/1", strings.HasPrefix(format, "createkey/") && format != "createkey/1"
-		v, _ := r.members["value"].(string)
-		r.value = t.value(v)
-		id, finished := r.members["id"].(string)
-		if r.finished = r.ours && finished; finished {
-			r.key = keyIndex(id)
-		}
+	decoded := promise.Decode(awslocal.SecretVersion{String: awslocal.Sensitive(t.texts[n])})
+	r = record{Record: &decoded, ours: decoded.Ours(), finished: decoded.Finished(), value: t.value(string(decoded.Value)), key: -1}
+	r.newer = !r.ours && strings.HasPrefix(r.Format, "createkey/")
+	if r.finished {
+		r.key = keyIndex(r.ID)
 	}
 	t.records[n] = r
 	return r

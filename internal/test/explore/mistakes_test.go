@@ -68,7 +68,7 @@ func TestMistakes(t *testing.T) {
 		}, "promise 3"},
 		{"a secret without our marker is adopted", []change{{
 			"case err != nil:\n\t\treturn failure.Reject(", "case err != nil:\n\t\trecord = apikey.Record{Value: j.request.Value}\n\tcase false:\n\t\treturn failure.Reject(",
-		}}, "promise [23]"},
+		}}, "promise [34]"},
 		{"the digest on the key is ignored", []change{
 			{"digest := key.Tags[apikey.TagRequest]", "digest := key.Tags[apikey.TagRequest]\n\tdigest = j.request.Digest()"},
 			{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", "if false {"},

@@ -18,18 +18,27 @@ func Leaks(a Account, text []byte, extra ...string) bool {
 			}
 		}
 	}
-	return holdsPart(text, values)
+	p := Parts{}
+	for _, v := range values {
+		p.Add(v)
+	}
+	return p.In(string(text))
 }
 
-func holdsPart(text []byte, values []string) bool {
-	parts := map[string]bool{}
-	for _, v := range values {
-		for i := 0; i+telling <= len(v); i++ {
-			parts[v[i:i+telling]] = true
-		}
+// Parts are all runs of eight characters of values.
+type Parts map[string]struct{}
+
+// Add adds the parts of a value. One of fewer than eight characters has none.
+func (p Parts) Add(value string) {
+	for i := 0; i+telling <= len(value); i++ {
+		p[value[i:i+telling]] = struct{}{}
 	}
+}
+
+// In reports whether a text holds a part.
+func (p Parts) In(text string) bool {
 	for i := 0; i+telling <= len(text); i++ {
-		if parts[string(text[i:i+telling])] {
+		if _, found := p[text[i:i+telling]]; found {
 			return true
 		}
 	}

@@ -52,7 +52,7 @@ func Check(a Account, byHand ...string) (faults []string) {
 	}
 	for _, k := range keys {
 		if name := k.Tags[secretTag]; name != "" && !owned[k.ID] {
-			faults = append(faults, fmt.Sprintf("promise 2 (the secret comes first): key %s was made when its secret %s did not exist, or did not hold its value", k.ID, name))
+			faults = append(faults, fmt.Sprintf(Value+": key %s was made when its secret %s did not exist, or did not hold its value", k.ID, name))
 		}
 	}
 	return faults
@@ -138,68 +138,57 @@ func (l life) holds(k awslocal.Key) bool {
 
 // checkKeys checks that the keys of this life follow each other, and each its value.
 func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	finished := l.finished()
 	var made []awslocal.Key
 	for _, k := range keys {
 		if !l.owns(k) {
 			continue
 		}
 		for _, earlier := range made {
-			switch finished := l.finished(); {
-			case earlier.Value != k.Value: // of another generation, if the secret held it
-			case earlier.Deleted.IsZero() || earlier.Deleted.After(k.Created):
-				fault("promise 1 (at most one key): %s and %s exist at once for secret %s", earlier.ID, k.ID, l.name())
-			case !finished.IsZero() && earlier.Deleted.Sub(finished) >= deletable:
-				fault("promise 1 (at most one key): %s of secret %s was revoked, and %s was made", earlier.ID, l.name(), k.ID)
+			if earlier.Value != k.Value {
+				continue // of another generation, if the secret held it
+			}
+			exists := earlier.Deleted.IsZero() || earlier.Deleted.After(k.Created)
+			tooSoon := finished.IsZero() || earlier.Deleted.Sub(finished) < deletable
+			if b := MadeAgain(exists, tooSoon); b != nil {
+				faults = append(faults, fmt.Sprintf("%s (keys %s and %s)", b.of(l.name()), earlier.ID, k.ID))
 			}
 		}
 		made = append(made, k)
 		if !l.holds(k) {
-			fault("promise 2 (the secret comes first): secret %s did not hold the value of key %s when it was made", l.name(), k.ID)
+			faults = append(faults, fmt.Sprintf("%s: secret %s did not hold the value of key %s when it was made", Value, l.name(), k.ID))
 		}
 	}
 	return faults
 }
 
-// checkSteps checks what createkey wrote into the secret: a pending record of format
-// and value, then once a finished record of the same value. It writes nothing into
-// somebody else's secret, and no version is ever changed.
+// checkSteps checks each version that createkey wrote, that none was ever changed, and
+// that a finished record stays current.
 func (l life) checkSteps() (faults []string) {
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	first := l.states[0].Versions
-	if len(first) == 0 {
-		return nil // made without a value, by somebody else
-	}
-	foreign := slices.Contains(l.byHand, first[0].ID)
-	begin := Decode(first[0])
-	if !foreign && !begin.first() {
-		fault("promise 2 (the secret comes first): secret %s was not made with a pending record of format and value", l.name())
-	}
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(Steps+": "+format, args...)) }
 	texts := map[string]awslocal.Sensitive{}
-	before := begin // the last step that createkey wrote
 	for _, s := range l.states {
+		var held []Record
 		for i, v := range s.Versions {
+			r := Decode(v)
 			text, known := texts[v.ID]
 			texts[v.ID] = v.String
-			switch r := Decode(v); {
-			case known && text != v.String:
-				fault("promise 4 (a step is never overwritten): version %d of secret %s was changed", i, l.name())
-			case known || i == 0 || slices.Contains(l.byHand, v.ID):
-			case !begin.Ours():
-				fault("promise 4 (a step is never overwritten): somebody else's secret %s was written", l.name())
-			default:
-				if why := r.follows(before); why != "" || !r.Ours() {
-					fault("promise 4 (a step is never overwritten, only followed by the next): version %d of secret %s: %s", i, l.name(), why)
-				}
-				before = r
+			if known && text != v.String {
+				fault("version %d of secret %s was changed", i, l.name())
 			}
+			if !known && !slices.Contains(l.byHand, v.ID) {
+				if b := Written(held, r); b != nil {
+					faults = append(faults, b.of(l.name()))
+				}
+			}
+			held = append(held, r)
 		}
 	}
 	for i, s := range l.states[1:] {
 		now, was := s.Current(), l.states[i].Current()
 		if now.ID != was.ID && slices.ContainsFunc(l.states[i].Versions, func(v awslocal.SecretVersion) bool { return v.ID == now.ID }) &&
 			!slices.Contains(l.byHand, was.ID) {
-			fault("promise 4 (a step is never overwritten): secret %s went back to an earlier step", l.name())
+			fault("secret %s went back to an earlier step", l.name())
 		}
 	}
 	return faults
@@ -212,7 +201,7 @@ func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
 		if r.Finished() && !slices.ContainsFunc(keys, func(k awslocal.Key) bool {
 			return k.ID == r.ID && k.Value == r.Value && !k.Created.After(v.Created)
 		}) {
-			faults = append(faults, fmt.Sprintf("promise 3 (described completely): the record of %s names key %s, which never had its value", l.name(), r.ID))
+			faults = append(faults, fmt.Sprintf(Described+": the record of %s names key %s, which never had its value", l.name(), r.ID))
 		}
 	}
 	return faults
@@ -223,7 +212,7 @@ func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
 func Untouched(a Account) (faults []string) {
 	for _, k := range a.KeysEver() {
 		if !k.LastUpdated.Equal(k.Created) || !k.Deleted.IsZero() {
-			faults = append(faults, fmt.Sprintf("promise 4 (a key is left alone): key %s of secret %s was changed or deleted", k.ID, k.Tags[secretTag]))
+			faults = append(faults, fmt.Sprintf(LeftAlone+": key %s of secret %s was changed or deleted", k.ID, k.Tags[secretTag]))
 		}
 	}
 	return faults

@@ -119,6 +119,15 @@ func TestCheck(t *testing.T) {
 			a.secrets[0][1] = secret(superseded(pending()), finished(with("value", other)))
 			a.keys = append(a.keys, awslocal.Key{ID: "key2", Value: other}) // somebody else's
 			a.secrets[0][1].Versions[1] = finished(with("value", other), with("id", "key2"))
+		}, "promise 4"},
+		{"a record finished with an unknown member", func(a *account) {
+			a.secrets[0][1] = secret(superseded(pending()), finished(with("owner", "me")))
+		}, "promise 3"},
+		{"a record finished with an empty member", func(a *account) {
+			a.secrets[0][1] = secret(superseded(pending()), finished(with("description", "")))
+		}, "promise 3"},
+		{"a record finished without a member", func(a *account) {
+			a.secrets[0][1] = secret(superseded(pending()), finished(func(document map[string]any) { delete(document, "stageKeys") }))
 		}, "promise 3"},
 		{"a record of a key that never was", func(a *account) {
 			a.secrets[0][1] = secret(superseded(pending()), finished(with("id", "key9")))

@@ -27,6 +27,8 @@ type Record struct {
 	Generation int       `json:"generation"`
 	Ended      time.Time `json:"ended"`
 	Previous   string    `json:"previous"`
+	Since      time.Time `json:"since"`
+	Holds      []any     `json:"holds"`
 	Next       struct {
 		Value awslocal.Sensitive `json:"value"`
 	} `json:"next"`
@@ -102,4 +104,21 @@ func (r Record) follows(before Record) string {
 		return "" // a rotation
 	}
 	return "a generation begins with neither a return nor a rotation"
+}
+
+// whole reports whether a finished record has all its members and none that is empty:
+// those that API Gateway leaves out where they are empty are left out, and so are those
+// of a life.
+func (r Record) whole() bool {
+	const always = 9 // format, value, id, enabled, two dates, stageKeys, tags, usagePlanIds
+	members := always
+	for _, given := range []bool{
+		r.Name != "", r.CustomerID != "", r.Description != "", r.Step > 0, r.Generation > 0, !r.Since.IsZero(),
+		r.Holds != nil, r.Previous != "", r.Next.Value != "",
+	} {
+		if given {
+			members++
+		}
+	}
+	return r.members == members && r.StageKeys != nil && r.Tags != nil && r.UsagePlanIDs != nil
 }

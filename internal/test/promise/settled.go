@@ -2,10 +2,8 @@ package promise
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"createkey/internal/test/awslocal"
 )
@@ -28,7 +26,7 @@ func Settled(a Account, secretName string) (awslocal.Key, []string) {
 	if s, ok := secret(a, secretName); ok {
 		for i, v := range s.Versions {
 			if Decode(v).Value != living[0].Value {
-				faults = append(faults, fmt.Sprintf("promise 3 (described completely): version %d of secret %s bears another value than key %s", i, secretName, living[0].ID))
+				faults = append(faults, fmt.Sprintf(Described+": version %d of secret %s bears another value than key %s", i, secretName, living[0].ID))
 			}
 		}
 	}
@@ -36,12 +34,10 @@ func Settled(a Account, secretName string) (awslocal.Key, []string) {
 }
 
 // Describes returns the faults of a secret's current record: it must be finished and
-// describe its key completely, plans in any order. A key that was changed after it
-// was made may be disabled where the record says enabled: that was an operator.
-// extra are plans that the key may be attached to beyond those that the record names.
+// describe its key completely, as [Differences] has it. extra are plans that the key may be attached to beyond those that the record names.
 func Describes(a Account, secretName string, extra ...string) []string {
 	fault := func(format string, args ...any) []string {
-		return []string{"promise 3 (described completely): " + fmt.Sprintf(format, args...)}
+		return []string{Described + ": " + fmt.Sprintf(format, args...)}
 	}
 	s, ok := secret(a, secretName)
 	if !ok {
@@ -57,30 +53,12 @@ func Describes(a Account, secretName string, extra ...string) []string {
 		return fault("the record of secret %s names key %s, which does not exist", secretName, r.ID)
 	}
 	k := keys[i]
-	plans := slices.Sorted(slices.Values(r.UsagePlanIDs))
-	attached := slices.DeleteFunc(slices.Sorted(slices.Values(a.UsagePlanKeys(k.ID))), func(id string) bool {
-		return slices.Contains(extra, id) && !slices.Contains(plans, id)
+	attached := slices.DeleteFunc(slices.Clone(a.UsagePlanKeys(k.ID)), func(id string) bool {
+		return slices.Contains(extra, id) && !slices.Contains(r.UsagePlanIDs, id)
 	})
-	changed := !k.LastUpdated.Equal(k.Created)
-	var wrong []string
-	for _, member := range []struct {
-		name  string
-		right bool
-	}{
-		{"value", r.Value == k.Value},
-		{"name", r.Name == k.Name},
-		{"customerId", r.CustomerID == k.CustomerID},
-		{"description", r.Description == k.Description},
-		{"enabled", r.Enabled == k.Enabled || changed && r.Enabled},
-		{"createdDate", r.CreatedDate.Equal(k.Created.Truncate(time.Second))}, // as API Gateway sends it
-		{"lastUpdatedDate", r.LastUpdatedDate.Equal(k.LastUpdated.Truncate(time.Second)) || changed && r.LastUpdatedDate.Before(k.LastUpdated)},
-		{"stageKeys", r.StageKeys != nil && slices.Equal(r.StageKeys, k.StageKeys)},
-		{"tags", r.Tags != nil && maps.Equal(r.Tags, k.Tags) && r.Tags[secretTag] == tag(secretName)},
-		{"usagePlanIds", r.UsagePlanIDs != nil && slices.Equal(plans, attached)},
-	} {
-		if !member.right {
-			wrong = append(wrong, member.name)
-		}
+	wrong := Differences(r, k, attached)
+	if r.Tags[secretTag] != tag(secretName) && !slices.Contains(wrong, "tags") {
+		wrong = append(wrong, "tags")
 	}
 	if wrong != nil {
 		return fault("the record of secret %s differs from key %s in %s", secretName, k.ID, strings.Join(wrong, ", "))

