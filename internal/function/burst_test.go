@@ -325,7 +325,9 @@ func TestPace_StoppedMessagesGetDoneInAFullAccount(t *testing.T) {
 		for range awslocal.AWSQuotas.MaxKeys - messages {
 			server.AddKey(awslocal.Key{Name: "k"})
 		}
-		newQueue(messages).drain(t, server, 2)
+		stop := newQueue(messages)
+		stop.receives = 1
+		stop.drain(t, server, 2)
 		stopped.Store(false)
 		server.ResetCalls()
 

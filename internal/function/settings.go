@@ -119,7 +119,7 @@ func resourceTags(text string) (map[string]string, error) {
 			return nil, fmt.Errorf("must be Key=Value,Key=Value: keys of 1 to %d and values of at most %d "+
 				"letters, digits, spaces and _ . : / = + - @", apikey.MaxTagKeyLength, apikey.MaxTagValueLength)
 		case apikey.ReservedTagPrefix(key) != "":
-			return nil, errors.New("must be tags whose keys begin with neither aws: nor createkey:")
+			return nil, errors.New("must be tags whose keys begin with neither aws: nor createkey:, which are reserved")
 		case repeated:
 			return nil, errors.New("must be tags with different keys")
 		}

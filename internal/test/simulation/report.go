@@ -44,6 +44,7 @@ var branches = []struct{ outcome, reason string }{
 	{"retried", "scheduled for deletion"},
 	{"retried", "not done: an earlier message of its group is to come again"},
 	{"retried", "default usage plan mistyped does not exist"},
+	{"retried", "default usage plan"}, // one that was deleted
 	{"retried", "no key with this value can be seen yet"},
 	{"retried", "just made, cannot be seen yet"},
 	{"retried", "the finished record of key"},
@@ -52,6 +53,7 @@ var branches = []struct{ outcome, reason string }{
 	{"retried", "no answer in time"},
 	{"retried", "the call failed"}, // its connection was lost
 	{"retried", "GetSecretValue: ResourceNotFoundException"},
+	{"retried", "GetSecretValue: InvalidRequestException"}, // scheduled for deletion
 	{"retried", "PutSecretValue: ResourceNotFoundException"},
 	{"retried", "PutSecretValue: InvalidRequestException"},
 	{"retried", "GetApiKey: NotFoundException"},
