@@ -40,8 +40,9 @@ func readyDetail(t *testing.T, request string) any {
 		SecretName string           `json:"secretName"`
 		SecretARN  string           `json:"secretArn"`
 		Status     provision.Status `json:"status"`
+		Generation int              `json:"generation"`
 		MessageID  string           `json:"messageId"`
-	}{result.Key, secretName, result.SecretARN, result.Status, "m-1"})
+	}{result.Key, secretName, result.SecretARN, result.Status, result.Generation, "m-1"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,11 +35,15 @@ type Schema struct {
 	Source     string // of the event; empty: any
 }
 
-// Schemas are all of them: the request's, and those of the two outcome events.
+// Schemas are all of them: those of the requests, and of the outcome events.
 var Schemas = []Schema{
 	{Name: "APIKeyRequested", File: "api-key-requested.json", DetailType: "API Key Requested"},
 	{Name: "createkey@APIKeyReady", File: "api-key-ready.json", DetailType: "API Key Ready", Source: "createkey"},
 	{Name: "createkey@APIKeyRejected", File: "api-key-rejected.json", DetailType: "API Key Rejected", Source: "createkey"},
+	{Name: "APIKeyEndRequested", File: "api-key-end-requested.json", DetailType: "API Key End Requested"},
+	{Name: "APIKeyRotationRequested", File: "api-key-rotation-requested.json", DetailType: "API Key Rotation Requested"},
+	{Name: "createkey@APIKeyEnded", File: "api-key-ended.json", DetailType: "API Key Ended", Source: "createkey"},
+	{Name: "createkey@APIKeyRotated", File: "api-key-rotated.json", DetailType: "API Key Rotated", Source: "createkey"},
 }
 
 // JSON returns the JSON Schema.

@@ -39,6 +39,15 @@ const busReserve = 2 * time.Second
 type readyDetail struct {
 	MessageID string `json:"messageId"`
 	ready
+	Marketplace *marketplaceDetail `json:"marketplace,omitempty"`
+}
+
+// marketplaceDetail is what metering needs of an AWS Marketplace sign-up.
+type marketplaceDetail struct {
+	ProductCode string `json:"productCode"`
+	AgreementID string `json:"agreementId,omitempty"`
+	LicenseARN  string `json:"licenseArn,omitempty"`
+	OfferID     string `json:"offerId,omitempty"`
 }
 
 // rejectedDetail is the detail of an event about a rejected message: what is known of
@@ -86,7 +95,11 @@ func eventSize(e types.PutEventsRequestEntry) int {
 }
 
 func (h *Handler) entry(o outcome) types.PutEventsRequestEntry {
-	detailType, detail := eventReady, any(readyDetail{o.messageID, o.ready()})
+	ready := readyDetail{MessageID: o.messageID, ready: o.ready()}
+	if m := o.marketplace; m.ProductCode != "" {
+		ready.Marketplace = &marketplaceDetail{m.ProductCode, m.Agreement, m.License, m.Offer}
+	}
+	detailType, detail := eventReady, any(ready)
 	switch o.result.Status {
 	case provision.Ended:
 		detailType = eventEnded

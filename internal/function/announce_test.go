@@ -116,7 +116,7 @@ func TestRejectedEventTellsWhatIsKnown(t *testing.T) {
 		"not the name":   {sqsBatch(`{"customerId":"acme","name":7,"x":0}`), `{"messageId":"m0","customerId":"acme","reasons":["name: must be a string, not a number","x: unknown member"]}`},
 		"no document":    {sqsBatch(`{`), `{"messageId":"m0","reasons":["body: is not valid JSON (line 1, column 1)"]}`},
 		"the payload":    {`{"Records":[]}`, `{"messageId":"invocation-1","reasons":["Records: must be a list of SQS or SNS records, not empty"]}`},
-		"unsubscription": {sqsBatch(notification("subscribe-fail", "")), `{"messageId":"m0","customerId":"cust","name":"prod","reasons":["action: \"subscribe-fail\" of AWS Marketplace is not a sign-up: nothing was bought, and no key is made"]}`},
+		"unsubscription": {sqsBatch(notification("subscribe-fail", "")), `{"messageId":"m0","customerId":"cust","name":"prod","reasons":["action: \"subscribe-fail\" of AWS Marketplace makes no key and ends none: nothing was bought"]}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -133,10 +133,10 @@ func (e *environment) lines() map[string]line {
 		if got := slices.Sorted(maps.Keys(members)); !slices.Equal(got, want) {
 			e.Errorf("a log line has the members %q, want %q", got, want)
 		}
-		done := l.Outcome == "created" || l.Outcome == "existing"
+		done := slices.Contains([]string{"created", "existing", "ended", "rotated"}, l.Outcome)
 		switch {
 		case !done && l.Outcome != "rejected" && l.Outcome != "retried":
-			e.Errorf("the outcome %q is none of the four", l.Outcome)
+			e.Errorf("the outcome %q is none of the six", l.Outcome)
 		case done != (l.Reason == "") && !strings.HasPrefix(l.Reason, "the key is in no usage plan: "):
 			e.Errorf("%s: the reason is %q", l.Outcome, l.Reason)
 		case done != (l.Level == "INFO") || !done != (l.Level == "WARN"):

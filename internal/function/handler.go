@@ -143,6 +143,7 @@ func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bo
 	ctx = withTrace(ctx, h.settings.Debug)
 	start := time.Now()
 	o.messageID, o.customerID, o.name = m.ID, m.Marketplace.CustomerID, m.Marketplace.ProductCode
+	o.marketplace = m.Marketplace
 	err := guard(func() error {
 		if m.Err != nil {
 			return m.Err

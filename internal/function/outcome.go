@@ -6,6 +6,7 @@ import (
 
 	"createkey/internal/apikey"
 	"createkey/internal/failure"
+	"createkey/internal/marketplace"
 	"createkey/internal/provision"
 )
 
@@ -15,8 +16,10 @@ type outcome struct {
 	customerID string
 	name       string // that the request gives its key
 	secretName string
-	result     provision.Result
-	err        error // nil, *failure.RejectedError or *failure.RetryableError
+	// marketplace is the AWS Marketplace message that asked; zero: another did.
+	marketplace marketplace.Message
+	result      provision.Result
+	err         error // nil, *failure.RejectedError or *failure.RetryableError
 	// unannounced: the bus has not accepted the event, and the message comes again.
 	unannounced bool
 	// setAside: rejected, and in the dead-letter queue, so that the message is done.
