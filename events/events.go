@@ -59,7 +59,7 @@ var Samples = []Sample{
 	{File: "pipes.json", Outcomes: []string{"created", "created"}},
 	{File: "marketplace-sns-to-sqs.json", Outcomes: []string{"created"}},
 	{File: "marketplace-agreement-to-sqs.json", Outcomes: []string{"created"}},
-	{File: "marketplace-unsubscribe-to-sqs.json", Outcomes: []string{"rejected"}},
+	{File: "marketplace-unsubscribe-to-sqs.json", Outcomes: []string{"ended"}},
 }
 
 // Payload returns what the function is invoked with, as JSON.

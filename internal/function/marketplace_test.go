@@ -38,11 +38,10 @@ func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
 			licence("e1", "444455556666", "prod", "agmt-1"),
 			licence("e2", "444455556666", "prod", "agmt-2"),
 		))
-		e.wantLog("m0 created", "m1 created", "m2 created")
+		e.wantLog("m0 created", "m1 created", "m2 existing") // one key for a customer and product
 		want := map[string]string{
-			"test/cust/prod":                  "map[marketplace:offer-id:offer-1 marketplace:product-code:prod]",
-			"test/444455556666/prod=2Fagmt-1": "map[marketplace:agreement-id:agmt-1 marketplace:offer-id:offer-1]",
-			"test/444455556666/prod=2Fagmt-2": "map[marketplace:agreement-id:agmt-2 marketplace:offer-id:offer-1]",
+			"test/cust/prod":         "map[marketplace:offer-id:offer-1 marketplace:product-code:prod]",
+			"test/444455556666/prod": "map[marketplace:agreement-id:agmt-1 marketplace:offer-id:offer-1 marketplace:product-code:prod]",
 		}
 		for _, k := range e.aws.Keys() {
 			secret := k.Tags["createkey:secret"]
@@ -79,14 +78,63 @@ func TestSignUpWithoutAPlanSaysSo(t *testing.T) {
 
 func TestWhatIsNoSignUpIsRejectedAndMakesNothing(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
-		answer, _, _ := e.invoke(sqsBatch(viaTopic(notification("unsubscribe-success", "")), licence("e1", "", " ", "a")))
+		answer, _, _ := e.invoke(sqsBatch(viaTopic(notification("unsubscribe-pending", "")), licence("e1", "", " ", "a")))
 		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m1"}]}` {
 			e.Errorf("answered %s", answer)
 		}
-		e.wantLog(`m0 rejected: action: "unsubscribe-success" of AWS Marketplace is not a sign-up`,
+		e.wantLog(`m0 rejected: action: "unsubscribe-pending" of AWS Marketplace makes no key and ends none: meter for the last time`,
 			"m1 rejected: detail.acceptor.accountId: must not be empty; detail.product.code: must not be empty")
 		if calls := e.calls(); calls != "" {
 			e.Errorf("calls were %s, want none", calls)
 		}
 	})
+}
+
+// agreement is an event about one, at a minute of an hour.
+func agreement(detailType, id string, minute int) string {
+	return asJSON(map[string]any{
+		"version": "0", "id": fmt.Sprint(detailType, id, minute), "source": "aws.agreement-marketplace", "detail-type": detailType + " - Manufacturer",
+		"time": fmt.Sprintf("2026-11-27T12:%02d:00Z", minute),
+		"detail": map[string]any{
+			"agreement": map[string]string{"id": id}, "product": map[string]string{"code": "prod"}, "acceptor": map[string]string{"accountId": "4"},
+			"license": map[string]string{"arn": "aws:license-manager::294406891311:license:l-" + id},
+		},
+	})
+}
+
+// A renewal is another agreement. Which of its start and the old one's end comes first is
+// not known of AWS.
+func TestRenewalKeepsTheKeyWhateverComesFirst(t *testing.T) {
+	start, end := agreement("License Updated", "agmt-2", 2), agreement("License Deprovisioned", "agmt-1", 3)
+	for _, order := range [][]string{{start, end}, {end, start}} {
+		inEnvironment(t, func(e *environment) {
+			e.invoke(sqsBatch(agreement("License Updated", "agmt-1", 1)))
+			e.wantLog("m0 created")
+			first := e.aws.Keys()[0].ID
+			for _, body := range order {
+				e.invoke(sqsBatch(body))
+				e.lines()
+			}
+			renewed := order[1] == end // else the old agreement ended before the new one was heard of
+			enabled := 0
+			for _, k := range e.aws.Keys() {
+				if k.Enabled {
+					enabled++
+					if renewed && k.ID != first {
+						e.Errorf("key %s is enabled, want the first, %s", k.ID, first)
+					}
+				}
+			}
+			if enabled != 1 {
+				e.Errorf("%d keys are enabled, want 1", enabled)
+			}
+			e.invoke(sqsBatch(agreement("License Deprovisioned", "agmt-2", 4)))
+			e.wantLog("m0 ended")
+			for _, k := range e.aws.Keys() {
+				if k.Enabled {
+					e.Errorf("key %s is enabled, want none", k.ID)
+				}
+			}
+		})
+	}
 }
