@@ -3,25 +3,29 @@ package explore
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 // An account is all that AWS holds of one identity. It is comparable, so that a state
 // that was seen before is known again: texts are numbers of the tables (see tables).
 type account struct {
-	accepted uint32 // every value that Secrets Manager ever accepted, as bits
+	accepted uint64 // every value that Secrets Manager ever accepted, as bits
 	clock    int8   // minutes since the beginning
 
 	// The secret of that name. A secret that is deleted and made anew has another ARN.
 	life      int8 // how many secrets of that name there ever were
 	exists    bool
 	scheduled bool // for deletion
-	versions  [5]version
+	versions  [mostVersions]version
 	n         int8 // versions; the last is current
 	written   int8 // when the secret was last written, or deleted
 	oldest    int8 // the least n that a read may still show; 0 shows NotFound
@@ -30,6 +34,9 @@ type account struct {
 	plans uint8  // the usage plans that exist, as bits
 	early bool   // the operator deleted something sooner than the contract allows
 }
+
+// mostVersions is more than the messages of any scene can write.
+const mostVersions = 9
 
 type version struct {
 	record text
@@ -46,12 +53,19 @@ type key struct {
 	attached uint8
 	foreign  bool // not made by a delivery
 	disabled bool // by the operator
+	stopped  bool // disabled by a delivery
+	revived  bool // enabled by a delivery, which nothing ever may
 	untagged bool // by the operator
 	detached bool // by the operator, from every plan
 	recorded bool // a finished record has named it
 }
 
 func (k key) exists() bool { return k.input != 0 && k.deleted == 0 }
+
+// on reports whether a key is enabled, which was made from an input.
+func (e *explorer) on(k key) bool {
+	return k.exists() && e.inputs[k.input].Enabled && !k.disabled && !k.stopped
+}
 
 // visibleWithin is how long, in minutes, a new key may be missing in what API Gateway
 // answers; a secret shows its last write after a minute.
@@ -181,6 +195,9 @@ func newTables() *tables {
 func (t *tables) text(s string) text {
 	n, known := t.numbers[s]
 	if !known {
+		if len(t.texts) > math.MaxInt16 {
+			panic("more texts than a number can have")
+		}
 		n = text(len(t.texts))
 		t.texts, t.numbers[s] = append(t.texts, s), n
 	}
@@ -190,6 +207,9 @@ func (t *tables) text(s string) text {
 func (t *tables) value(s string) value {
 	v, known := t.values[s]
 	if !known {
+		if len(t.values) >= 64 {
+			panic("more values than account.accepted has bits")
+		}
 		v = value(len(t.values))
 		t.values[s] = v
 	}
@@ -211,11 +231,14 @@ func (t *tables) input(in *apigateway.CreateApiKeyInput) text {
 
 // A record is what a secret's text says, read as any other reader would.
 type record struct {
+	promise.Record
 	ours     bool // has the marker of this version
 	newer    bool // has that of a later one
 	value    value
-	finished bool
-	key      int8 // of a finished one: index into account.keys; -1: none that there ever was
+	next     value // of a rotation that is under way
+	finished bool  // names a key that lives
+	key      int8  // of the last finished step: index into account.keys; -1: none that there ever was
+	previous int8  // likewise, of the key before a rotation
 	members  map[string]any
 }
 
@@ -224,15 +247,17 @@ func (t *tables) record(n text) record {
 	if known {
 		return r
 	}
-	r.key = -1
+	r.key, r.previous = -1, -1
 	if json.Unmarshal([]byte(t.texts[n]), &r.members) == nil {
-		format, _ := r.members["format"].(string)
-		r.ours, r.newer = format == "createkey/1", strings.HasPrefix(format, "createkey/") && format != "createkey/1"
-		v, _ := r.members["value"].(string)
-		r.value = t.value(v)
-		id, finished := r.members["id"].(string)
-		if r.finished = r.ours && finished; finished {
-			r.key = keyIndex(id)
+		r.Record = promise.Decode(awslocal.SecretVersion{String: awslocal.Sensitive(t.texts[n])})
+		r.ours, r.newer = r.Ours(), strings.HasPrefix(r.Format, "createkey/") && !r.Ours()
+		r.value, r.next = t.value(string(r.Value)), t.value(string(r.Next.Value))
+		r.finished = r.Finished()
+		if r.ID != "" {
+			r.key = keyIndex(r.ID)
+		}
+		if r.Previous != "" {
+			r.previous = keyIndex(r.Previous)
 		}
 	}
 	t.records[n] = r

@@ -15,13 +15,14 @@ type Bounds struct {
 	Passes     int8 // times that minutes pass
 }
 
-// A scene is what is explored: two messages of one identity, and what there is at first.
+// A scene is what is explored: messages of one identity, and what there is at first.
 type scene struct {
 	name         string
-	messages     [2]message
+	messages     []message
 	defaultPlan  string
 	start        func(*explorer, *account)
 	plansChange  bool   // the operator deletes plans, and questions about them go wrong
+	lives        bool   // the messages have times, and may be ends and rotations
 	early        bool   // the operator deletes sooner than the contract allows
 	narrow, wide Bounds // in place of the usual ones, for a scene with more states than others
 }

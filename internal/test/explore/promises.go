@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"createkey/internal/apikey"
 	"createkey/internal/failure"
 	"createkey/internal/provision"
 )
@@ -36,32 +37,35 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 	if *from == *to {
 		return nil
 	}
-	before := e.record(from.current())
-	if from.exists && (from.versions != to.versions || from.life != to.life) {
-		switch {
-		case before.finished:
-			return breaks(handsOff, "a finished record is overwritten")
-		case !before.ours:
-			return breaks(complete, "a secret that createkey did not make is written to")
-		}
+	before, after := e.record(from.current()), e.record(to.current())
+	wrote := from.versions != to.versions || from.life != to.life
+	if wrote && from.exists && !before.ours {
+		return breaks(complete, "a secret that createkey did not make is written to")
 	}
 	living, inThisLife := 0, map[int8]int{}
 	for i, k := range to.keys {
-		was := from.keys[i]
+		was, id := from.keys[i], keyID(int8(i))
 		switch {
 		case k.foreign && k != was:
 			return breaks(complete, "a key of somebody else's is changed")
-		case was.recorded && k != was:
+		case k.revived:
+			return breaks(handsOff, "%s is changed otherwise than from enabled to disabled", id)
+		case k.stopped != was.stopped && !e.mayStop(before, k, int8(i), m):
+			return breaks(handsOff, "%s is disabled, and the record does not say so", id)
+		case was.recorded && k.stopped == was.stopped && k != was:
 			return breaks(handsOff, "the key of a finished record is changed")
 		case k.input == 0 || k.foreign:
 			continue
 		case was.input == 0:
 			if from.accepted&(1<<k.value) == 0 {
-				return breaks(valueFirst, "%s is made with %s, which no secret ever held", keyID(int8(i)), k.value)
+				return breaks(valueFirst, "%s is made with %s, which no secret ever held", id, k.value)
 			}
-			if how := e.madeOtherwise(k, m); how != "" {
-				return breaks(complete, "%s is not what the message asks for: %s", keyID(int8(i)), how)
+			if how := e.madeOtherwise(from, k, m); how != "" {
+				return breaks(complete, "%s is not what the message asks for: %s", id, how)
 			}
+		}
+		if e.scene.lives {
+			continue
 		}
 		if inThisLife[k.life]++; k.exists() {
 			living++
@@ -70,29 +74,23 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 			return breaks(oneKey, "a second key is made")
 		}
 	}
-	if to.versions == from.versions && to.life == from.life {
-		return nil
-	}
-	switch r := e.record(to.current()); {
-	case !r.ours:
-		return breaks(complete, "a record without the marker is written")
-	case !r.finished && len(r.members) != 2:
-		return breaks(complete, "a pending record holds more than its format and value")
-	case before.ours && from.life == to.life && r.value != before.value:
-		return breaks(complete, "the value of a pending record is changed")
-	case !r.finished && m.value != 0 && r.value != m.value:
-		return breaks(complete, "the record has another value than the message gives")
-	case r.finished:
-		if how := e.incomplete(to, r, m); how != "" {
-			return breaks(complete, "the finished record does not describe its key completely: %s", how)
+	if wrote {
+		if broken := e.judgeStep(to, before, after, m); broken != nil {
+			return broken
 		}
+	}
+	if e.scene.lives {
+		return e.judgeGenerations(from, to, after)
 	}
 	return nil
 }
 
 // madeOtherwise says how a new key differs from what its message asks for.
-func (e *explorer) madeOtherwise(k key, m *message) string {
+func (e *explorer) madeOtherwise(a *account, k key, m *message) string {
 	in, r := e.inputs[k.input], m.request
+	if in.Tags["createkey:request"] == fenceTag || r.Kind != apikey.SignUp {
+		return e.madeForLife(a, k, m)
+	}
 	switch {
 	case aws.ToString(in.Name) != r.Name || aws.ToString(in.Description) != r.Description ||
 		aws.ToString(in.CustomerId) != r.CustomerID || in.Enabled != r.Enabled:
@@ -122,7 +120,7 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 		return "the key has another value"
 	case m.value != 0 && m.value != r.value:
 		return "the message gives another value"
-	case in.Tags["createkey:request"] != m.digest:
+	case in.Tags["createkey:request"] != m.digest && m.request.Kind == apikey.SignUp:
 		return "the key was made for other content"
 	}
 	want := map[string]any{
@@ -140,6 +138,11 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 	for name, text := range in.Tags {
 		want["tags"].(map[string]any)[name] = text
 	}
+	for _, member := range lifeMembers { // judgeStep looks at them
+		if v, has := r.members[member]; has {
+			want[member] = v
+		}
+	}
 	if !reflect.DeepEqual(want, r.members) {
 		return "a member"
 	}
@@ -147,8 +150,10 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 		return "enabled"
 	}
 	switch plans, listed := r.plans(); {
-	case !listed, plans != m.plans:
+	case !listed, m.request.Kind == apikey.SignUp && plans != m.plans:
 		return "usagePlanIds"
+	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached:
+		return "usagePlanIds are not those of the key before"
 	case plans&a.plans&^k.attached != 0 && !k.detached:
 		return "the key is not in the usage plans that it names"
 	}
@@ -207,6 +212,9 @@ func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
 				return breaks("no value is printed", "the error holds %s", v)
 			}
 		}
+	}
+	if e.scene.lives {
+		return e.judgeAnswer(a, d)
 	}
 	switch classOf(d.err) {
 	case accepted:
@@ -333,7 +341,7 @@ func (e *explorer) unsettledBy(a account, first int, lag bool) (broken *violatio
 		history[0] = "all stop, and ten minutes pass; from here on without faults, but for what a retry must overcome:"
 	}
 	for round := range 4 {
-		m := &e.scene.messages[(first+round)%2]
+		m := &e.scene.messages[(first+round)%len(e.scene.messages)]
 		before, want, wasHopeless := a, e.want(&a, m), e.hopeless(&a)
 		end, broken := e.deliver(&a, int8(deliveries+round), m, lag, &history)
 		if broken != nil || end == nil {

@@ -24,8 +24,8 @@ func content(description, explicit string, plans ...string) apikey.Request {
 	}
 }
 
-func messages(a, b apikey.Request) [2]message {
-	return [2]message{{name: "A", request: a, plans: plansOf(a.UsagePlanIDs)}, {name: "B", request: b, plans: plansOf(b.UsagePlanIDs)}}
+func messages(a, b apikey.Request) []message {
+	return []message{{name: "A", request: a, plans: plansOf(a.UsagePlanIDs)}, {name: "B", request: b, plans: plansOf(b.UsagePlanIDs)}}
 }
 
 // scenes are all that is explored. The first six are all ways in which two messages of

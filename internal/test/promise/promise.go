@@ -172,7 +172,7 @@ func (l life) checkSteps() (faults []string) {
 	}
 	foreign := slices.Contains(l.byHand, first[0].ID)
 	begin := Decode(first[0])
-	if !foreign && !begin.first() {
+	if !foreign && !begin.First() {
 		fault("promise 2 (the secret comes first): secret %s was not made with a pending record of format and value", l.name())
 	}
 	texts := map[string]awslocal.Sensitive{}
@@ -188,7 +188,7 @@ func (l life) checkSteps() (faults []string) {
 			case !begin.Ours():
 				fault("promise 4 (a step is never overwritten): somebody else's secret %s was written", l.name())
 			default:
-				if why := r.follows(before); why != "" || !r.Ours() {
+				if why := r.Follows(before); why != "" || !r.Ours() {
 					fault("promise 4 (a step is never overwritten, only followed by the next): version %d of secret %s: %s", i, l.name(), why)
 				}
 				before = r
