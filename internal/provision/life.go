@@ -327,11 +327,11 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	case errorCode(err) == codeNotFound && j.Now().Sub(r.Key.CreatedDate) < visibleWithin:
 		return key, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", r.Key.ID)
 	case errorCode(err) == codeNotFound:
-		return key, j.revoked("it is gone from API Gateway, and cannot be rotated")
+		return key, j.revoked(ctx, "it is gone from API Gateway, and cannot be rotated")
 	case err != nil:
 		return key, retryable("GetApiKey", err, r.Value)
 	case !key.Enabled && r.Key.Enabled:
-		return key, j.revoked("it is disabled in API Gateway, and cannot be rotated")
+		return key, j.revoked(ctx, "it is disabled in API Gateway, and cannot be rotated")
 	}
 	key.UsagePlanIDs = []string{}
 	if len(r.Key.UsagePlanIDs) > 0 {

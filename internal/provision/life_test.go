@@ -148,6 +148,23 @@ func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 	})
 }
 
+// A key that was disabled after the record was read may have been by createkey.
+func TestEndInTheMiddleOfASignUp(t *testing.T) {
+	for want, signUp := range map[string]apikey.Request{"ended": signUpAt(1), "created": signUpAt(3)} {
+		t.Run(want, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.finishedAt(signUpAt(1))
+				other := w.anotherEnvironment()
+				w.on(before, "GetApiKey", 1, func() error {
+					w.wantOutcome(w.provisionBy(w.ctx, other, endAt(2)), "ended")
+					return nil
+				})
+				w.wantOutcome(w.provision(signUp), want)
+			})
+		})
+	}
+}
+
 func TestEndOfThePreviousKeyAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		first := w.finishedAt(signUpAt(1))

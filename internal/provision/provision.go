@@ -338,7 +338,7 @@ func (j *job) repeat(ctx context.Context) error {
 		if j.Now().Sub(recorded.CreatedDate) < visibleWithin {
 			return failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
 		}
-		return j.revoked("it is gone from API Gateway, and secret %s records it; "+
+		return j.revoked(ctx, "it is gone from API Gateway, and secret %s records it; "+
 			"to issue a new key, delete the secret without a recovery window", j.secretName)
 	default:
 		return retryable("GetApiKey", err, j.record.Value)
@@ -372,7 +372,7 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 	}
 	j.result.Key = key
 	if j.request.Enabled && !key.Enabled {
-		return j.revoked("it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
+		return j.revoked(ctx, "it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
 			"to issue a new key, delete the key, then secret %s without a recovery window", j.secretName)
 	}
 	if len(recorded.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 {
@@ -383,7 +383,7 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 		case taken && j.Now().Sub(recorded.CreatedDate) < visibleWithin:
 			return failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 		case taken:
-			return j.revoked("it is in no usage plan, and secret %s records %s; "+
+			return j.revoked(ctx, "it is in no usage plan, and secret %s records %s; "+
 				"to give it back, attach it to a usage plan; to issue a new key, delete the key, then the secret without a recovery window",
 				j.secretName, strings.Join(recorded.UsagePlanIDs, ", "))
 		}
@@ -408,8 +408,16 @@ func (j *job) holdOn(ctx context.Context) error {
 	return j.write(ctx, next)
 }
 
-// revoked rejects a repeat of a request whose key somebody took away.
-func (j *job) revoked(format string, args ...any) error {
+// revoked rejects a message whose key somebody took away. It returns errOvertaken where
+// that was createkey: the record has gone on since it was read.
+func (j *job) revoked(ctx context.Context, format string, args ...any) error {
+	seen := j.record
+	if err := j.readRecord(ctx); err != nil {
+		return err
+	}
+	if j.record.Step() != seen.Step() {
+		return errOvertaken
+	}
 	return failure.Reject("request: key %s was revoked: %s", j.record.Key.ID, fmt.Sprintf(format, args...))
 }
 
