@@ -338,6 +338,9 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
 			return key, retryable("GetUsagePlans", err, r.Value)
 		}
+		if len(key.UsagePlanIDs) == 0 && j.Now().Sub(r.Key.CreatedDate) < visibleWithin { // the next key would be in none for good
+			return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
+		}
 	}
 	if key.Tags[apikey.TagSecret] == "" { // somebody took the tags off the key; the record has them still
 		key.Tags = r.Key.Tags

@@ -203,6 +203,19 @@ func TestRotationNeedsAFinishedKey(t *testing.T) {
 	})
 }
 
+// A rotation takes the usage plans of the living key, which lists may lack at first.
+func TestRotationOfAKeyThatCannotBeSeenInItsPlansYet(t *testing.T) {
+	planned := signUpAt(1, withPlans("plan1"))
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		id := w.finishedAt(planned)
+		w.operatorMovesKey(id, "plan1", "")
+		w.wantOutcome(w.provision(rotationAt(2)), "retried: GetUsagePlans: key "+id+", just made, cannot be seen in a usage plan yet")
+		wait(5 * time.Minute)
+		w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+	})
+}
+
 // TestAnyOrderAndAnyStopEndAsTheNewestSays shuffles and repeats the messages of a life,
 // stops deliveries anywhere, and lets one come in the middle of another. Then each is
 // delivered until it is done, and the account has to be as the newest message says.
