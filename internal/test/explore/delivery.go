@@ -108,13 +108,14 @@ const (
 
 var codeNames = [...]string{"ok", "ok, but the answer is incomplete", "no answer", "refused", "NotFound", "Conflict", "ResourceExists", "refused as invalid"}
 
-// A message is one of the two that are delivered.
+// A message is one of those that are delivered.
 type message struct {
 	name    string // A or B
 	request apikey.Request
 	value   value  // the explicit one; 0: none
 	digest  string // what the tag createkey:request says
 	plans   uint8  // what its key is to be in
+	bit     uint8  // its place in the scene
 }
 
 // A delivery is one at a place of its life: it has got answers, and either makes the

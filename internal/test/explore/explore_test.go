@@ -13,13 +13,13 @@ var (
 	wider = Bounds{Deliveries: 3, Faults: 2, Acts: 2, Passes: 1}
 )
 
-func countTrue(all []bool) (n int) {
-	for _, b := range all {
+func (e *explorer) countSettled() (n int) {
+	for _, b := range e.settled {
 		if b {
 			n++
 		}
 	}
-	return n
+	return n + len(e.lives)
 }
 
 // brief are the bounds of -short, under which the race detector runs: it slows the search
@@ -63,13 +63,13 @@ func TestExplore(t *testing.T) {
 					}
 					return
 				}
-				t.Logf("%+v: %d states, %d steps, %d executions, %d accounts settled; distinct ends: %v", bounds, len(e.states), e.steps, e.executions, countTrue(e.settled), e.ends)
+				t.Logf("%+v: %d states, %d steps, %d executions, %d accounts settled; distinct ends: %v", bounds, len(e.states), e.steps, e.executions, e.countSettled(), e.ends)
 				sum.Lock()
 				defer sum.Unlock()
 				sum.states += len(e.states)
 				sum.steps += e.steps
 				sum.executions += e.executions
-				sum.settled += countTrue(e.settled)
+				sum.settled += e.countSettled()
 			})
 		}
 	})

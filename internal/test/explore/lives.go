@@ -214,7 +214,7 @@ func (e *explorer) judgeStep(to *account, before, after record, m *message) *vio
 			return breaks(complete, "the finished record does not describe its key completely: %s", how)
 		}
 	case kind == apikey.Rotation && slices.Equal(changed, []string{"next"}):
-		if before.next != 0 || after.next == 0 || !after.Next.Time.Equal(m.request.Time) {
+		if before.next != 0 || after.next == 0 || !after.Next.Time.Equal(m.request.Time) || !m.request.Time.After(before.Since) {
 			return breaks(handsOff, "a rotation takes the place of another")
 		}
 	case len(changed) > 0:
@@ -227,7 +227,8 @@ func (e *explorer) judgeStep(to *account, before, after record, m *message) *vio
 
 // changedMembers are the names of the members that differ, but for some.
 func changedMembers(before, after record, but ...string) (names []string) {
-	both := maps.Clone(before.members)
+	both := map[string]any{}
+	maps.Copy(both, before.members)
 	maps.Copy(both, after.members)
 	for name := range both {
 		if !reflect.DeepEqual(before.members[name], after.members[name]) && !slices.Contains(but, name) && name != "note" {
@@ -375,5 +376,124 @@ func (e *explorer) againstLife(a *account, r record, m *message) bool {
 	case apikey.End:
 		return m.request.KeyID != "" && m.request.KeyID != r.Previous
 	}
-	return slices.ContainsFunc(a.keys[:], func(k key) bool { return k.recorded && (k.disabled || k.detached || k.stopped) })
+	return slices.ContainsFunc(a.keys[:], func(k key) bool { return k.recorded && (k.disabled || k.detached) })
+}
+
+// A settling is a place on the way on which deliveries without faults settle a scene of
+// lives, in any order.
+type settling struct {
+	account account
+	todo    uint8 // messages that have yet to come in this round, as bits
+	again   uint8 // those that come again in the next, for they were retried
+	rounds  int8
+	slot    int8
+	lag     bool
+}
+
+// mostRoundsOfLife is how often a message is delivered without faults before it has to
+// be done.
+const mostRoundsOfLife = 4
+
+// unsettledLife says how deliveries of the messages that were not answered for good, in
+// some order, fail to settle an account in which all have stopped.
+func (e *explorer) unsettledLife(a account, done uint8) (broken *violation, history []string) {
+	a.pass(10)
+	for _, lag := range []bool{false, true} {
+		s := settling{account: a, todo: 1<<len(e.scene.messages) - 1&^done, slot: deliveries, lag: lag}
+		if broken, history = e.settleOn(s); broken != nil {
+			first := "all stop, and ten minutes pass; from here on without faults:"
+			if lag {
+				first = "all stop, and ten minutes pass; from here on without faults, but for what a retry must overcome:"
+			}
+			return broken, append([]string{first}, history...)
+		}
+	}
+	return nil, nil
+}
+
+func (e *explorer) settleOn(s settling) (*violation, []string) {
+	if e.lives[s] {
+		return nil, nil
+	}
+	e.lives[s] = true
+	if s.todo == 0 && s.again == 0 {
+		return e.judgeSettled(s)
+	}
+	if s.todo == 0 {
+		s.todo, s.again = s.again, 0
+		if s.rounds++; s.rounds == mostRoundsOfLife {
+			return breaks(complete, "a message is never done"), nil
+		}
+	}
+	for i := range e.scene.messages {
+		m := &e.scene.messages[i]
+		if s.todo&m.bit == 0 {
+			continue
+		}
+		next := s
+		next.todo &^= m.bit
+		next.slot++
+		var history []string
+		end, broken := e.deliver(&next.account, s.slot, m, s.lag, &history)
+		if broken != nil {
+			return broken, history
+		}
+		if classOf(end.err) == retried {
+			next.again |= m.bit
+		}
+		if broken, more := e.settleOn(next); broken != nil {
+			return broken, append(history, more...)
+		}
+	}
+	return nil, nil
+}
+
+// judgeSettled judges an account when every message was answered for good. What holds
+// the key is told by the messages alone.
+func (e *explorer) judgeSettled(s settling) (*violation, []string) {
+	a, all, rotated := &s.account, holds{}, false
+	for i := range e.scene.messages {
+		all = all.with(&e.scene.messages[i])
+		rotated = rotated || e.scene.messages[i].request.Kind == apikey.Rotation
+	}
+	r := e.record(a.current())
+	byHand := slices.ContainsFunc(a.keys[:], func(k key) bool { return k.disabled || k.detached || k.input != 0 && !k.exists() })
+	for i, k := range a.keys {
+		switch i := int8(i); {
+		case !e.on(k):
+		case !all.held():
+			return breaks(complete, "nothing holds the key, and %s is enabled", keyID(i)), nil
+		case i != r.key && (i != r.previous || !rotated):
+			return breaks(complete, "%s is enabled beside the key of the record", keyID(i)), nil
+		}
+	}
+	switch {
+	case all.held() && byHand:
+	case all.held() && (!r.finished || r.next != 0):
+		return breaks(complete, "the key is held, and its record is %s", e.showRecord(r)), nil
+	case all.held() && !e.on(a.keys[r.key]):
+		return breaks(complete, "the key is held, and %s is not enabled", keyID(r.key)), nil
+	case !all.held() && !r.HasEnded():
+		return breaks(complete, "nothing holds the key, and its record is %s", e.showRecord(r)), nil
+	}
+	heard := r.heard()
+	for agreement, want := range all {
+		got := heard[agreement]
+		if !got.End.Equal(want.End) || !got.Start.Equal(want.Start) && want.Start.After(all.endOf(agreement)) && !byHand {
+			return breaks(complete, "the record does not know what holds the key"), nil
+		}
+	}
+	for i := range e.scene.messages {
+		if m := &e.scene.messages[i]; m.request.Kind != apikey.Rotation { // one that came too early was rejected
+			after := *a
+			var history []string
+			switch _, broken := e.deliver(&after, s.slot, m, s.lag, &history); {
+			case broken != nil:
+				return broken, history
+			case after != *a:
+				return breaks(handsOff, "a repeat changes something"), history
+			}
+		}
+	}
+	return nil, nil
 }

@@ -372,7 +372,9 @@ func (e *explorer) deliver(a *account, slot int8, m *message, lag bool, history 
 		o := d.next
 		e.buffer = e.ways(e.buffer, a, o)
 		w := e.buffer[0]
-		if w.fault {
+		if w.fault && e.scene.lives {
+			return nil, breaks(complete, "more is made than the messages ask for")
+		} else if w.fault {
 			return nil, nil // out of bounds
 		}
 		switch known := a.exists && d.saw(createSecret, fine, exists); {
