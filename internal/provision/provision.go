@@ -409,8 +409,15 @@ func (j *job) holdOn(ctx context.Context) error {
 }
 
 // revoked rejects a message whose key somebody took away. It returns errOvertaken where
-// that was createkey: the record has gone on since it was read.
+// that was createkey: the record has gone on since it was read. A newer start is written
+// all the same, which no old record that is read can pretend: a return is never rejected
+// for the end that comes before it.
 func (j *job) revoked(ctx context.Context, format string, args ...any) error {
+	if j.request.Kind == apikey.SignUp {
+		if err := j.holdOn(ctx); err != nil {
+			return err
+		}
+	}
 	seen := j.record
 	if err := j.readRecord(ctx); err != nil {
 		return err
