@@ -370,7 +370,10 @@ func (j *job) replace(ctx context.Context, living apikey.Key) error {
 	rotated := r
 	rotated.Value, rotated.Key, rotated.Previous, rotated.Next = r.Next.Value, key, r.Key.ID, nil
 	rotated.Generation, rotated.Since = r.Number()+1, r.Next.Time
-	if err := j.write(ctx, rotated); err != nil {
+	err = j.write(ctx, rotated)
+	if again, ok := errors.AsType[*failure.RetryableError](err); ok {
+		return j.unfinished(again)
+	} else if err != nil {
 		return err
 	}
 	if j.request.Time.After(rotated.Since) { // that was an earlier rotation's

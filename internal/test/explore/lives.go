@@ -373,10 +373,14 @@ func (e *explorer) againstLife(a *account, r record, m *message) bool {
 		if m.request.Time.IsZero() && r.heard().over(m) || e.against(a, m) {
 			return true
 		}
+		// A repeat that was in flight when the key ended, and reads the old record even
+		// after it has seen the key disabled. A newer sign-up cannot: it writes a step.
+		old := r.finished && e.record(a.current()).Step != r.Step && a.oldest < a.n
+		return old && a.keys[r.key].stopped && maps.Equal(r.heard(), r.heard().with(m))
 	case apikey.End:
 		return m.request.KeyID != "" && m.request.KeyID != r.Previous
 	}
-	return slices.ContainsFunc(a.keys[:], func(k key) bool { return k.recorded && (k.disabled || k.detached) })
+	return r.key >= 0 && (a.keys[r.key].disabled || a.keys[r.key].detached || !a.keys[r.key].exists())
 }
 
 // A settling is a place on the way on which deliveries without faults settle a scene of
