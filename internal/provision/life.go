@@ -190,7 +190,7 @@ func (j *job) endPrevious(ctx context.Context) error {
 	if r.Previous != j.request.KeyID {
 		return failure.Reject("keyId: is not the key before the last rotation, which alone can be ended by itself")
 	}
-	if err := j.disable(ctx, r.Previous, false); err != nil {
+	if err := j.disablePrevious(ctx); err != nil {
 		return err
 	}
 	j.result.Status, j.result.Generation = Ended, r.Number()
@@ -211,7 +211,7 @@ func (j *job) stop(ctx context.Context) error {
 	j.result.Key = r.Key
 	switch {
 	case r.Key.ID != "":
-		if err := j.disable(ctx, r.Key.ID, j.Now().Sub(r.Key.CreatedDate) < visibleWithin); err != nil {
+		if err := j.disable(ctx, r.Key.ID, j.young(r.Key)); err != nil {
 			return err
 		}
 		j.result.Key.Enabled = false
@@ -226,7 +226,7 @@ func (j *job) stop(ctx context.Context) error {
 		}
 	}
 	if r.Previous != "" {
-		return j.disable(ctx, r.Previous, false)
+		return j.disablePrevious(ctx)
 	}
 	return nil
 }
@@ -285,6 +285,15 @@ func (j *job) disable(ctx context.Context, id string, young bool) error {
 	return retryable("UpdateApiKey ("+id+")", err, j.record.Value)
 }
 
+// disablePrevious disables the key before a rotation. When that was made is not recorded,
+// but it was before the record's key.
+func (j *job) disablePrevious(ctx context.Context) error {
+	return j.disable(ctx, j.record.Previous, j.young(j.record.Key))
+}
+
+// young reports whether a key that cannot be seen may exist.
+func (j *job) young(key apikey.Key) bool { return j.Now().Sub(key.CreatedDate) < visibleWithin }
+
 // rotate is a rotation at the record that was read.
 func (j *job) rotate(ctx context.Context) error {
 	r := j.record
@@ -324,7 +333,7 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	r := j.record
 	key, err := j.getKey(ctx, r.Key.ID)
 	switch {
-	case errorCode(err) == codeNotFound && j.Now().Sub(r.Key.CreatedDate) < visibleWithin:
+	case errorCode(err) == codeNotFound && j.young(r.Key):
 		return key, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", r.Key.ID)
 	case errorCode(err) == codeNotFound:
 		return key, j.revoked(ctx, "it is gone from API Gateway, and cannot be rotated")
@@ -338,7 +347,7 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
 			return key, retryable("GetUsagePlans", err, r.Value)
 		}
-		if len(key.UsagePlanIDs) == 0 && j.Now().Sub(r.Key.CreatedDate) < visibleWithin { // the next key would be in none for good
+		if len(key.UsagePlanIDs) == 0 && j.young(r.Key) { // the next key would be in none for good
 			return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 		}
 	}
@@ -354,7 +363,7 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 func (j *job) replace(ctx context.Context, living apikey.Key) error {
 	r := j.record
 	if r.Previous != "" {
-		if err := j.disable(ctx, r.Previous, false); err != nil {
+		if err := j.disablePrevious(ctx); err != nil {
 			return err
 		}
 	}

@@ -203,6 +203,22 @@ func TestRotationNeedsAFinishedKey(t *testing.T) {
 	})
 }
 
+// "Not found" of a key that was rotated soon after it was made is no proof that it is gone.
+func TestPreviousKeyThatCannotBeSeenYet(t *testing.T) {
+	for name, m := range map[string]apikey.Request{"end": endAt(3), "rotation": rotationAt(3)} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				first := w.finishedAt(signUpAt(1))
+				w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+				w.operatorDeletesKey(first)
+				w.wantOutcome(w.provision(m), "retried: UpdateApiKey ("+first+"): NotFoundException")
+				wait(5 * time.Minute)
+				w.wantOutcome(w.provision(m), map[string]string{"end": "ended", "rotation": "rotated"}[name])
+			})
+		})
+	}
+}
+
 // A rotation takes the usage plans of the living key, which lists may lack at first.
 func TestRotationOfAKeyThatCannotBeSeenInItsPlansYet(t *testing.T) {
 	planned := signUpAt(1, withPlans("plan1"))

@@ -335,7 +335,7 @@ func (j *job) repeat(ctx context.Context) error {
 	switch errorCode(err) {
 	case noError:
 	case codeNotFound:
-		if j.Now().Sub(recorded.CreatedDate) < visibleWithin {
+		if j.young(recorded) {
 			return failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
 		}
 		return j.revoked(ctx, "it is gone from API Gateway, and secret %s records it; "+
@@ -380,7 +380,7 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 		switch {
 		case err != nil:
 			return retryable("GetUsagePlan", err, j.record.Value)
-		case taken && j.Now().Sub(recorded.CreatedDate) < visibleWithin:
+		case taken && j.young(recorded):
 			return failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 		case taken:
 			return j.revoked(ctx, "it is in no usage plan, and secret %s records %s; "+
