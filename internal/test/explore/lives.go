@@ -321,20 +321,25 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 		return breaks(truthful, "accepted, but the answer says that the key is disabled")
 	case told&^recorded != 0, told != recorded && k.attached&a.plans == recorded:
 		return breaks(truthful, "the answer does not say which usage plans the key is in")
-	case kind == apikey.SignUp && (status == provision.Created) != e.finishedIt(d):
+	case kind == apikey.SignUp && (status == provision.Created) != e.finishedIt(a, d):
 		return breaks(truthful, "%q, which it is not", status)
 	}
 	return nil
 }
 
-// finishedIt reports whether a delivery put the record that it answers from, as the one
-// that finished a generation.
-func (e *explorer) finishedIt(d *delivery) bool {
+// finishedIt reports whether the last call of a delivery put the record that finished a
+// generation.
+func (e *explorer) finishedIt(a *account, d *delivery) bool {
 	last := d.answers[len(d.answers)-1]
 	if last.operation.call != putSecretValue || last.seen.code != fine {
 		return false
 	}
-	return d.saw(createAPIKey, fine, conflict) && e.record(last.operation.record).finished
+	for i, v := range a.versions[1:a.n] {
+		if v.record == last.operation.record {
+			return !e.record(a.versions[i].record).finished
+		}
+	}
+	return false
 }
 
 // judgeRetry judges the code of a failure: a key that this delivery made, and no record
@@ -364,19 +369,21 @@ func (e *explorer) judgeRetry(d *delivery) *violation {
 
 // againstLife reports whether there is something that a message may be rejected for.
 func (e *explorer) againstLife(a *account, r record, m *message) bool {
+	// The delivery was in flight when the key ended, and reads the old record even after it
+	// has seen the key disabled.
+	old := r.finished && e.record(a.current()).Step != r.Step && a.oldest < a.n && a.keys[r.key].stopped
 	switch m.request.Kind {
 	case apikey.Rotation:
-		if !r.ours || r.HasEnded() {
+		if !r.ours || r.HasEnded() || old {
 			return true
 		}
 	case apikey.SignUp:
 		if m.request.Time.IsZero() && r.heard().over(m) || e.against(a, m) {
 			return true
 		}
-		// A repeat that was in flight when the key ended, and reads the old record even
-		// after it has seen the key disabled. A newer sign-up cannot: it writes a step.
-		old := r.finished && e.record(a.current()).Step != r.Step && a.oldest < a.n
-		return old && a.keys[r.key].stopped && maps.Equal(r.heard(), r.heard().with(m))
+		if old && maps.Equal(r.heard(), r.heard().with(m)) { // a newer one writes a step, and is refused
+			return true
+		}
 	case apikey.End:
 		return m.request.KeyID != "" && m.request.KeyID != r.Previous
 	}

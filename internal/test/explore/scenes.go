@@ -104,6 +104,10 @@ func lives() (list []*scene) {
 	_ = plan
 	add("S1 E2", three)
 	add("S1 R2", three, plan)
+	add("S1 E2 S3", three)
+	add("S1 R2 E3", three, plan)
+	add("S1 R2 R3", three, plan)
+	add("Sa1 Sb2 Ea3", three)
 	return list
 }
 
