@@ -165,6 +165,22 @@ func TestEndInTheMiddleOfASignUp(t *testing.T) {
 	}
 }
 
+// A newer sign-up finishes the record, and an end between the two is heard of.
+func TestSignUpThatIsOverWhenItsRecordIsRefused(t *testing.T) {
+	inWorld(t, func(w *world) {
+		other := w.anotherEnvironment()
+		w.on(before, "PutSecretValue", 1, func() error {
+			w.wantOutcome(w.provisionBy(w.ctx, other, ofAgreement(signUpAt(3), "agr-2")), "created")
+			w.wantOutcome(w.provisionBy(w.ctx, other, ofAgreement(endAt(2), "agr-1")), "existing")
+			return nil
+		})
+		w.wantOutcome(w.provision(ofAgreement(signUpAt(1), "agr-1")), "ended")
+		if got := w.enabled(); len(got) != 1 {
+			w.Errorf("keys %v are enabled, want one", got)
+		}
+	})
+}
+
 func TestEndOfThePreviousKeyAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		first := w.finishedAt(signUpAt(1))

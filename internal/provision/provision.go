@@ -565,6 +565,9 @@ func (j *job) finishedByAnother(ctx context.Context, generation, step int) error
 	case r.Step() < step:
 		return j.unfinished(failure.Retry("GetSecretValue: the finished record of key %s cannot be seen yet", made.ID))
 	case r.Finished() && r.Key.ID == made.ID:
+		if j.isOver() {
+			return j.over()
+		}
 		if err := j.holdOn(ctx); err != nil {
 			return err
 		}
