@@ -172,7 +172,12 @@ func (j *job) end(ctx context.Context) error {
 		return nil
 	default: // something else holds the key
 		key, err := j.getKey(ctx, r.Key.ID)
-		if err != nil {
+		switch {
+		case errorCode(err) == codeNotFound && !j.young(r.Key): // somebody deleted it
+			j.result.Status, j.result.Key, j.result.Generation = Existing, r.Key, r.Number()
+			j.result.Key.Enabled, j.result.Key.UsagePlanIDs = false, []string{}
+			return nil
+		case err != nil:
 			return retryable("GetApiKey", err, r.Value)
 		}
 		return j.asItIsNow(ctx, key)

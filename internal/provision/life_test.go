@@ -129,6 +129,27 @@ func TestAgreementsHoldTheKeyEach(t *testing.T) {
 	})
 }
 
+// An end of one agreement lets go of its hold whatever somebody did to the key.
+func TestEndOfOneAgreementWhenTheKeyIsRevoked(t *testing.T) {
+	for name, revoke := range map[string]func(w *world, id string){
+		"taken out of its plan": func(w *world, id string) { w.operatorMovesKey(id, "plan1", "") },
+		"disabled":              func(w *world, id string) { w.operatorEnablesKey(id, false) },
+		"deleted":               func(w *world, id string) { w.operatorDeletesKey(id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				addPlans(w)
+				id := w.finishedAt(ofAgreement(signUpAt(1, withPlans("plan1")), "agr-1"))
+				w.wantOutcome(w.provision(ofAgreement(signUpAt(2, withPlans("plan1")), "agr-2")), "existing")
+				wait(10 * time.Minute)
+				revoke(w, id)
+				w.wantOutcome(w.provision(ofAgreement(endAt(3), "agr-1")), "existing")
+				w.wantOutcome(w.provision(ofAgreement(endAt(4), "agr-2")), "ended")
+			})
+		})
+	}
+}
+
 func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.wantOutcome(w.provision(endAt(2)), "ended")

@@ -359,8 +359,9 @@ func (j *job) repeat(ctx context.Context) error {
 	return j.contradiction(differences)
 }
 
-// asItIsNow answers a repeat from the key as API Gateway has it. A key that was revoked
-// is neither mended nor made again.
+// asItIsNow answers a repeat, or an end that leaves the key to what else holds it, from
+// the key as API Gateway has it. A key that was revoked is neither mended nor made again:
+// a repeat is rejected, while an end has let go of its hold all the same.
 func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 	recorded := j.record.Key
 	key.UsagePlanIDs = []string{}
@@ -370,7 +371,11 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 			return retryable("GetUsagePlans", err, j.record.Value)
 		}
 	}
-	j.result.Key = key
+	j.result.Key, j.result.Generation = key, j.record.Number()
+	if j.request.Kind != apikey.SignUp {
+		j.result.Status = Existing
+		return nil
+	}
 	if j.request.Enabled && !key.Enabled {
 		return j.revoked(ctx, "it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
 			"to issue a new key, delete the key, then secret %s without a recovery window", j.secretName)
@@ -388,12 +393,10 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 				j.secretName, strings.Join(recorded.UsagePlanIDs, ", "))
 		}
 	}
-	if j.request.Kind == apikey.SignUp {
-		if err := j.holdOn(ctx); err != nil {
-			return err
-		}
+	if err := j.holdOn(ctx); err != nil {
+		return err
 	}
-	j.result.Status, j.result.Generation = Existing, j.record.Number()
+	j.result.Status = Existing
 	return nil
 }
 
