@@ -319,7 +319,7 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 		return breaks(truthful, "the answer does not describe the key")
 	case kind == apikey.SignUp && m.request.Enabled && !d.result.Key.Enabled:
 		return breaks(truthful, "accepted, but the answer says that the key is disabled")
-	case told&^recorded != 0, told != recorded && k.attached&a.plans == recorded:
+	case told&^recorded != 0, told != recorded && k.attached&a.plans == recorded && k.exists():
 		return breaks(truthful, "the answer does not say which usage plans the key is in")
 	case kind == apikey.SignUp && (status == provision.Created) != e.finishedIt(a, d):
 		return breaks(truthful, "%q, which it is not", status)
@@ -380,9 +380,6 @@ func (e *explorer) againstLife(a *account, r record, m *message) bool {
 			return true
 		}
 	case apikey.SignUp:
-		if m.request.Time.IsZero() && r.heard().over(m) || e.against(a, m) {
-			return true
-		}
 		if old && maps.Equal(r.heard(), r.heard().with(m)) { // a newer one writes a step, and is refused
 			return true
 		}

@@ -52,7 +52,7 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 			return breaks(handsOff, "%s is changed otherwise than from enabled to disabled", id)
 		case k.stopped != was.stopped && !e.mayStop(before, k, int8(i), m):
 			return breaks(handsOff, "%s is disabled, and the record does not say so", id)
-		case was.recorded && k.stopped == was.stopped && k != was:
+		case was.recorded && k.stopped == was.stopped && k != was && !rotatedMeanwhile(to, k):
 			return breaks(handsOff, "the key of a finished record is changed")
 		case k.input == 0 || k.foreign:
 			continue
@@ -83,6 +83,12 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 		return e.judgeGenerations(from, to, after)
 	}
 	return nil
+}
+
+// rotatedMeanwhile reports whether the operator took a key out of its plans in the middle
+// of its rotation: then deliveries may disagree about the plans of the next.
+func rotatedMeanwhile(a *account, k key) bool {
+	return slices.ContainsFunc(a.keys[:], func(before key) bool { return before.detached && before.value != k.value })
 }
 
 // madeOtherwise says how a new key differs from what its message asks for.
@@ -152,7 +158,7 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 	switch plans, listed := r.plans(); {
 	case !listed, m.request.Kind == apikey.SignUp && plans != m.plans:
 		return "usagePlanIds"
-	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached:
+	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached && !a.keys[r.previous].detached:
 		return "usagePlanIds are not those of the key before"
 	case plans&a.plans&^k.attached != 0 && !k.detached:
 		return "the key is not in the usage plans that it names"
