@@ -372,10 +372,6 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 		}
 	}
 	j.result.Key, j.result.Generation = key, j.record.Number()
-	if j.request.Kind != apikey.SignUp {
-		j.result.Status = Existing
-		return nil
-	}
 	if j.request.Enabled && !key.Enabled {
 		return j.revoked(ctx, "it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
 			"to issue a new key, delete the key, then secret %s without a recovery window", j.secretName)
@@ -387,14 +383,16 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 			return retryable("GetUsagePlan", err, j.record.Value)
 		case taken && j.young(recorded):
 			return failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
-		case taken:
+		case taken && j.request.Kind == apikey.SignUp:
 			return j.revoked(ctx, "it is in no usage plan, and secret %s records %s; "+
 				"to give it back, attach it to a usage plan; to issue a new key, delete the key, then the secret without a recovery window",
 				j.secretName, strings.Join(recorded.UsagePlanIDs, ", "))
 		}
 	}
-	if err := j.holdOn(ctx); err != nil {
-		return err
+	if j.request.Kind == apikey.SignUp {
+		if err := j.holdOn(ctx); err != nil {
+			return err
+		}
 	}
 	j.result.Status = Existing
 	return nil

@@ -188,8 +188,8 @@ var deliberate = []struct {
 	}}, "answers"},
 	{"a fenced key is taken for other content", []change{{"if key.Tags[apikey.TagRequest] == fenced {", "if false {"}}, "promise|answers"},
 	{"a key that an end has disabled is told as revoked", []change{{"if j.record.Step() != seen.Step() {", "if false {"}}, "answers"},
-	{"a return is rejected for the key that an end has disabled", []change{{"if j.request.Kind == apikey.SignUp {\n\t\tif err := j.holdOn(", "if false {\n\t\tif err := j.holdOn("}}, "promise 3|answers"},
-	{"an end of one agreement is rejected where the key is revoked", []change{{"if j.request.Kind != apikey.SignUp {\n\t\tj.result.Status = Existing", "if false {\n\t\tj.result.Status = Existing"}}, "answers|promise"},
+	{"a return is rejected for the key that an end has disabled", []change{{"if j.request.Kind == apikey.SignUp {\n\t\tif err := j.holdOn(ctx); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tseen :=", "seen :="}}, "promise 3|answers"},
+	{"an end of one agreement is rejected where the key is revoked", []change{{"case taken && j.request.Kind == apikey.SignUp:", "case taken:"}}, "answers|promise"},
 	{"all steps have one token", []change{{"StepToken(j.secretName, next.StepNumber)", "StepToken(j.secretName, 2)"}}, "promise|answers"},
 }
 
