@@ -473,6 +473,7 @@ func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 		case !e.on(k):
 		case !all.held():
 			return breaks(complete, "nothing holds the key, and %s is enabled", keyID(i)), nil
+		case byHand && k.value == r.next: // its rotation was under way when the key before was revoked
 		case i != r.key && (i != r.previous || !rotated):
 			return breaks(complete, "%s is enabled beside the key of the record", keyID(i)), nil
 		}

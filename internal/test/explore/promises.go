@@ -158,7 +158,7 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 	switch plans, listed := r.plans(); {
 	case !listed, m.request.Kind == apikey.SignUp && plans != m.plans:
 		return "usagePlanIds"
-	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached && !a.keys[r.previous].detached:
+	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached && !slices.ContainsFunc(a.keys[:], func(k key) bool { return k.detached }):
 		return "usagePlanIds are not those of the key before"
 	case plans&a.plans&^k.attached != 0 && !k.detached:
 		return "the key is not in the usage plans that it names"
