@@ -83,8 +83,8 @@ func TestExplore(t *testing.T) {
 	if sum.broken != "" {
 		t.Fatal(sum.broken)
 	}
-	fmt.Printf("explored %d states by %d steps and %d executions of Provision; settled %d accounts; bounds of a history: "+
-		"%d deliveries of 2 messages, each stopped anywhere; %d faults; %d acts of the operator; minutes pass %d times "+
-		"(a scene with bounds of its own says so with -v)\n",
+	fmt.Printf("explored %d states by %d steps and %d executions of Provision; settled %d accounts; bounds of a history of two sign-ups: "+
+		"%d deliveries, each stopped anywhere; %d faults; %d acts of the operator; minutes pass %d times "+
+		"(a scene with bounds of its own, as every life, says so with -v)\n",
 		sum.states, sum.steps, sum.executions, sum.settled, bounds.Deliveries, bounds.Faults, bounds.Acts, bounds.Passes)
 }
