@@ -89,8 +89,9 @@ type move struct {
 }
 
 // explore visits every state of a scene within the bounds, nearest first, until a
-// promise is broken; the history is then the shortest that breaks one.
-func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history []string) {
+// promise is broken; the history is then the shortest that breaks one. It stops sooner
+// once enough says so.
+func explore(s *scene, bounds Bounds, enough func() bool) (e *explorer, broken *violation, history []string) {
 	e = &explorer{
 		tables: newTables(), scene: s, bounds: bounds, roots: map[rootOf]*delivery{}, numbered: map[account]int32{},
 		moved: [2]map[place][]move{{}, {}}, acted: map[bool][][]move{}, seen: map[state]struct{}{}, ends: map[class]int{}, lives: map[settling]bool{},
@@ -108,6 +109,9 @@ func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history [
 	a.pass(10) // what there is at first is not young
 	e.visit(state{account: e.number(&a), faults: bounds.Faults, acts: bounds.Acts, passes: bounds.Passes}, origin{-1, 0})
 	for i := 0; i < len(e.states); i++ { //nolint:intrange // the loop appends
+		if i%1000 == 0 && enough() {
+			return e, nil, nil
+		}
 		if broken, run := e.settle(e.states[i]); broken != nil {
 			return e, broken, append(e.history(i), run...)
 		}
