@@ -113,7 +113,7 @@ func lives() (list []*scene) {
 		{"S1 R2 E3", ", one more time", Bounds{Deliveries: 4}, Bounds{Deliveries: 4, Passes: 1}},
 		{"S1 E2 S3", ", one more time", Bounds{Deliveries: 2}, Bounds{Deliveries: 4}},
 	} {
-		s := &scene{name: l.life + l.and, lives: true, messages: life(l.life), narrow: l.narrow, wide: l.wide}
+		s := &scene{name: "life " + l.life + l.and, lives: true, messages: life(l.life), narrow: l.narrow, wide: l.wide}
 		if l.and == ", and the operator" || strings.Contains(l.life, "R") {
 			s.messages = life(l.life, plan)
 		}
