@@ -136,7 +136,7 @@ var ofSignUps = []mistake{
 	{"the record has no plans", []change{{"j.result.Key.UsagePlanIDs = append([]string{}, j.wanted...)", ""}}, "promise 3"},
 	{"the record has no key", []change{{"finished.Key = j.result.Key", ""}}, "promise|answers"},
 	{"the repeat answers without the key", []change{{"j.result.Key, j.result.Generation = key, j.record.Number()", "j.result.Generation = j.record.Number()"}, {"j.result.Key, j.result.Generation = recorded, j.record.Number()", ""}}, "answers"},
-	{"an incomplete answer of PutSecretValue is success", []change{{"switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {", "switch _ = out; errorCode(err) {"}}, "answers|promise"},}
+	{"an incomplete answer of PutSecretValue is success", []change{{"switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {", "switch _ = out; errorCode(err) {"}}, "answers|promise"}}
 
 // ofLives are mistakes that the scenes of lives find.
 var ofLives = []mistake{
