@@ -25,7 +25,10 @@ func (e *explorer) countSettled() (n int) {
 
 // brief are the bounds of -short, under which the race detector runs: it slows the search
 // sevenfold, and has nothing to find in code without goroutines.
-var brief = Bounds{Deliveries: 2, Faults: 1, Acts: 1, Passes: 1}
+var (
+	brief     = Bounds{Deliveries: 2, Faults: 1, Acts: 1, Passes: 1}
+	briefLife = Bounds{Deliveries: 2, Faults: 1}
+)
 
 // TestExplore visits every state within the bounds, and from each lets deliveries
 // without faults settle it.
@@ -56,7 +59,10 @@ func TestExplore(t *testing.T) {
 				if own != (Bounds{}) {
 					bounds = own
 				}
-				if testing.Short() {
+				switch {
+				case testing.Short() && s.lives:
+					bounds = briefLife
+				case testing.Short():
 					bounds = brief
 				}
 				e, broken, history := explore(s, bounds, enough)
