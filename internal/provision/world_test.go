@@ -71,8 +71,10 @@ func inWorld(t *testing.T, test func(w *world)) {
 }
 
 // newEnvironment is a cold start: nothing that was cached is left.
-func (w *world) newEnvironment() {
-	w.p = provision.New(apigateway.NewFromConfig(w.cfg), secretsmanager.NewFromConfig(w.cfg))
+func (w *world) newEnvironment() { w.p = w.anotherEnvironment() }
+
+func (w *world) anotherEnvironment() *provision.Provisioner {
+	return provision.New(apigateway.NewFromConfig(w.cfg), secretsmanager.NewFromConfig(w.cfg))
 }
 
 // A moment is before or after a call takes effect.

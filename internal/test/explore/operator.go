@@ -2,9 +2,6 @@ package explore
 
 import "strings"
 
-// note is a member that an operator adds to a record.
-const note = `,"note":"by hand"}`
-
 // An act is one of the operator's.
 type act struct {
 	after account
@@ -20,7 +17,11 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 		acts = append(acts, act{after, what})
 	}
 	r := e.record(a.current())
-	waited := a.oldest > 0 && e.record(a.versions[a.oldest-1].record).finished // a minute since
+	waited := false // a minute since this key's record was finished
+	if a.oldest > 0 {
+		old := e.record(a.versions[a.oldest-1].record)
+		waited = old.finished && old.key == r.key
+	}
 	if r.finished && r.key >= 0 && a.keys[r.key].exists() {
 		k := a.keys[r.key]
 		if !k.disabled {
@@ -36,12 +37,12 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 			does("deletes "+keyID(r.key), func(a *account) { a.keys[r.key].deleted = a.clock })
 		}
 	}
-	if noted := strings.HasSuffix(e.texts[a.current()], note); r.finished && !noted && !a.scheduled {
+	if _, noted := r.members["note"]; r.finished && !noted && !a.scheduled {
 		does("writes a note into the finished record by hand", func(a *account) {
 			a.put(version{e.text(strings.TrimSuffix(e.texts[a.current()], "}") + `,"note":"by hand"}`), e.text("by hand")})
 		})
 	}
-	if a.exists && r.ours {
+	if a.exists && r.ours && !e.scene.lives {
 		if a.scheduled {
 			does("restores the secret", func(a *account) { a.scheduled = false })
 		} else {
