@@ -280,8 +280,14 @@ func (w *world) provision(r apikey.Request) string {
 
 func (w *world) provisionWithin(ctx context.Context, r apikey.Request) string {
 	w.Helper()
+	return w.provisionBy(ctx, w.p, r)
+}
+
+// provisionBy provisions in the environment that p belongs to.
+func (w *world) provisionBy(ctx context.Context, p *provision.Provisioner, r apikey.Request) string {
+	w.Helper()
 	name := secretName(r)
-	result, err := w.p.Provision(ctx, r, name)
+	result, err := p.Provision(ctx, r, name)
 	w.result = result
 	if w.leaks(fmt.Sprintf("%v %+v %#v %+v", err, err, err, result)) {
 		w.Error("an error or a result holds a part of a value (not shown)")
