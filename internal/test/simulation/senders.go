@@ -28,7 +28,7 @@ var identities = []identity{
 	{name: "Dev_1", secret: prefix + "_/Dev=5F1"},
 	{event: "event-1", secret: prefix + "_/_/event-1"},
 	{customer: "c1", name: product, signsUp: true, secret: prefix + "c1/prod"},
-	{customer: "444455556666", name: "other/agmt-1", signsUp: true, secret: prefix + "444455556666/other=2Fagmt-1"},
+	{customer: "444455556666", name: "other", signsUp: true, secret: prefix + "444455556666/other"},
 }
 
 // A content is all that a request says beside identity and value. The letter
@@ -181,9 +181,8 @@ func (m *message) marketplaceDocument() object {
 	if m.identity.name == product {
 		return object{"action": "subscribe-success", "customer-identifier": " " + m.identity.customer, "product-code": product, "offer-identifier": m.id}
 	}
-	code, agreement, _ := strings.Cut(m.identity.name, "/")
 	return object{"id": m.eventID(), "source": "aws.agreement-marketplace", "detail-type": "License Updated - Manufacturer", "detail": object{
-		"acceptor": object{"accountId": m.identity.customer}, "product": object{"code": code}, "agreement": object{"id": agreement}, "offer": object{"id": m.id},
+		"acceptor": object{"accountId": m.identity.customer}, "product": object{"code": m.identity.name}, "agreement": object{"id": "agmt-1"}, "offer": object{"id": m.id},
 	}}
 }
 
