@@ -172,7 +172,6 @@ func visit(t *testing.T, p handover.Page, token string) (int, []string) {
 
 func TestPage(t *testing.T) {
 	a := &account{T: t}
-	known := map[string][]string{} // by account and product, as a Consumer keeps them
 	noted := map[string]bool{}
 	var noteFails error
 	p := handover.Page{
@@ -186,9 +185,6 @@ func TestPage(t *testing.T) {
 				return handover.Customer{}, errors.New("ExpiredTokenException")
 			}
 			return customer, nil
-		},
-		Find: func(_ context.Context, account, product string) ([]string, error) {
-			return known[account+product], nil
 		},
 		FirstTime: func(_ context.Context, id string) (bool, error) {
 			first := !noted[id]
@@ -214,22 +210,13 @@ func TestPage(t *testing.T) {
 	expect("by account", http.StatusServiceUnavailable, "", 0)
 
 	a.makeKey("X01EXAMPLEX", "prod 1")
-	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(_ context.Context, ready handover.Ready, _ string) error {
-		product, _, _ := strings.Cut(ready.Name, "/")
-		known[ready.CustomerID+product] = append(known[ready.CustomerID+product], ready.SecretARN)
-		return nil
-	}}
-	for _, agreement := range []string{"agmt-1", "agmt-2"} {
-		if err := c.Handle(t.Context(), a.makeKey("444455556666", "prod 2/"+agreement)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	a.makeKey("444455556666", "prod 2")
 	noteFails = errors.New("the table is gone")
 	expect("by identifier", http.StatusBadGateway, "", 0)
 	noteFails = nil
 	expect("by identifier", http.StatusOK, "X01EXAMPLEX", 1)
 	expect("by identifier", http.StatusOK, "", 0) // once
-	expect("by account", http.StatusOK, "444455556666", 2)
+	expect("by account", http.StatusOK, "444455556666", 1)
 	expect("by account", http.StatusOK, "", 0)
 }
 

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"html/template"
@@ -22,10 +23,6 @@ type Page struct {
 	Prefix  string     // the deployment's SecretPrefix
 	// Resolve asks ResolveCustomer.
 	Resolve func(ctx context.Context, token string) (Customer, error)
-	// Find returns the ARNs of the secrets of an account's keys for a product: its
-	// agreements for it may be several, and ResolveCustomer does not tell their ids.
-	// A Consumer has kept them, by customerId and the part of name before the slash.
-	Find func(ctx context.Context, accountID, productCode string) ([]string, error)
 	// FirstTime reports whether a secret's value was never shown, and notes that it
 	// is now: one conditional write, such as DynamoDB's attribute_not_exists.
 	FirstTime func(ctx context.Context, secretID string) (bool, error)
@@ -33,7 +30,7 @@ type Page struct {
 
 // ServeHTTP answers the POST with which AWS Marketplace sends a buyer
 // (https://docs.aws.amazon.com/marketplace/latest/userguide/saas-product-customer-setup.html):
-// 200 with the values that were not shown before; 403 where the token is refused; 503
+// 200 with the value, unless it was shown before; 403 where the token is refused; 503
 // while the key is being made; 502 where it cannot be read or noted as shown.
 func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -43,7 +40,7 @@ func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Please come from AWS Marketplace again: the link has expired.", http.StatusForbidden)
 		return
 	}
-	values, err := p.values(r.Context(), customer)
+	value, err := p.value(r.Context(), customer)
 	switch {
 	case errors.Is(err, errNotReady):
 		w.Header().Set("Retry-After", "30")
@@ -54,44 +51,27 @@ func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = shown.Execute(w, values) // the buyer may be gone
+	_ = shown.Execute(w, value) // the buyer may be gone
 }
 
-// values returns the values of a customer's keys that were never shown before.
-func (p Page) values(ctx context.Context, customer Customer) ([]string, error) {
-	secrets := []string{SecretName(p.Prefix, customer.ID, customer.ProductCode)}
-	if customer.ID == "" {
-		var err error
-		if secrets, err = p.Find(ctx, customer.AWSAccountID, customer.ProductCode); err != nil {
-			return nil, err
-		}
-		if len(secrets) == 0 {
-			return nil, errNotReady
-		}
+// value returns the value of a customer's key, or nothing if it was shown before. One
+// customer has one key for a product, whichever way AWS tells of the subscription.
+func (p Page) value(ctx context.Context, customer Customer) (string, error) {
+	secret := SecretName(p.Prefix, cmp.Or(customer.ID, customer.AWSAccountID), customer.ProductCode)
+	value, err := readValue(ctx, p.Secrets, secret)
+	if err != nil {
+		return "", err
 	}
-	all := make([]string, len(secrets))
-	for i, secret := range secrets {
-		var err error
-		if all[i], err = readValue(ctx, p.Secrets, secret); err != nil {
-			return nil, err
-		}
+	// Noted before it is shown: the other way round two tabs would both show it.
+	first, err := p.FirstTime(ctx, secret)
+	if err != nil || !first {
+		return "", err
 	}
-	var values []string
-	for i, secret := range secrets {
-		// Noted before it is shown: the other way round two tabs would both show it.
-		first, err := p.FirstTime(ctx, secret)
-		if err != nil && len(values) == 0 {
-			return nil, err
-		}
-		if first { // one that could not be noted waits for the next visit
-			values = append(values, all[i])
-		}
-	}
-	return values, nil
+	return value, nil
 }
 
 var shown = template.Must(template.New("").Parse(`<!doctype html>
 <title>Your API key</title>
-{{range .}}<p>Send this as the header x-api-key. It is shown once, and works within a minute: <code>{{.}}</code></p>
+{{if .}}<p>Send this as the header x-api-key. It is shown once, and works within a minute: <code>{{.}}</code></p>
 {{else}}<p>Your key was shown before. If you have lost it, ask us for a new one.</p>
 {{end}}`))

@@ -45,11 +45,12 @@ func readValue(ctx context.Context, secrets secretsAPI, secretID string) (string
 	case err != nil:
 		return "", fmt.Errorf("reading %s: no answer", secretID)
 	}
-	var record struct{ Format, ID, Value string }
+	var record struct{ Format, ID, Value, Ended string }
 	if out.SecretString == nil || json.Unmarshal([]byte(*out.SecretString), &record) != nil || record.Format != "createkey/1" {
 		return "", fmt.Errorf("%s is not a record of createkey's", secretID)
 	}
-	if record.ID == "" { // it is written before the key is made
+	// A record is written before its key is made; that of an ended key keeps its value.
+	if record.ID == "" || record.Ended != "" {
 		return "", errNotReady
 	}
 	return record.Value, nil

@@ -357,7 +357,7 @@ func (w *world) deliverBadly(m, other apikey.Request, random *rand.Rand) string 
 	nested := w.anotherEnvironment()
 	hook := func(stage moment) func(ctx context.Context, c awslocal.Call) error {
 		return func(callCtx context.Context, c awslocal.Call) error {
-			if callCtx.Value(operator{}) != nil || ctx.Err() != nil {
+			if stopped := ctx.Err() != nil; stopped || callCtx.Value(operator{}) != nil {
 				return nil
 			}
 			if stage == before {

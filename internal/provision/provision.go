@@ -191,10 +191,10 @@ func (p *Provisioner) change(ctx context.Context, j job) (Result, error) {
 // has not seen yet. An AWS Marketplace sign-up takes three if its product has a plan,
 // one less while the products are remembered, and up to four if it has none.
 func (p *Provisioner) Calls(r apikey.Request) int {
-	switch {
-	case r.Kind == apikey.End:
+	switch r.Kind {
+	case apikey.End:
 		return 2 // behind a rotation
-	case r.Kind == apikey.Rotation:
+	case apikey.Rotation:
 		return 5 // with one usage plan
 	}
 	if r.ProductCode != "" {

@@ -309,8 +309,8 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 		return breaks(truthful, "accepted, but the record does not name the key")
 	}
 	k := a.keys[i]
-	told, recorded := plansOf(d.result.Key.UsagePlanIDs), uint8(0)
-	recorded, _ = r.plans()
+	told := plansOf(d.result.Key.UsagePlanIDs)
+	recorded, _ := r.plans()
 	switch in := e.inputs[k.input]; {
 	case kind == apikey.SignUp && in.Tags["createkey:request"] != m.digest:
 		return breaks(truthful, "accepted, but the key was made for other content")
