@@ -45,11 +45,11 @@ func TestRepeatTellsOfTheKeyAsItIsNow(t *testing.T) {
 		"requested disabled": {finished(disabled, later, func(*world, string) {}), disabled, "existing", "", false, nil},
 		"revoked: disabled": {
 			finished(request(), 0, func(w *world, id string) { w.operatorEnablesKey(id, false) }),
-			request(), "rejected: was revoked: it is disabled in API Gateway, and the request asks for an enabled one", "", false, nil,
+			request(), "rejected: was revoked: it is disabled in API Gateway, and the request asks for an enabled one", " GetSecretValue", false, nil,
 		},
 		"revoked: in no plan": {
 			finished(planned, later, func(w *world, id string) { w.operatorMovesKey(id, "plan1", "") }),
-			planned, "rejected: was revoked: it is in no usage plan, and secret test/acme/Dev+Key records plan1", " GetUsagePlans GetUsagePlan", true, nil,
+			planned, "rejected: was revoked: it is in no usage plan, and secret test/acme/Dev+Key records plan1", " GetUsagePlans GetUsagePlan GetSecretValue", true, nil,
 		},
 		"in no plan yet, as far as can be seen": {
 			finished(planned, 0, func(w *world, id string) { w.operatorMovesKey(id, "plan1", "") }),

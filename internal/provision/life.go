@@ -172,7 +172,12 @@ func (j *job) end(ctx context.Context) error {
 		return nil
 	default: // something else holds the key
 		key, err := j.getKey(ctx, r.Key.ID)
-		if err != nil {
+		switch {
+		case errorCode(err) == codeNotFound && !j.young(r.Key): // somebody deleted it
+			j.result.Status, j.result.Key, j.result.Generation = Existing, r.Key, r.Number()
+			j.result.Key.Enabled, j.result.Key.UsagePlanIDs = false, []string{}
+			return nil
+		case err != nil:
 			return retryable("GetApiKey", err, r.Value)
 		}
 		return j.asItIsNow(ctx, key)
@@ -190,7 +195,7 @@ func (j *job) endPrevious(ctx context.Context) error {
 	if r.Previous != j.request.KeyID {
 		return failure.Reject("keyId: is not the key before the last rotation, which alone can be ended by itself")
 	}
-	if err := j.disable(ctx, r.Previous, false); err != nil {
+	if err := j.disablePrevious(ctx); err != nil {
 		return err
 	}
 	j.result.Status, j.result.Generation = Ended, r.Number()
@@ -211,7 +216,7 @@ func (j *job) stop(ctx context.Context) error {
 	j.result.Key = r.Key
 	switch {
 	case r.Key.ID != "":
-		if err := j.disable(ctx, r.Key.ID, j.Now().Sub(r.Key.CreatedDate) < visibleWithin); err != nil {
+		if err := j.disable(ctx, r.Key.ID, j.young(r.Key)); err != nil {
 			return err
 		}
 		j.result.Key.Enabled = false
@@ -226,7 +231,7 @@ func (j *job) stop(ctx context.Context) error {
 		}
 	}
 	if r.Previous != "" {
-		return j.disable(ctx, r.Previous, false)
+		return j.disablePrevious(ctx)
 	}
 	return nil
 }
@@ -285,6 +290,15 @@ func (j *job) disable(ctx context.Context, id string, young bool) error {
 	return retryable("UpdateApiKey ("+id+")", err, j.record.Value)
 }
 
+// disablePrevious disables the key before a rotation. When that was made is not recorded,
+// but it was before the record's key.
+func (j *job) disablePrevious(ctx context.Context) error {
+	return j.disable(ctx, j.record.Previous, j.young(j.record.Key))
+}
+
+// young reports whether a key that cannot be seen may exist.
+func (j *job) young(key apikey.Key) bool { return j.Now().Sub(key.CreatedDate) < visibleWithin }
+
 // rotate is a rotation at the record that was read.
 func (j *job) rotate(ctx context.Context) error {
 	r := j.record
@@ -324,19 +338,22 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	r := j.record
 	key, err := j.getKey(ctx, r.Key.ID)
 	switch {
-	case errorCode(err) == codeNotFound && j.Now().Sub(r.Key.CreatedDate) < visibleWithin:
+	case errorCode(err) == codeNotFound && j.young(r.Key):
 		return key, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", r.Key.ID)
 	case errorCode(err) == codeNotFound:
-		return key, j.revoked("it is gone from API Gateway, and cannot be rotated")
+		return key, j.revoked(ctx, "it is gone from API Gateway, and cannot be rotated")
 	case err != nil:
 		return key, retryable("GetApiKey", err, r.Value)
 	case !key.Enabled && r.Key.Enabled:
-		return key, j.revoked("it is disabled in API Gateway, and cannot be rotated")
+		return key, j.revoked(ctx, "it is disabled in API Gateway, and cannot be rotated")
 	}
 	key.UsagePlanIDs = []string{}
 	if len(r.Key.UsagePlanIDs) > 0 {
 		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
 			return key, retryable("GetUsagePlans", err, r.Value)
+		}
+		if len(key.UsagePlanIDs) == 0 && j.young(r.Key) { // the next key would be in none for good
+			return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 		}
 	}
 	if key.Tags[apikey.TagSecret] == "" { // somebody took the tags off the key; the record has them still
@@ -351,7 +368,7 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 func (j *job) replace(ctx context.Context, living apikey.Key) error {
 	r := j.record
 	if r.Previous != "" {
-		if err := j.disable(ctx, r.Previous, false); err != nil {
+		if err := j.disablePrevious(ctx); err != nil {
 			return err
 		}
 	}
@@ -367,7 +384,10 @@ func (j *job) replace(ctx context.Context, living apikey.Key) error {
 	rotated := r
 	rotated.Value, rotated.Key, rotated.Previous, rotated.Next = r.Next.Value, key, r.Key.ID, nil
 	rotated.Generation, rotated.Since = r.Number()+1, r.Next.Time
-	if err := j.write(ctx, rotated); err != nil {
+	err = j.write(ctx, rotated)
+	if again, ok := errors.AsType[*failure.RetryableError](err); ok {
+		return j.unfinished(again)
+	} else if err != nil {
 		return err
 	}
 	if j.request.Time.After(rotated.Since) { // that was an earlier rotation's

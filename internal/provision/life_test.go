@@ -129,6 +129,27 @@ func TestAgreementsHoldTheKeyEach(t *testing.T) {
 	})
 }
 
+// An end of one agreement lets go of its hold whatever somebody did to the key.
+func TestEndOfOneAgreementWhenTheKeyIsRevoked(t *testing.T) {
+	for name, revoke := range map[string]func(w *world, id string){
+		"taken out of its plan": func(w *world, id string) { w.operatorMovesKey(id, "plan1", "") },
+		"disabled":              func(w *world, id string) { w.operatorEnablesKey(id, false) },
+		"deleted":               func(w *world, id string) { w.operatorDeletesKey(id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				addPlans(w)
+				id := w.finishedAt(ofAgreement(signUpAt(1, withPlans("plan1")), "agr-1"))
+				w.wantOutcome(w.provision(ofAgreement(signUpAt(2, withPlans("plan1")), "agr-2")), "existing")
+				wait(10 * time.Minute)
+				revoke(w, id)
+				w.wantOutcome(w.provision(ofAgreement(endAt(3), "agr-1")), "existing")
+				w.wantOutcome(w.provision(ofAgreement(endAt(4), "agr-2")), "ended")
+			})
+		})
+	}
+}
+
 func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.wantOutcome(w.provision(endAt(2)), "ended")
@@ -144,6 +165,44 @@ func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 		w.wantOutcome(w.provision(signUpAt(3)), "created")
 		if got := w.result.Generation; got != 1 {
 			w.Errorf("generation %d, want 1", got)
+		}
+	})
+}
+
+// meanwhile delivers messages, by another environment, before the next call of an operation.
+func (w *world) meanwhile(operation string, messages ...apikey.Request) {
+	other := w.p
+	w.newEnvironment()
+	w.on(before, operation, 1, func() error {
+		for _, m := range messages {
+			if _, err := other.Provision(w.ctx, m, secretName(m)); err != nil {
+				w.Errorf("the message in between: %v", err)
+			}
+		}
+		return nil
+	})
+}
+
+// A key that was disabled after the record was read may have been by createkey.
+func TestEndInTheMiddleOfASignUp(t *testing.T) {
+	for want, signUp := range map[string]apikey.Request{"ended": signUpAt(1), "created": signUpAt(3)} {
+		t.Run(want, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.finishedAt(signUpAt(1))
+				w.meanwhile("GetApiKey", endAt(2))
+				w.wantOutcome(w.provision(signUp), want)
+			})
+		})
+	}
+}
+
+// A newer sign-up finishes the record, and an end between the two is heard of.
+func TestSignUpThatIsOverWhenItsRecordIsRefused(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.meanwhile("PutSecretValue", ofAgreement(signUpAt(3), "agr-2"), ofAgreement(endAt(2), "agr-1"))
+		w.wantOutcome(w.provision(ofAgreement(signUpAt(1), "agr-1")), "ended")
+		if got := w.enabled(); len(got) != 1 {
+			w.Errorf("keys %v are enabled, want one", got)
 		}
 	})
 }
@@ -183,6 +242,35 @@ func TestRotationNeedsAFinishedKey(t *testing.T) {
 		w.wantOutcome(w.provision(rotationAt(1)), "rejected: there is no key of this customerId and name to rotate")
 		w.interrupted(after, "CreateSecret", signUpAt(1))
 		w.wantOutcome(w.provision(rotationAt(2)), "retried: the key is still being made")
+	})
+}
+
+// "Not found" of a key that was rotated soon after it was made is no proof that it is gone.
+func TestPreviousKeyThatCannotBeSeenYet(t *testing.T) {
+	for name, m := range map[string]apikey.Request{"end": endAt(3), "rotation": rotationAt(3)} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				first := w.finishedAt(signUpAt(1))
+				w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+				w.operatorDeletesKey(first)
+				w.wantOutcome(w.provision(m), "retried: UpdateApiKey ("+first+"): NotFoundException")
+				wait(5 * time.Minute)
+				w.wantOutcome(w.provision(m), map[string]string{"end": "ended", "rotation": "rotated"}[name])
+			})
+		})
+	}
+}
+
+// A rotation takes the usage plans of the living key, which lists may lack at first.
+func TestRotationOfAKeyThatCannotBeSeenInItsPlansYet(t *testing.T) {
+	planned := signUpAt(1, withPlans("plan1"))
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		id := w.finishedAt(planned)
+		w.operatorMovesKey(id, "plan1", "")
+		w.wantOutcome(w.provision(rotationAt(2)), "retried: GetUsagePlans: key "+id+", just made, cannot be seen in a usage plan yet")
+		wait(5 * time.Minute)
+		w.wantOutcome(w.provision(rotationAt(2)), "rotated")
 	})
 }
 

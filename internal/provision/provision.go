@@ -341,10 +341,10 @@ func (j *job) repeat(ctx context.Context) error {
 	switch errorCode(err) {
 	case noError:
 	case codeNotFound:
-		if j.Now().Sub(recorded.CreatedDate) < visibleWithin {
+		if j.young(recorded) {
 			return failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", recorded.ID)
 		}
-		return j.revoked("it is gone from API Gateway, and secret %s records it; "+
+		return j.revoked(ctx, "it is gone from API Gateway, and secret %s records it; "+
 			"to issue a new key, delete the secret without a recovery window", j.secretName)
 	default:
 		return retryable("GetApiKey", err, j.record.Value)
@@ -365,8 +365,9 @@ func (j *job) repeat(ctx context.Context) error {
 	return j.contradiction(differences)
 }
 
-// asItIsNow answers a repeat from the key as API Gateway has it. A key that was revoked
-// is neither mended nor made again.
+// asItIsNow answers a repeat, or an end that leaves the key to what else holds it, from
+// the key as API Gateway has it. A key that was revoked is neither mended nor made again:
+// a repeat is rejected, while an end has let go of its hold all the same.
 func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 	recorded := j.record.Key
 	key.UsagePlanIDs = []string{}
@@ -376,9 +377,9 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 			return retryable("GetUsagePlans", err, j.record.Value)
 		}
 	}
-	j.result.Key = key
+	j.result.Key, j.result.Generation = key, j.record.Number()
 	if j.request.Enabled && !key.Enabled {
-		return j.revoked("it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
+		return j.revoked(ctx, "it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
 			"to issue a new key, delete the key, then secret %s without a recovery window", j.secretName)
 	}
 	if len(recorded.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 {
@@ -386,10 +387,10 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 		switch {
 		case err != nil:
 			return retryable("GetUsagePlan", err, j.record.Value)
-		case taken && j.Now().Sub(recorded.CreatedDate) < visibleWithin:
+		case taken && j.young(recorded):
 			return failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
-		case taken:
-			return j.revoked("it is in no usage plan, and secret %s records %s; "+
+		case taken && j.request.Kind == apikey.SignUp:
+			return j.revoked(ctx, "it is in no usage plan, and secret %s records %s; "+
 				"to give it back, attach it to a usage plan; to issue a new key, delete the key, then the secret without a recovery window",
 				j.secretName, strings.Join(recorded.UsagePlanIDs, ", "))
 		}
@@ -399,7 +400,7 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 			return err
 		}
 	}
-	j.result.Status, j.result.Generation = Existing, j.record.Number()
+	j.result.Status = Existing
 	return nil
 }
 
@@ -414,8 +415,23 @@ func (j *job) holdOn(ctx context.Context) error {
 	return j.write(ctx, next)
 }
 
-// revoked rejects a repeat of a request whose key somebody took away.
-func (j *job) revoked(format string, args ...any) error {
+// revoked rejects a message whose key somebody took away. It returns errOvertaken where
+// that was createkey: the record has gone on since it was read. A newer start is written
+// all the same, which no old record that is read can pretend: a return is never rejected
+// for the end that comes before it.
+func (j *job) revoked(ctx context.Context, format string, args ...any) error {
+	if j.request.Kind == apikey.SignUp {
+		if err := j.holdOn(ctx); err != nil {
+			return err
+		}
+	}
+	seen := j.record
+	if err := j.readRecord(ctx); err != nil {
+		return err
+	}
+	if j.record.Step() != seen.Step() {
+		return errOvertaken
+	}
 	return failure.Reject("request: key %s was revoked: %s", j.record.Key.ID, fmt.Sprintf(format, args...))
 }
 
@@ -556,6 +572,9 @@ func (j *job) finishedByAnother(ctx context.Context, generation, step int) error
 	case r.Step() < step:
 		return j.unfinished(failure.Retry("GetSecretValue: the finished record of key %s cannot be seen yet", made.ID))
 	case r.Finished() && r.Key.ID == made.ID:
+		if j.isOver() {
+			return j.over()
+		}
 		if err := j.holdOn(ctx); err != nil {
 			return err
 		}

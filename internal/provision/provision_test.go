@@ -507,7 +507,7 @@ func TestRevokedKeyIsNeverMadeAgain(t *testing.T) {
 		name:    "once it is five minutes old",
 		given:   deletedAt(5 * time.Minute),
 		request: request(), want: "rejected: was revoked: it is gone from API Gateway, and secret test/acme/Dev+Key records it",
-		calls: repeatCalls, leaves: "no key, finished",
+		calls: repeatCalls + " GetSecretValue", leaves: "no key, finished",
 	}, {
 		name:    "nor before, when it may only not be seen yet",
 		given:   deletedAt(5*time.Minute - time.Second),

@@ -1,7 +1,9 @@
 package explore
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -16,14 +18,14 @@ import (
 // An account is all that AWS holds of one identity. It is comparable, so that a state
 // that was seen before is known again: texts are numbers of the tables (see tables).
 type account struct {
-	accepted uint32 // every value that Secrets Manager ever accepted, as bits
+	accepted uint64 // every value that Secrets Manager ever accepted, as bits
 	clock    int8   // minutes since the beginning
 
 	// The secret of that name. A secret that is deleted and made anew has another ARN.
 	life      int8 // how many secrets of that name there ever were
 	exists    bool
 	scheduled bool // for deletion
-	versions  [5]version
+	versions  [mostVersions]version
 	n         int8 // versions; the last is current
 	written   int8 // when the secret was last written, or deleted
 	oldest    int8 // the least n that a read may still show; 0 shows NotFound
@@ -32,6 +34,9 @@ type account struct {
 	plans uint8  // the usage plans that exist, as bits
 	early bool   // the operator deleted something sooner than the contract allows
 }
+
+// mostVersions is more than the messages of any scene can write.
+const mostVersions = 9
 
 type version struct {
 	record text
@@ -48,12 +53,19 @@ type key struct {
 	attached uint8
 	foreign  bool // not made by a delivery
 	disabled bool // by the operator
+	stopped  bool // disabled by a delivery
+	revived  bool // enabled by a delivery, which nothing ever may
 	untagged bool // by the operator
 	detached bool // by the operator, from every plan
 	recorded bool // a finished record has named it
 }
 
 func (k key) exists() bool { return k.input != 0 && k.deleted == 0 }
+
+// on reports whether a key is enabled, which was made from an input.
+func (e *explorer) on(k key) bool {
+	return k.exists() && e.inputs[k.input].Enabled && !k.disabled && !k.stopped
+}
 
 // visibleWithin is how long, in minutes, a new key may be missing in what API Gateway
 // answers; a secret shows its last write after a minute.
@@ -193,6 +205,9 @@ func newTables() *tables {
 func (t *tables) text(s string) text {
 	n, known := t.numbers[s]
 	if !known {
+		if len(t.texts) > math.MaxInt16 {
+			panic("more texts than a number can have")
+		}
 		n = text(len(t.texts))
 		t.texts, t.numbers[s] = append(t.texts, s), n
 	}
@@ -202,6 +217,9 @@ func (t *tables) text(s string) text {
 func (t *tables) value(s string) value {
 	v, known := t.values[s]
 	if !known {
+		if len(t.values) >= 64 {
+			panic("more values than account.accepted has bits")
+		}
 		v = value(len(t.values))
 		t.values[s] = v
 		t.parts.Add(s)
@@ -225,11 +243,14 @@ func (t *tables) input(in *apigateway.CreateApiKeyInput) text {
 // A record is what a secret's text says, as the oracle reads it.
 type record struct {
 	*promise.Record
-	newer    bool // has the marker of a later version
-	ours     bool
-	finished bool
+	ours     bool // has the marker of this version
+	newer    bool // has that of a later one
 	value    value
-	key      int8 // of a finished one: index into account.keys; -1: none that there ever was
+	next     value // of a rotation that is under way
+	finished bool  // names a key that lives
+	key      int8  // of the last finished step: index into account.keys; -1: none that there ever was
+	previous int8  // likewise, of the key before a rotation
+	members  map[string]json.RawMessage
 }
 
 func (t *tables) record(n text) record {
@@ -238,10 +259,19 @@ func (t *tables) record(n text) record {
 		return r
 	}
 	decoded := promise.Decode(awslocal.SecretVersion{String: awslocal.Sensitive(t.texts[n])})
-	r = record{Record: &decoded, ours: decoded.Ours(), finished: decoded.Finished(), value: t.value(string(decoded.Value)), key: -1}
+	r = record{
+		Record: &decoded, ours: decoded.Ours(), finished: decoded.Finished(),
+		value: t.value(string(decoded.Value)), next: t.value(string(decoded.Next.Value)), key: -1, previous: -1,
+	}
 	r.newer = !r.ours && strings.HasPrefix(r.Format, "createkey/")
-	if r.finished {
+	if json.Unmarshal([]byte(t.texts[n]), &r.members) != nil {
+		r.members = nil // somebody else's
+	}
+	if r.ID != "" {
 		r.key = keyIndex(r.ID)
+	}
+	if r.Previous != "" {
+		r.previous = keyIndex(r.Previous)
 	}
 	t.records[n] = r
 	return r

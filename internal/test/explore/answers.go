@@ -1,6 +1,10 @@
 package explore
 
-import "github.com/aws/aws-sdk-go-v2/aws"
+import (
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
 
 // A way is one in which a call may go: what happens to the account, and what the
 // delivery sees.
@@ -39,11 +43,9 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 		default:
 			made := *a
 			made.life++
-			made.exists, made.n, made.oldest, made.versions = true, 0, 0, [5]version{}
+			made.exists, made.n, made.oldest, made.versions = true, 0, 0, [mostVersions]version{}
 			made.put(version{o.record, o.token})
-			if v := e.record(o.record).value; v != 0 {
-				made.accepted |= 1 << v
-			}
+			made.accept(e.record(o.record))
 			effect(&made, observation{life: made.life})
 			if a.life > 0 {
 				add(true, a, is(invalid), "the name is not free yet")
@@ -96,9 +98,7 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 					break
 				}
 				r := e.record(o.record)
-				if r.value != 0 {
-					put.accepted |= 1 << r.value
-				}
+				put.accept(r)
 				if r.finished && r.key >= 0 {
 					put.keys[r.key].recorded = true
 				}
@@ -174,6 +174,24 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 			}
 		}
 
+	case updateAPIKey:
+		if o.key < 0 || !a.keys[o.key].exists() {
+			add(false, a, is(notFound), "")
+			break
+		}
+		updated := *a
+		if k := &updated.keys[o.key]; o.enable {
+			k.revived = true
+		} else if e.inputs[k.input].Enabled {
+			k.stopped = true
+		}
+		add(false, &updated, is(fine), "")
+		add(true, &updated, is(lost), "takes effect, the answer is lost")
+		add(true, a, is(conflict), "Conflict, for a concurrent change")
+		if a.keys[o.key].created+visibleWithin > a.clock && !a.keys[o.key].foreign {
+			add(true, a, is(notFound), "stale: NotFound")
+		}
+
 	case createUsagePlanKey:
 		switch {
 		case o.key < 0 || o.plan < 0 || !a.keys[o.key].exists() || a.plans&(1<<o.plan) == 0:
@@ -226,24 +244,41 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 	return ways
 }
 
+// accept remembers a record's values: Secrets Manager has accepted them.
+func (a *account) accept(r record) {
+	a.accepted |= (1<<r.value | 1<<r.next) &^ 1
+}
+
 // shown is what GetApiKey shows of a key.
 func (k key) shown() key {
-	return key{input: k.input, created: k.created, disabled: k.disabled, untagged: k.untagged}
+	return key{input: k.input, created: k.created, disabled: k.disabled || k.stopped, untagged: k.untagged}
 }
 
 // listed is what GetApiKeys shows of a key, as far as it matters.
 func (k key) listed() key { return key{input: k.input} }
 
 // show is a record for the history.
-func (e *explorer) show(n text) string {
-	switch r := e.record(n); {
+func (e *explorer) show(n text) string { return e.showRecord(e.record(n)) }
+
+func (e *explorer) showRecord(r record) string {
+	told := "pending, " + r.value.String()
+	switch {
 	case r.newer:
 		return "a record of a later version"
 	case !r.ours:
 		return "no marker"
+	case r.HasEnded() && r.value == 0:
+		return "ended before it began"
+	case r.HasEnded():
+		told = "ended, " + r.value.String()
 	case r.finished:
-		return "finished, " + keyID(r.key)
-	default:
-		return "pending, " + r.value.String()
+		told = "finished, " + keyID(r.key)
 	}
+	if r.Number() > 1 {
+		told += ", generation " + strconv.Itoa(r.Number())
+	}
+	if r.next != 0 {
+		told += ", next " + r.next.String()
+	}
+	return told
 }

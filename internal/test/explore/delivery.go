@@ -31,6 +31,7 @@ const (
 	createAPIKey
 	getAPIKeys
 	getAPIKey
+	updateAPIKey
 	createUsagePlanKey
 	getUsagePlanKey
 	getUsagePlan
@@ -38,7 +39,7 @@ const (
 	getUsagePlansOfKey
 )
 
-var callNames = [...]string{"CreateSecret", "GetSecretValue", "PutSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey",
+var callNames = [...]string{"CreateSecret", "GetSecretValue", "PutSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey", "UpdateApiKey",
 	"CreateUsagePlanKey", "GetUsagePlanKey", "GetUsagePlan", "GetUsagePlans", "GetUsagePlans of the key"}
 
 // An operation is a call that a delivery makes, with what it gives.
@@ -46,6 +47,7 @@ type operation struct {
 	call   call
 	secret string // name or ARN
 	record text
+	wrote  string // the record, for the history
 	token  text
 	input  text // CreateApiKey's
 	value  value
@@ -53,6 +55,7 @@ type operation struct {
 	plan   int8
 	prefix string // GetApiKeys' nameQuery
 	values bool   // GetApiKeys' includeValues
+	enable bool   // UpdateApiKey's
 
 	// The call's own retryer makes it again upon these.
 	retriesNotFound bool
@@ -62,18 +65,19 @@ func (o *operation) String() string {
 	detail := ""
 	switch o.call {
 	case createSecret:
-		detail = " pending"
+		detail = " " + o.wrote
 	case createAPIKey:
 		detail = " " + o.value.String()
-	case getAPIKey:
+	case getAPIKey, updateAPIKey:
 		detail = " " + keyID(o.key)
 	case createUsagePlanKey, getUsagePlanKey:
 		detail = " " + planID(int(o.plan)) + " " + keyID(o.key)
 	case getUsagePlan:
 		detail = " " + planID(int(o.plan))
 	case putSecretValue:
+		detail = " " + o.wrote
 		if o.secret == secretName {
-			detail = " by name"
+			detail += ", by name"
 		}
 	case getAPIKeys:
 		detail = " whose names begin with " + fmt.Sprintf("%q", o.prefix)
@@ -104,13 +108,14 @@ const (
 
 var codeNames = [...]string{"ok", "ok, but the answer is incomplete", "no answer", "refused", "NotFound", "Conflict", "ResourceExists", "refused as invalid"}
 
-// A message is one of the two that are delivered.
+// A message is one of those that are delivered.
 type message struct {
 	name    string // A or B
 	request apikey.Request
 	value   value  // the explicit one; 0: none
 	digest  string // what the tag createkey:request says
 	plans   uint8  // what its key is to be in
+	bit     uint8  // its place in the scene
 }
 
 // A delivery is one at a place of its life: it has got answers, and either makes the
@@ -242,6 +247,12 @@ func (s *script) secretOperation(o operation, options []func(*secretsmanager.Opt
 	return o
 }
 
+func (s *script) writes(o operation, record *string) operation {
+	o.record = s.explorer.text(aws.ToString(record))
+	o.wrote = s.explorer.show(o.record)
+	return o
+}
+
 // token is the caller's or, as the SDK has it, one of the call's own.
 func (s *script) token(given *string) text {
 	if given != nil {
@@ -251,8 +262,8 @@ func (s *script) token(given *string) text {
 }
 
 func (s *script) CreateSecret(_ context.Context, in *secretsmanager.CreateSecretInput, options ...func(*secretsmanager.Options)) (*secretsmanager.CreateSecretOutput, error) {
-	return reply[secretsmanager.CreateSecretOutput](s, s.secretOperation(operation{call: createSecret,
-		secret: aws.ToString(in.Name), record: s.explorer.text(aws.ToString(in.SecretString)), token: s.token(in.ClientRequestToken)}, options))
+	return reply[secretsmanager.CreateSecretOutput](s, s.secretOperation(s.writes(operation{call: createSecret,
+		secret: aws.ToString(in.Name), token: s.token(in.ClientRequestToken)}, in.SecretString), options))
 }
 
 func (s *script) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretValueInput, options ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
@@ -261,8 +272,8 @@ func (s *script) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretV
 }
 
 func (s *script) PutSecretValue(_ context.Context, in *secretsmanager.PutSecretValueInput, options ...func(*secretsmanager.Options)) (*secretsmanager.PutSecretValueOutput, error) {
-	return reply[secretsmanager.PutSecretValueOutput](s, s.secretOperation(operation{call: putSecretValue,
-		secret: aws.ToString(in.SecretId), record: s.explorer.text(aws.ToString(in.SecretString)), token: s.token(in.ClientRequestToken)}, options))
+	return reply[secretsmanager.PutSecretValueOutput](s, s.secretOperation(s.writes(operation{call: putSecretValue,
+		secret: aws.ToString(in.SecretId), token: s.token(in.ClientRequestToken)}, in.SecretString), options))
 }
 
 func (s *script) CreateApiKey(_ context.Context, in *apigateway.CreateApiKeyInput, _ ...func(*apigateway.Options)) (*apigateway.CreateApiKeyOutput, error) { //nolint:revive // the SDK's name
@@ -272,6 +283,14 @@ func (s *script) CreateApiKey(_ context.Context, in *apigateway.CreateApiKeyInpu
 
 func (s *script) GetApiKey(_ context.Context, in *apigateway.GetApiKeyInput, _ ...func(*apigateway.Options)) (*apigateway.GetApiKeyOutput, error) { //nolint:revive // the SDK's name
 	return reply[apigateway.GetApiKeyOutput](s, operation{call: getAPIKey, key: keyIndex(aws.ToString(in.ApiKey))})
+}
+
+func (s *script) UpdateApiKey(_ context.Context, in *apigateway.UpdateApiKeyInput, _ ...func(*apigateway.Options)) (*apigateway.UpdateApiKeyOutput, error) { //nolint:revive // the SDK's name
+	o := operation{call: updateAPIKey, key: keyIndex(aws.ToString(in.ApiKey))}
+	for _, p := range in.PatchOperations {
+		o.enable = o.enable || p.Op != gateway.OpReplace || aws.ToString(p.Path) != "/enabled" || aws.ToString(p.Value) != "false"
+	}
+	return reply[apigateway.UpdateApiKeyOutput](s, o)
 }
 
 func (s *script) GetApiKeys(_ context.Context, in *apigateway.GetApiKeysInput, _ ...func(*apigateway.Options)) (*apigateway.GetApiKeysOutput, error) { //nolint:revive // the SDK's name
@@ -379,6 +398,8 @@ func (e *explorer) output(o *operation, seen observation) (any, error) {
 			}
 		}
 		return list, nil
+	case updateAPIKey:
+		return &apigateway.UpdateApiKeyOutput{Id: whole(keyID(o.key))}, nil
 	case createUsagePlanKey:
 		return &apigateway.CreateUsagePlanKeyOutput{Id: whole(keyID(o.key))}, nil
 	case getUsagePlanKey:
@@ -405,7 +426,7 @@ func (e *explorer) describe(i int8, k key) apigateway.GetApiKeyOutput {
 	in := e.inputs[k.input]
 	out := apigateway.GetApiKeyOutput{
 		Id: aws.String(keyID(i)), Name: in.Name, Description: in.Description, CustomerId: in.CustomerId, Value: in.Value,
-		Enabled: in.Enabled && !k.disabled, Tags: in.Tags,
+		Enabled: in.Enabled && !k.disabled && !k.stopped, Tags: in.Tags,
 		CreatedDate: aws.Time(moment(k.created)), LastUpdatedDate: aws.Time(moment(k.created)),
 	}
 	for _, s := range in.StageKeys {

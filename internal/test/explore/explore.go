@@ -9,24 +9,25 @@ import (
 // Bounds are how much may happen in one history, beside deliveries that stop, which
 // has no bound.
 type Bounds struct {
-	Deliveries int8 // at most 3
+	Deliveries int8 // at most 4
 	Faults     int8 // calls that go wrong
 	Acts       int8 // of the operator
 	Passes     int8 // times that minutes pass
 }
 
-// A scene is what is explored: two messages of one identity, and what there is at first.
+// A scene is what is explored: messages of one identity, and what there is at first.
 type scene struct {
 	name         string
-	messages     [2]message
+	messages     []message
 	defaultPlan  string
 	start        func(*explorer, *account)
 	plansChange  bool   // the operator deletes plans, and questions about them go wrong
+	lives        bool   // the messages have times, and may be ends and rotations
 	early        bool   // the operator deletes sooner than the contract allows
 	narrow, wide Bounds // in place of the usual ones, for a scene with more states than others
 }
 
-const deliveries = 3
+const deliveries = 4
 
 // A state is the account, where each delivery is, and what of the bounds is left.
 type state struct {
@@ -36,6 +37,7 @@ type state struct {
 	faults  int8
 	acts    int8
 	passes  int8
+	done    uint8 // in a scene of lives: the messages that were answered for good, as bits
 }
 
 const ended = -1
@@ -52,6 +54,7 @@ type explorer struct {
 	moved      [2]map[place][]move // without and with faults
 	acted      map[bool][][]move   // by whether no delivery is in flight, and account
 	settled    []bool              // by account
+	lives      map[settling]bool   // in a scene of lives
 	buffer     []way
 
 	states []state
@@ -81,18 +84,21 @@ type move struct {
 	place
 	way    int // which of the ways of the call
 	fault  bool
+	done   uint8 // the message, if it was answered for good
 	broken *violation
 }
 
 // explore visits every state of a scene within the bounds, nearest first, until a
-// promise is broken; the history is then the shortest that breaks one.
-func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history []string) {
+// promise is broken; the history is then the shortest that breaks one. It stops sooner
+// once enough says so.
+func explore(s *scene, bounds Bounds, enough func() bool) (e *explorer, broken *violation, history []string) {
 	e = &explorer{
 		tables: newTables(), scene: s, bounds: bounds, roots: map[rootOf]*delivery{}, numbered: map[account]int32{},
-		moved: [2]map[place][]move{{}, {}}, acted: map[bool][][]move{}, seen: map[state]struct{}{}, ends: map[class]int{},
+		moved: [2]map[place][]move{{}, {}}, acted: map[bool][][]move{}, seen: map[state]struct{}{}, ends: map[class]int{}, lives: map[settling]bool{},
 	}
 	for i := range s.messages {
 		m := &s.messages[i]
+		m.bit = 1 << i
 		m.value = e.value(m.request.Value.Reveal())
 		m.digest = m.request.Digest()
 	}
@@ -103,7 +109,10 @@ func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history [
 	a.pass(10) // what there is at first is not young
 	e.visit(state{account: e.number(&a), faults: bounds.Faults, acts: bounds.Acts, passes: bounds.Passes}, origin{-1, 0})
 	for i := 0; i < len(e.states); i++ { //nolint:intrange // the loop appends
-		if broken, run := e.settle(e.states[i].account); broken != nil {
+		if i%1000 == 0 && enough() {
+			return e, nil, nil
+		}
+		if broken, run := e.settle(e.states[i]); broken != nil {
 			return e, broken, append(e.history(i), run...)
 		}
 		ordinal := int32(0)
@@ -125,7 +134,11 @@ func explore(s *scene, bounds Bounds) (e *explorer, broken *violation, history [
 }
 
 // settle lets deliveries without faults settle an account that was not settled before.
-func (e *explorer) settle(number int32) (*violation, []string) {
+func (e *explorer) settle(s state) (*violation, []string) {
+	number := s.account
+	if e.scene.lives {
+		return e.unsettledLife(e.accounts[number], s.done)
+	}
 	for len(e.settled) < len(e.accounts) {
 		e.settled = append(e.settled, false)
 	}
@@ -240,6 +253,7 @@ func (e *explorer) answers(s state, i int, at int32, yield func(*step) bool) boo
 	for _, m := range e.moves(here, min(s.faults, 1)) {
 		st := step{to: s, broken: m.broken, tell: func() string { return e.tell(here, i, m.way) }}
 		st.to.account, st.to.at[i] = m.account, m.delivery
+		st.to.done |= m.done
 		if m.fault {
 			st.to.faults--
 		}
@@ -259,17 +273,17 @@ func (e *explorer) moves(at place, faults int8) []move {
 	a, d := e.accounts[at.account], e.deliveries[at.delivery]
 	if d.next == nil { // it ends without a call
 		e.ends[classOf(d.err)]++
-		moves = []move{{place{at.account, ended}, 0, false, e.judgeEnd(&a, d)}}
+		moves = []move{{place: place{at.account, ended}, done: e.done(d), broken: e.judgeEnd(&a, d)}}
 	} else {
 		for i, w := range e.ways(nil, &a, d.next) {
 			if w.fault && faults == 0 {
 				continue
 			}
 			next := e.ready(&w.after, e.answer(d, w.seen))
-			m := move{place{e.number(&w.after), next.id}, i, w.fault, e.judgeEffect(&a, &w.after, d.message)}
+			m := move{place: place{e.number(&w.after), next.id}, way: i, fault: w.fault, broken: e.judgeEffect(&a, &w.after, d.message)}
 			if next.next == nil {
 				e.ends[classOf(next.err)]++
-				m.delivery = ended
+				m.delivery, m.done = ended, e.done(next)
 				if m.broken == nil {
 					m.broken = e.judgeEnd(&w.after, next)
 				}
@@ -279,6 +293,14 @@ func (e *explorer) moves(at place, faults int8) []move {
 	}
 	e.moved[faults][at] = moves
 	return moves
+}
+
+// done is a delivery's message, as a bit, where it was answered for good.
+func (e *explorer) done(d *delivery) uint8 {
+	if !e.scene.lives || classOf(d.err) == retried {
+		return 0
+	}
+	return d.message.bit
 }
 
 // tell is a move as a line of the history.

@@ -20,7 +20,11 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 		acts = append(acts, act{after, what})
 	}
 	r := e.record(a.current())
-	waited := a.oldest > 0 && e.record(a.versions[a.oldest-1].record).finished // a minute since
+	waited := false // a minute since this key's record was finished
+	if a.oldest > 0 {
+		old := e.record(a.versions[a.oldest-1].record)
+		waited = old.finished && old.key == r.key
+	}
 	if r.finished && r.key >= 0 && a.keys[r.key].exists() {
 		k := a.keys[r.key]
 		if !k.disabled {
@@ -41,7 +45,7 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 			a.put(version{e.text(strings.TrimSuffix(e.texts[a.current()], "}") + `,"note":"by hand"}`), e.text("by hand")})
 		})
 	}
-	if a.exists && r.ours {
+	if a.exists && r.ours && !e.scene.lives {
 		if a.scheduled {
 			does("restores the secret", func(a *account) { a.scheduled = false })
 		} else {

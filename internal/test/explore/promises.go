@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"createkey/internal/apikey"
 	"createkey/internal/failure"
 	"createkey/internal/provision"
 	"createkey/internal/test/awslocal"
@@ -34,55 +35,65 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 	if *from == *to {
 		return nil
 	}
+	before, after := e.record(from.current()), e.record(to.current())
 	for i, k := range to.keys {
-		was := from.keys[i]
+		was, id := from.keys[i], keyID(int8(i))
 		switch {
-		case (k.foreign || was.recorded) && k != was:
-			return breaks(promise.LeftAlone, "%s is changed, which is somebody else's or has a finished record", keyID(int8(i)))
+		case k.foreign && k != was, was.recorded && k.stopped == was.stopped && k != was && !rotatedMeanwhile(to, k):
+			return breaks(promise.LeftAlone, "%s is changed, which is somebody else's or has a finished record", id)
+		case k.revived:
+			return breaks(promise.LeftAlone, "%s is changed otherwise than from enabled to disabled", id)
+		case k.stopped != was.stopped && !e.mayStop(before, k, int8(i), m):
+			return breaks(promise.LeftAlone, "%s is disabled, and the record does not say so", id)
 		case k.input == 0 || k.foreign:
 			continue
 		case was.input == 0:
 			if from.accepted&(1<<k.value) == 0 {
-				return breaks(promise.Value, "%s is made with %s, which no secret ever held", keyID(int8(i)), k.value)
+				return breaks(promise.Value, "%s is made with %s, which no secret ever held", id, k.value)
 			}
-			if how := e.madeOtherwise(k, m); how != "" {
-				return breaks(promise.Described, "%s is not what the message asks for: %s", keyID(int8(i)), how)
+			if how := e.madeOtherwise(from, k, m); how != "" {
+				return breaks(promise.Described, "%s is not what the message asks for: %s", id, how)
 			}
 			for _, earlier := range to.keys[:i] {
-				ours := earlier.input != 0 && !earlier.foreign
+				ours := earlier.input != 0 && !earlier.foreign && !e.scene.lives
 				if ours && !to.early && (earlier.exists() || earlier.life == k.life) {
 					return promise.MadeAgain(earlier.exists(), false)
 				}
 			}
 		}
 	}
-	if to.versions == from.versions && to.life == from.life {
-		return nil
-	}
-	var held []promise.Record
-	if to.life == from.life {
-		for _, v := range from.versions[:from.n] {
-			held = append(held, *e.record(v.record).Record)
+	if to.versions != from.versions || to.life != from.life {
+		var held []promise.Record
+		if to.life == from.life {
+			for _, v := range from.versions[:from.n] {
+				held = append(held, *e.record(v.record).Record)
+			}
+		}
+		if broken := promise.Written(held, *after.Record); broken != nil {
+			return broken
+		}
+		if broken := e.judgeStep(to, before, after, m); broken != nil {
+			return broken
 		}
 	}
-	r := e.record(to.current())
-	if b := promise.Written(held, *r.Record); b != nil {
-		return b
-	}
-	switch {
-	case !r.finished && m.value != 0 && r.value != m.value:
-		return breaks(promise.Described, "the record has another value than the message gives")
-	case r.finished:
-		if how := e.incomplete(to, r, m); how != "" {
-			return breaks(promise.Described, "the finished record does not describe its key: %s", how)
-		}
+	if e.scene.lives {
+		return e.judgeGenerations(from, to, after)
 	}
 	return nil
 }
 
+// rotatedMeanwhile reports whether the operator took a key out of its plans in the middle
+// of its rotation: then deliveries may disagree about the plans of the next.
+func rotatedMeanwhile(a *account, k key) bool {
+	return slices.ContainsFunc(a.keys[:], func(before key) bool { return before.detached && before.value != k.value })
+}
+
 // madeOtherwise says how a new key differs from what its message asks for.
-func (e *explorer) madeOtherwise(k key, m *message) string {
+func (e *explorer) madeOtherwise(a *account, k key, m *message) string {
 	in, r := e.inputs[k.input], m.request
+	if in.Tags["createkey:request"] == fenceTag || r.Kind != apikey.SignUp {
+		return e.madeForLife(a, k, m)
+	}
 	switch {
 	case aws.ToString(in.Name) != r.Name || aws.ToString(in.Description) != r.Description ||
 		aws.ToString(in.CustomerId) != r.CustomerID || in.Enabled != r.Enabled:
@@ -110,14 +121,17 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 		return "the key is somebody else's"
 	case m.value != 0 && m.value != r.value:
 		return "the message gives another value"
-	case e.inputs[k.input].Tags["createkey:request"] != m.digest:
+	case m.request.Kind == apikey.SignUp && e.inputs[k.input].Tags["createkey:request"] != m.digest:
 		return "the key was made for other content"
-	case plans != m.plans:
+	case m.request.Kind == apikey.SignUp && plans != m.plans:
 		return "it names other usage plans than the message"
+	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached &&
+		!slices.ContainsFunc(a.keys[:], func(k key) bool { return k.detached }):
+		return "it names other usage plans than the key before is in"
 	}
 	// What was deleted cannot be seen on the key any more.
 	attached := k.attached | plans&^a.plans
-	if k.detached {
+	if k.detached || rotatedMeanwhile(a, k) {
 		attached = plans
 	}
 	return strings.Join(promise.Differences(*r.Record, e.described(r.key, k), planIDs(attached)), ", ")
@@ -128,10 +142,10 @@ func (e *explorer) described(i int8, k key) awslocal.Key {
 	in := e.inputs[k.input]
 	d := awslocal.Key{
 		ID: keyID(i), Value: awslocal.Sensitive(aws.ToString(in.Value)), Name: aws.ToString(in.Name), CustomerID: aws.ToString(in.CustomerId),
-		Description: aws.ToString(in.Description), Enabled: in.Enabled && !k.disabled, Tags: in.Tags,
+		Description: aws.ToString(in.Description), Enabled: in.Enabled && !k.disabled && !k.stopped, Tags: in.Tags,
 		Created: moment(k.created), LastUpdated: moment(k.created),
 	}
-	if k.disabled {
+	if k.disabled || k.stopped {
 		d.LastUpdated = d.LastUpdated.Add(time.Second)
 	}
 	return d
@@ -179,6 +193,9 @@ func classOf(err error) class {
 func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
 	if d.err != nil && e.parts.In(d.err.Error()) {
 		return breaks(noLeak, "the error holds a part of one")
+	}
+	if e.scene.lives {
+		return e.judgeAnswer(a, d)
 	}
 	switch classOf(d.err) {
 	case accepted:
@@ -305,7 +322,7 @@ func (e *explorer) unsettledBy(a account, first int, lag bool) (broken *violatio
 		history[0] = "all stop, and ten minutes pass; from here on without faults, but for what a retry must overcome:"
 	}
 	for round := range 4 {
-		m := &e.scene.messages[(first+round)%2]
+		m := &e.scene.messages[(first+round)%len(e.scene.messages)]
 		before, want, wasHopeless := a, e.want(&a, m), e.hopeless(&a)
 		end, broken := e.deliver(&a, int8(deliveries+round), m, lag, &history)
 		if broken != nil || end == nil {
@@ -336,7 +353,9 @@ func (e *explorer) deliver(a *account, slot int8, m *message, lag bool, history 
 		o := d.next
 		e.buffer = e.ways(e.buffer, a, o)
 		w := e.buffer[0]
-		if w.fault {
+		if w.fault && e.scene.lives {
+			return nil, breaks(promise.Described, "more is made than the messages ask for")
+		} else if w.fault {
 			return nil, nil // out of bounds
 		}
 		switch known := a.exists && d.saw(createSecret, fine, exists); {

@@ -1,6 +1,9 @@
 package explore
 
 import (
+	"strings"
+	"time"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 
@@ -24,8 +27,8 @@ func content(description, explicit string, plans ...string) apikey.Request {
 	}
 }
 
-func messages(a, b apikey.Request) [2]message {
-	return [2]message{{name: "A", request: a, plans: plansOf(a.UsagePlanIDs)}, {name: "B", request: b, plans: plansOf(b.UsagePlanIDs)}}
+func messages(a, b apikey.Request) []message {
+	return []message{{name: "A", request: a, plans: plansOf(a.UsagePlanIDs)}, {name: "B", request: b, plans: plansOf(b.UsagePlanIDs)}}
 }
 
 // scenes are all that is explored. The first six are all ways in which two messages of
@@ -41,7 +44,7 @@ func scenes() []*scene {
 	byDefault := messages(content("a", ""), content("a", "", both...))
 	byDefault[0].plans = 1 << 0
 	two := Bounds{Deliveries: 2, Faults: 1, Acts: 2, Passes: 1}
-	return []*scene{
+	return append(lives(), []*scene{
 		{name: "both generated, other content", messages: messages(generated, other)},
 		{name: "one explicit, same content", messages: messages(generated, content("a", valueX, plan))},
 		{name: "one explicit, other content", messages: messages(generated, content("b", valueX, plan))},
@@ -65,7 +68,58 @@ func scenes() []*scene {
 			wide: Bounds{Deliveries: 3, Faults: 2, Acts: 2, Passes: 1}},
 		{name: "the operator does not wait", messages: messages(generated, other), early: true,
 			narrow: Bounds{Deliveries: 3, Faults: 0, Acts: 1, Passes: 1}, wide: Bounds{Deliveries: 3, Faults: 1, Acts: 1, Passes: 1}},
+	}...)
+}
+
+// sent is when the messages of a life were sent: by the clock of their senders.
+func sent(minute int) time.Time { return time.Date(2025, 6, 1, 12, minute, 0, 0, time.UTC) }
+
+// life are the messages of a life: "S1 E2" is a sign-up, and an end that was sent later;
+// "Sa1 Ea2" are those of the agreement a; R is a rotation.
+func life(text string, plans ...string) (list []message) {
+	for _, name := range strings.Fields(text) {
+		r := content("a", "", plans...)
+		switch name[0] {
+		case 'E':
+			r = apikey.Request{Kind: apikey.End, Name: r.Name, CustomerID: r.CustomerID, Agreement: apikey.EveryHold}
+		case 'R':
+			r = apikey.Request{Kind: apikey.Rotation, Name: r.Name, CustomerID: r.CustomerID}
+		}
+		if len(name) == 3 {
+			r.Agreement = name[1:2]
+		}
+		r.Time = sent(int(name[len(name)-1] - '0'))
+		list = append(list, message{name: name, request: r, plans: plansOf(r.UsagePlanIDs)})
 	}
+	return list
+}
+
+// lives are the scenes of lives: each message comes once to three times, in any order.
+func lives() (list []*scene) {
+	plan := planID(0)
+	for _, l := range []struct {
+		life, and    string
+		narrow, wide Bounds
+	}{
+		{"S1 E2", "", Bounds{Deliveries: 3, Faults: 1, Passes: 1}, Bounds{Deliveries: 3, Faults: 2, Passes: 1}},
+		{"S1 R2", "", Bounds{Deliveries: 3, Faults: 1, Passes: 1}, Bounds{Deliveries: 3, Faults: 2, Passes: 1}},
+		{"S1 E2 S3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 1, Passes: 1}},
+		{"S1 R2 E3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 2}},
+		{"S1 R2 R3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 1, Passes: 1}},
+		{"Sa1 Sb2 Ea3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 1, Passes: 1}},
+
+		{"S1 R2 E3", ", and the operator", Bounds{Deliveries: 3, Acts: 1, Passes: 1}, Bounds{Deliveries: 3, Faults: 1, Acts: 1, Passes: 1}},
+		{"Sa1 Sb2 Ea3", ", and the operator", Bounds{Deliveries: 2, Acts: 1, Passes: 1}, Bounds{Deliveries: 3, Acts: 1, Passes: 1}},
+		{"S1 R2 E3", ", one more time", Bounds{Deliveries: 4}, Bounds{Deliveries: 4, Passes: 1}},
+		{"S1 E2 S3", ", one more time", Bounds{Deliveries: 2}, Bounds{Deliveries: 4}},
+	} {
+		s := &scene{name: "life " + l.life + l.and, lives: true, messages: life(l.life), narrow: l.narrow, wide: l.wide}
+		if l.and == ", and the operator" || strings.Contains(l.life, "R") {
+			s.messages = life(l.life, plan)
+		}
+		list = append(list, s)
+	}
+	return list
 }
 
 func foreignSecret(text string) func(*explorer, *account) {

@@ -25,15 +25,25 @@ type Record struct {
 
 	Step       int       `json:"step"`
 	Generation int       `json:"generation"`
-	Ended      time.Time `json:"ended"`
-	Previous   string    `json:"previous"`
 	Since      time.Time `json:"since"`
-	Holds      []any     `json:"holds"`
+	Ended      time.Time `json:"ended"`
+	Holds      []Hold    `json:"holds"`
+	Previous   string    `json:"previous"`
 	Next       struct {
 		Value awslocal.Sensitive `json:"value"`
+		Time  time.Time          `json:"time"`
 	} `json:"next"`
 
 	members int
+}
+
+// A Hold is the newest start and the newest end that a record has heard of, of one thing
+// that keeps the key alive: the subscription itself, or an agreement of AWS Marketplace.
+// That of the agreement "*" is an end of all that began before it.
+type Hold struct {
+	Agreement string    `json:"agreement"`
+	Start     time.Time `json:"start"`
+	End       time.Time `json:"end"`
 }
 
 // Decode returns what a version holds, and the zero Record where that is not a JSON
@@ -59,9 +69,9 @@ func (r Record) Finished() bool { return r.Ours() && r.ID != "" && r.Ended.IsZer
 // HasEnded reports whether nothing holds the key any more.
 func (r Record) HasEnded() bool { return r.Ours() && !r.Ended.IsZero() }
 
-// first reports whether the record can be a log's first step: it holds format and value,
+// First reports whether the record can be a log's first step: it holds format and value,
 // and nothing else, or it is of an end that came before its sign-up, and holds no value.
-func (r Record) first() bool {
+func (r Record) First() bool {
 	return r.Ours() && r.Value != "" && r.members == 2 || r.HasEnded() && r.Value == "" && r.ID == ""
 }
 
@@ -76,15 +86,17 @@ func (r Record) step() int {
 	return 1
 }
 
-// follows says why a record cannot be the step after another; empty: it can.
-func (r Record) follows(before Record) string {
-	generation := func(r Record) int {
-		if r.Generation == 0 && r.Value != "" {
-			return 1
-		}
-		return r.Generation
+// Number returns the number of the record's generation: a first one may lack it.
+func (r Record) Number() int {
+	if r.Generation == 0 && r.Value != "" {
+		return 1
 	}
-	same := generation(r) == generation(before)
+	return r.Generation
+}
+
+// Follows says why a record cannot be the step after another; empty: it can.
+func (r Record) Follows(before Record) string {
+	same := r.Number() == before.Number()
 	switch {
 	case r.step() != before.step()+1:
 		return "its step is not the next"
@@ -96,7 +108,7 @@ func (r Record) follows(before Record) string {
 		return "it lives again, in the same generation"
 	case same:
 		return ""
-	case generation(r) != generation(before)+1:
+	case r.Number() != before.Number()+1:
 		return "its generation is not the next"
 	case before.HasEnded() && !r.HasEnded() && r.ID == "" && r.Value != "" && r.Value != before.Value:
 		return "" // a return

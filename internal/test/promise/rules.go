@@ -29,14 +29,14 @@ type Broken struct{ Promise, How string }
 // follows the one before; somebody else's is not written.
 func Written(held []Record, next Record) *Broken {
 	switch {
-	case len(held) == 0 && !next.first():
+	case len(held) == 0 && !next.First():
 		return &Broken{Value, "the secret was not made with a pending record of format and value"}
 	case len(held) == 0:
 		return nil
 	case !held[0].Ours():
 		return &Broken{Steps, "somebody else's secret was written"}
-	case !next.Ours() || next.follows(held[len(held)-1]) != "":
-		return &Broken{Steps, "a version is not the next step: " + next.follows(held[len(held)-1])}
+	case !next.Ours() || next.Follows(held[len(held)-1]) != "":
+		return &Broken{Steps, "a version is not the next step: " + next.Follows(held[len(held)-1])}
 	case next.Finished() && !next.whole():
 		return &Broken{Described, "the finished record lacks a member, or has one that is empty or unknown"}
 	}
