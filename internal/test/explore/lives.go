@@ -209,7 +209,7 @@ func (e *explorer) judgeStep(to *account, before, after record, m *message) *vio
 			return breaks(promise.Steps, "a rotation takes the place of another")
 		}
 	case len(changed) > 0:
-		return breaks(promise.Steps, "a finished record is overwritten: %q", changed)
+		return breaks(promise.Steps, "a step changes what its message does not ask for: %q", changed)
 	case slices.Equal(before.Holds, after.Holds):
 		return breaks(promise.Steps, "a step says nothing new")
 	}
