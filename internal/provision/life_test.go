@@ -169,17 +169,27 @@ func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 	})
 }
 
+// meanwhile delivers messages, by another environment, before the next call of an operation.
+func (w *world) meanwhile(operation string, messages ...apikey.Request) {
+	other := w.p
+	w.newEnvironment()
+	w.on(before, operation, 1, func() error {
+		for _, m := range messages {
+			if _, err := other.Provision(w.ctx, m, secretName(m)); err != nil {
+				w.Errorf("the message in between: %v", err)
+			}
+		}
+		return nil
+	})
+}
+
 // A key that was disabled after the record was read may have been by createkey.
 func TestEndInTheMiddleOfASignUp(t *testing.T) {
 	for want, signUp := range map[string]apikey.Request{"ended": signUpAt(1), "created": signUpAt(3)} {
 		t.Run(want, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.finishedAt(signUpAt(1))
-				other := w.anotherEnvironment()
-				w.on(before, "GetApiKey", 1, func() error {
-					w.wantOutcome(w.provisionBy(w.ctx, other, endAt(2)), "ended")
-					return nil
-				})
+				w.meanwhile("GetApiKey", endAt(2))
 				w.wantOutcome(w.provision(signUp), want)
 			})
 		})
@@ -189,12 +199,7 @@ func TestEndInTheMiddleOfASignUp(t *testing.T) {
 // A newer sign-up finishes the record, and an end between the two is heard of.
 func TestSignUpThatIsOverWhenItsRecordIsRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
-		other := w.anotherEnvironment()
-		w.on(before, "PutSecretValue", 1, func() error {
-			w.wantOutcome(w.provisionBy(w.ctx, other, ofAgreement(signUpAt(3), "agr-2")), "created")
-			w.wantOutcome(w.provisionBy(w.ctx, other, ofAgreement(endAt(2), "agr-1")), "existing")
-			return nil
-		})
+		w.meanwhile("PutSecretValue", ofAgreement(signUpAt(3), "agr-2"), ofAgreement(endAt(2), "agr-1"))
 		w.wantOutcome(w.provision(ofAgreement(signUpAt(1), "agr-1")), "ended")
 		if got := w.enabled(); len(got) != 1 {
 			w.Errorf("keys %v are enabled, want one", got)

@@ -159,6 +159,15 @@ func plansOf(ids []string) (set uint8) {
 	return set
 }
 
+func planIDs(set uint8) (ids []string) {
+	for i := range planCount {
+		if set&(1<<i) != 0 {
+			ids = append(ids, planID(i))
+		}
+	}
+	return ids
+}
+
 func moment(minute int8) time.Time {
 	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(minute) * time.Minute)
 }
@@ -181,6 +190,7 @@ type tables struct {
 	texts   []string
 	numbers map[string]text
 	values  map[string]value
+	parts   promise.Parts // of all values
 	records map[text]record
 	inputs  map[text]*apigateway.CreateApiKeyInput
 }
@@ -188,7 +198,7 @@ type tables struct {
 func newTables() *tables {
 	return &tables{
 		texts: []string{""}, numbers: map[string]text{"": 0}, values: map[string]value{"": 0},
-		records: map[text]record{0: {}}, inputs: map[text]*apigateway.CreateApiKeyInput{},
+		records: map[text]record{0: {Record: &promise.Record{}}}, parts: promise.Parts{}, inputs: map[text]*apigateway.CreateApiKeyInput{},
 	}
 }
 
@@ -212,6 +222,7 @@ func (t *tables) value(s string) value {
 		}
 		v = value(len(t.values))
 		t.values[s] = v
+		t.parts.Add(s)
 	}
 	return v
 }
@@ -229,9 +240,9 @@ func (t *tables) input(in *apigateway.CreateApiKeyInput) text {
 	return n
 }
 
-// A record is what a secret's text says, read as any other reader would.
+// A record is what a secret's text says, as the oracle reads it.
 type record struct {
-	promise.Record
+	*promise.Record
 	ours     bool // has the marker of this version
 	newer    bool // has that of a later one
 	value    value
@@ -239,7 +250,7 @@ type record struct {
 	finished bool  // names a key that lives
 	key      int8  // of the last finished step: index into account.keys; -1: none that there ever was
 	previous int8  // likewise, of the key before a rotation
-	members  map[string]any
+	members  map[string]json.RawMessage
 }
 
 func (t *tables) record(n text) record {
@@ -247,18 +258,20 @@ func (t *tables) record(n text) record {
 	if known {
 		return r
 	}
-	r.key, r.previous = -1, -1
-	if json.Unmarshal([]byte(t.texts[n]), &r.members) == nil {
-		r.Record = promise.Decode(awslocal.SecretVersion{String: awslocal.Sensitive(t.texts[n])})
-		r.ours, r.newer = r.Ours(), strings.HasPrefix(r.Format, "createkey/") && !r.Ours()
-		r.value, r.next = t.value(string(r.Value)), t.value(string(r.Next.Value))
-		r.finished = r.Finished()
-		if r.ID != "" {
-			r.key = keyIndex(r.ID)
-		}
-		if r.Previous != "" {
-			r.previous = keyIndex(r.Previous)
-		}
+	decoded := promise.Decode(awslocal.SecretVersion{String: awslocal.Sensitive(t.texts[n])})
+	r = record{
+		Record: &decoded, ours: decoded.Ours(), finished: decoded.Finished(),
+		value: t.value(string(decoded.Value)), next: t.value(string(decoded.Next.Value)), key: -1, previous: -1,
+	}
+	r.newer = !r.ours && strings.HasPrefix(r.Format, "createkey/")
+	if json.Unmarshal([]byte(t.texts[n]), &r.members) != nil {
+		r.members = nil // somebody else's
+	}
+	if r.ID != "" {
+		r.key = keyIndex(r.ID)
+	}
+	if r.Previous != "" {
+		r.previous = keyIndex(r.Previous)
 	}
 	t.records[n] = r
 	return r

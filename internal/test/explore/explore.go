@@ -324,5 +324,5 @@ func (e *explorer) ready(a *account, d *delivery) *delivery {
 
 // report says which promise is broken, by the shortest history.
 func report(s *scene, broken *violation, history []string) string {
-	return fmt.Sprintf("breaks %s: %s\n\tscene: %s\n\t%s", broken.promise, broken.how, s.name, strings.Join(history, "\n\t"))
+	return fmt.Sprintf("breaks %s: %s\n\tscene: %s\n\t%s", broken.Promise, broken.How, s.name, strings.Join(history, "\n\t"))
 }

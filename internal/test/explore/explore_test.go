@@ -23,8 +23,8 @@ func (e *explorer) countSettled() (n int) {
 	return n + len(e.lives)
 }
 
-// brief are the bounds of -short, under which the race detector runs: it slows the search
-// sevenfold, and has nothing to find in code without goroutines.
+// brief are the bounds of -short, and of its two scenes. The race detector runs under
+// it, slows the search sevenfold, and has nothing to find in code without goroutines.
 var (
 	brief     = Bounds{Deliveries: 2, Faults: 1, Acts: 1, Passes: 1}
 	briefLife = Bounds{Deliveries: 2, Faults: 1}
@@ -44,7 +44,11 @@ func TestExplore(t *testing.T) {
 		length                             int
 	}
 	t.Run("scenes", func(t *testing.T) {
-		for _, s := range scenes() {
+		all := scenes()
+		if testing.Short() {
+			all = []*scene{all[0], all[len(lives())]} // a life, and sign-ups
+		}
+		for _, s := range all {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
 				enough := func() bool {

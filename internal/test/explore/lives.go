@@ -1,9 +1,10 @@
 package explore
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -19,9 +20,6 @@ import (
 
 // fenceTag is what createkey:request says on a key that was made disabled.
 const fenceTag = "ended"
-
-// lifeMembers are those of a record that do not describe its key.
-var lifeMembers = []string{"step", "generation", "since", "ended", "holds", "previous", "next"}
 
 // everyHold is the agreement of an end that lets go of all that began before it.
 const everyHold = "*"
@@ -148,90 +146,83 @@ func (e *explorer) judgeGenerations(from, to *account, r record) *violation {
 			continue
 		}
 		if made[generation[k.value]]++; made[generation[k.value]] > 1 {
-			return breaks(oneKey, "generation %d has a second key", generation[k.value])
+			return breaks(promise.OneKey, "generation %d has a second key", generation[k.value])
 		}
 		if e.on(k) && k.value != r.value && k.value != r.next && int8(i) != r.previous {
 			if from.keys[i].input == 0 {
-				return breaks(oneKey, "%s is made, whose generation is over", keyID(int8(i)))
+				return breaks(promise.OneKey, "%s is made, whose generation is over", keyID(int8(i)))
 			}
-			return breaks(oneKey, "%s is enabled, and the record does not know of it any more", keyID(int8(i)))
+			return breaks(promise.OneKey, "%s is enabled, and the record does not know of it any more", keyID(int8(i)))
 		}
 	}
 	return nil
 }
 
-// judgeStep judges a step that a delivery of a message wrote.
+// judgeStep judges a step that a delivery of a message wrote, and that follows the one
+// before.
 func (e *explorer) judgeStep(to *account, before, after record, m *message) *violation {
 	kind, heard := m.request.Kind, before.heard()
 	begun := before.ours && after.Number() != before.Number()
-	switch why := after.Follows(before.Record); {
-	case !after.ours:
-		return breaks(complete, "a record without the marker is written")
-	case !before.ours && !after.First():
-		return breaks(complete, "a log begins with more than a format and a value")
+	switch {
 	case !before.ours && after.HasEnded() != (kind == apikey.End):
-		return breaks(complete, "a log begins with what its message does not ask for")
+		return breaks(promise.Described, "a log begins with what its message does not ask for")
 	case !before.ours && kind == apikey.SignUp && m.value != 0 && after.value != m.value:
-		return breaks(complete, "the record has another value than the message gives")
+		return breaks(promise.Described, "the record has another value than the message gives")
 	case !before.ours && kind == apikey.SignUp:
 		return nil
-	case before.ours && !begun && after.value != before.value:
-		return breaks(complete, "the value of a record is changed")
-	case before.ours && why != "":
-		return breaks(handsOff, "%s", why)
 	case heard.over(m):
-		return breaks(handsOff, "a sign-up is over, and writes a step")
+		return breaks(promise.Steps, "a sign-up is over, and writes a step")
 	}
 	if want := heard.with(m); !maps.Equal(want, after.heard()) {
-		return breaks(complete, "the record's holds are not those of what it has heard of")
+		return breaks(promise.Described, "the record's holds are not those of what it has heard of")
 	}
 	if after.HasEnded() == after.heard().held() {
 		if after.HasEnded() {
-			return breaks(handsOff, "the record says that it has ended, and something holds the key")
+			return breaks(promise.Steps, "the record says that it has ended, and something holds the key")
 		}
-		return breaks(complete, "the record says that the key lives, and nothing holds it")
+		return breaks(promise.Described, "the record says that the key lives, and nothing holds it")
 	}
 	changed := changedMembers(before, after, "step", "holds")
 	switch {
 	case !before.ours || after.HasEnded() && !before.HasEnded():
 		if !after.Ended.Equal(m.request.Time) {
-			return breaks(complete, "the record has another end than the message")
+			return breaks(promise.Described, "the record has another end than the message")
 		}
 		if kind != apikey.End || before.ours && !slices.Equal(changed, []string{"ended"}) {
-			return breaks(handsOff, "an end changes %q", changed)
+			return breaks(promise.Steps, "an end changes %q", changed)
 		}
 	case begun && before.HasEnded(): // a return
 		if kind != apikey.SignUp || !after.Since.Equal(m.request.Time) || after.next != 0 || after.Previous != "" {
-			return breaks(complete, "a generation begins otherwise than its sign-up asks")
+			return breaks(promise.Described, "a generation begins otherwise than its sign-up asks")
 		}
 	case begun: // the end of a rotation
 		if kind != apikey.Rotation || !after.Since.Equal(before.Next.Time) || after.next != 0 {
-			return breaks(complete, "a generation begins otherwise than its rotation asks")
+			return breaks(promise.Described, "a generation begins otherwise than its rotation asks")
 		}
 		fallthrough
 	case after.finished && !before.finished:
 		if how := e.incomplete(to, after, m); how != "" {
-			return breaks(complete, "the finished record does not describe its key completely: %s", how)
+			return breaks(promise.Described, "the finished record does not describe its key completely: %s", how)
 		}
 	case kind == apikey.Rotation && slices.Equal(changed, []string{"next"}):
 		if before.next != 0 || after.next == 0 || !after.Next.Time.Equal(m.request.Time) || !m.request.Time.After(before.Since) {
-			return breaks(handsOff, "a rotation takes the place of another")
+			return breaks(promise.Steps, "a rotation takes the place of another")
 		}
 	case len(changed) > 0:
-		return breaks(handsOff, "a finished record is overwritten: %q", changed)
+		return breaks(promise.Steps, "a step changes what its message does not ask for: %q", changed)
 	case slices.Equal(before.Holds, after.Holds):
-		return breaks(handsOff, "a step says nothing new")
+		return breaks(promise.Steps, "a step says nothing new")
 	}
 	return nil
 }
 
 // changedMembers are the names of the members that differ, but for some.
 func changedMembers(before, after record, but ...string) (names []string) {
-	both := map[string]any{}
+	both := map[string]json.RawMessage{}
 	maps.Copy(both, before.members)
 	maps.Copy(both, after.members)
 	for name := range both {
-		if !reflect.DeepEqual(before.members[name], after.members[name]) && !slices.Contains(but, name) && name != "note" {
+		if !bytes.Equal(before.members[name], after.members[name]) && !slices.Contains(but, name) && name != "note" {
 			names = append(names, name)
 		}
 	}
@@ -240,7 +231,8 @@ func changedMembers(before, after record, but ...string) (names []string) {
 }
 
 // believed is the record that a delivery has read or written last.
-func (e *explorer) believed(d *delivery) (r record) {
+func (e *explorer) believed(d *delivery) record {
+	r := e.record(0)
 	for _, a := range d.answers {
 		switch c := a.operation.call; {
 		case a.seen.code != fine:
@@ -309,8 +301,7 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 		return breaks(truthful, "accepted, but the record does not name the key")
 	}
 	k := a.keys[i]
-	told := plansOf(d.result.Key.UsagePlanIDs)
-	recorded, _ := r.plans()
+	told, recorded := plansOf(d.result.Key.UsagePlanIDs), e.plans(r)
 	switch in := e.inputs[k.input]; {
 	case kind == apikey.SignUp && in.Tags["createkey:request"] != m.digest:
 		return breaks(truthful, "accepted, but the key was made for other content")
@@ -432,7 +423,7 @@ func (e *explorer) settleOn(s settling) (*violation, []string) {
 	if s.todo == 0 {
 		s.todo, s.again = s.again, 0
 		if s.rounds++; s.rounds == mostRoundsOfLife {
-			return breaks(complete, "a message is never done"), nil
+			return breaks(promise.Described, "a message is never done"), nil
 		}
 	}
 	for i := range e.scene.messages {
@@ -472,26 +463,26 @@ func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 		switch i := int8(i); {
 		case !e.on(k):
 		case !all.held():
-			return breaks(complete, "nothing holds the key, and %s is enabled", keyID(i)), nil
+			return breaks(promise.Described, "nothing holds the key, and %s is enabled", keyID(i)), nil
 		case byHand && k.value == r.next: // its rotation was under way when the key before was revoked
 		case i != r.key && (i != r.previous || !rotated):
-			return breaks(complete, "%s is enabled beside the key of the record", keyID(i)), nil
+			return breaks(promise.Described, "%s is enabled beside the key of the record", keyID(i)), nil
 		}
 	}
 	switch {
 	case all.held() && byHand:
 	case all.held() && (!r.finished || r.next != 0):
-		return breaks(complete, "the key is held, and its record is %s", e.showRecord(r)), nil
+		return breaks(promise.Described, "the key is held, and its record is %s", e.showRecord(r)), nil
 	case all.held() && !e.on(a.keys[r.key]):
-		return breaks(complete, "the key is held, and %s is not enabled", keyID(r.key)), nil
+		return breaks(promise.Described, "the key is held, and %s is not enabled", keyID(r.key)), nil
 	case !all.held() && !r.HasEnded():
-		return breaks(complete, "nothing holds the key, and its record is %s", e.showRecord(r)), nil
+		return breaks(promise.Described, "nothing holds the key, and its record is %s", e.showRecord(r)), nil
 	}
 	heard := r.heard()
 	for agreement, want := range all {
 		got := heard[agreement]
 		if !got.End.Equal(want.End) || !got.Start.Equal(want.Start) && want.Start.After(all.endOf(agreement)) && !byHand {
-			return breaks(complete, "the record does not know what holds the key"), nil
+			return breaks(promise.Described, "the record does not know what holds the key"), nil
 		}
 	}
 	for i := range e.scene.messages {
@@ -502,7 +493,7 @@ func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 			case broken != nil:
 				return broken, history
 			case after != *a:
-				return breaks(handsOff, "a repeat changes something"), history
+				return breaks(promise.Steps, "a repeat changes something"), history
 			}
 		}
 	}

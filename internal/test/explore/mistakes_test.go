@@ -42,7 +42,7 @@ var ofSignUps = []mistake{
 				return nil
 			}
 			return failure.Reject("value: "+`,
-	}}, "promise [13]"},
+	}}, "promise [134]"},
 	{"an explicit value other than the stored one is ignored", []change{
 		{"if !j.record.Finished() && !j.record.HasEnded() && !value.Equal(j.record.Value) && !j.request.Value.IsZero() {", "if false {"},
 		{"if !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value) {", "if false {"},
@@ -66,7 +66,7 @@ var ofSignUps = []mistake{
 	}, "promise 3"},
 	{"a secret without our marker is adopted", []change{{
 		"case err != nil:\n\t\treturn failure.Reject(", "case err != nil:\n\t\trecord = apikey.Record{Value: j.request.Value}\n\tcase false:\n\t\treturn failure.Reject(",
-	}}, "promise [23]"},
+	}}, "promise [34]"},
 	{"the digest on the key is ignored", []change{
 		{"digest := key.Tags[apikey.TagRequest]", "digest := key.Tags[apikey.TagRequest]\n\tdigest = j.request.Digest()"},
 		{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", "if false {"},

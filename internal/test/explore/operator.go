@@ -2,6 +2,9 @@ package explore
 
 import "strings"
 
+// note is a member that an operator adds to a record.
+const note = `,"note":"by hand"}`
+
 // An act is one of the operator's.
 type act struct {
 	after account
@@ -37,7 +40,7 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 			does("deletes "+keyID(r.key), func(a *account) { a.keys[r.key].deleted = a.clock })
 		}
 	}
-	if _, noted := r.members["note"]; r.finished && !noted && !a.scheduled {
+	if noted := strings.HasSuffix(e.texts[a.current()], note); r.finished && !noted && !a.scheduled {
 		does("writes a note into the finished record by hand", func(a *account) {
 			a.put(version{e.text(strings.TrimSuffix(e.texts[a.current()], "}") + `,"note":"by hand"}`), e.text("by hand")})
 		})

@@ -3,7 +3,6 @@ package explore
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -13,23 +12,22 @@ import (
 	"createkey/internal/apikey"
 	"createkey/internal/failure"
 	"createkey/internal/provision"
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
-// The promises, from sections 3, 4 and 5 of the contract. They are judged by the
-// account, never by what the program believes.
+// Beside the promises, which the oracle names: what a delivery answers, judged by the
+// account and never by what the program believes.
 const (
-	oneKey     = "promise 1 (at most one key)"
-	valueFirst = "promise 2 (the value is accepted before the key exists)"
-	complete   = "promise 3 (one key, completely described)"
-	handsOff   = "promise 4 (what is finished is left alone)"
-	truthful   = "answers agree with the account"
+	truthful = "answers agree with the account"
+	noLeak   = "no value is printed"
 )
 
 // A violation is a broken promise, and how it is broken.
-type violation struct{ promise, how string }
+type violation = promise.Broken
 
-func breaks(promise, format string, args ...any) *violation {
-	return &violation{promise, fmt.Sprintf(format, args...)}
+func breaks(name, format string, args ...any) *violation {
+	return &violation{Promise: name, How: fmt.Sprintf(format, args...)}
 }
 
 // judgeEffect judges what a call of a delivery changed.
@@ -38,43 +36,42 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 		return nil
 	}
 	before, after := e.record(from.current()), e.record(to.current())
-	wrote := from.versions != to.versions || from.life != to.life
-	if wrote && from.exists && !before.ours {
-		return breaks(complete, "a secret that createkey did not make is written to")
-	}
-	living, inThisLife := 0, map[int8]int{}
 	for i, k := range to.keys {
 		was, id := from.keys[i], keyID(int8(i))
 		switch {
-		case k.foreign && k != was:
-			return breaks(complete, "a key of somebody else's is changed")
+		case k.foreign && k != was, was.recorded && k.stopped == was.stopped && k != was && !rotatedMeanwhile(to, k):
+			return breaks(promise.LeftAlone, "%s is changed, which is somebody else's or has a finished record", id)
 		case k.revived:
-			return breaks(handsOff, "%s is changed otherwise than from enabled to disabled", id)
+			return breaks(promise.LeftAlone, "%s is changed otherwise than from enabled to disabled", id)
 		case k.stopped != was.stopped && !e.mayStop(before, k, int8(i), m):
-			return breaks(handsOff, "%s is disabled, and the record does not say so", id)
-		case was.recorded && k.stopped == was.stopped && k != was && !rotatedMeanwhile(to, k):
-			return breaks(handsOff, "the key of a finished record is changed")
+			return breaks(promise.LeftAlone, "%s is disabled, and the record does not say so", id)
 		case k.input == 0 || k.foreign:
 			continue
 		case was.input == 0:
 			if from.accepted&(1<<k.value) == 0 {
-				return breaks(valueFirst, "%s is made with %s, which no secret ever held", id, k.value)
+				return breaks(promise.Value, "%s is made with %s, which no secret ever held", id, k.value)
 			}
 			if how := e.madeOtherwise(from, k, m); how != "" {
-				return breaks(complete, "%s is not what the message asks for: %s", id, how)
+				return breaks(promise.Described, "%s is not what the message asks for: %s", id, how)
+			}
+			for _, earlier := range to.keys[:i] {
+				ours := earlier.input != 0 && !earlier.foreign && !e.scene.lives
+				if ours && !to.early && (earlier.exists() || earlier.life == k.life) {
+					return promise.MadeAgain(earlier.exists(), false)
+				}
 			}
 		}
-		if e.scene.lives {
-			continue
-		}
-		if inThisLife[k.life]++; k.exists() {
-			living++
-		}
-		if !to.early && (living > 1 || inThisLife[k.life] > 1) {
-			return breaks(oneKey, "a second key is made")
-		}
 	}
-	if wrote {
+	if to.versions != from.versions || to.life != from.life {
+		var held []promise.Record
+		if to.life == from.life {
+			for _, v := range from.versions[:from.n] {
+				held = append(held, *e.record(v.record).Record)
+			}
+		}
+		if broken := promise.Written(held, *after.Record); broken != nil {
+			return broken
+		}
 		if broken := e.judgeStep(to, before, after, m); broken != nil {
 			return broken
 		}
@@ -118,74 +115,56 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 		return "there never was such a key"
 	}
 	k := a.keys[r.key]
-	in := e.inputs[k.input]
+	plans := e.plans(r)
 	switch {
 	case k.foreign:
 		return "the key is somebody else's"
-	case k.value != r.value:
-		return "the key has another value"
 	case m.value != 0 && m.value != r.value:
 		return "the message gives another value"
-	case in.Tags["createkey:request"] != m.digest && m.request.Kind == apikey.SignUp:
+	case m.request.Kind == apikey.SignUp && e.inputs[k.input].Tags["createkey:request"] != m.digest:
 		return "the key was made for other content"
+	case m.request.Kind == apikey.SignUp && plans != m.plans:
+		return "it names other usage plans than the message"
+	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached &&
+		!slices.ContainsFunc(a.keys[:], func(k key) bool { return k.detached }):
+		return "it names other usage plans than the key before is in"
 	}
-	want := map[string]any{
-		"format": "createkey/1", "value": aws.ToString(in.Value), "id": keyID(r.key),
-		"createdDate": moment(k.created).Format(time.RFC3339), "lastUpdatedDate": moment(k.created).Format(time.RFC3339),
-		"stageKeys": []any{}, "tags": map[string]any{},
-		// As the key was when it was described: the operator may have disabled it since.
-		"enabled": r.members["enabled"], "usagePlanIds": r.members["usagePlanIds"],
+	// What was deleted cannot be seen on the key any more.
+	attached := k.attached | plans&^a.plans
+	if k.detached || rotatedMeanwhile(a, k) {
+		attached = plans
 	}
-	for name, text := range map[string]string{"name": aws.ToString(in.Name), "customerId": aws.ToString(in.CustomerId), "description": aws.ToString(in.Description)} {
-		if text != "" {
-			want[name] = text
-		}
-	}
-	for name, text := range in.Tags {
-		want["tags"].(map[string]any)[name] = text
-	}
-	for _, member := range lifeMembers { // judgeStep looks at them
-		if v, has := r.members[member]; has {
-			want[member] = v
-		}
-	}
-	if !reflect.DeepEqual(want, r.members) {
-		return "a member"
-	}
-	if enabled, told := r.members["enabled"].(bool); !told || enabled != in.Enabled && !k.disabled {
-		return "enabled"
-	}
-	switch plans, listed := r.plans(); {
-	case !listed, m.request.Kind == apikey.SignUp && plans != m.plans:
-		return "usagePlanIds"
-	case m.request.Kind == apikey.Rotation && plans != a.plans&a.keys[r.previous].attached && !slices.ContainsFunc(a.keys[:], func(k key) bool { return k.detached }):
-		return "usagePlanIds are not those of the key before"
-	case plans&a.plans&^k.attached != 0 && !k.detached:
-		return "the key is not in the usage plans that it names"
-	}
-	return ""
+	return strings.Join(promise.Differences(*r.Record, e.described(r.key, k), planIDs(attached)), ", ")
 }
 
-// plans returns the usage plans that a record names, as bits, and whether it has a list
-// of such plans at all.
-func (r record) plans() (plans uint8, listed bool) {
-	ids, listed := r.members["usagePlanIds"].([]any)
-	for _, id := range ids {
-		s, _ := id.(string)
-		i := planIndex(s)
-		if i < 0 {
-			return 0, false
-		}
-		plans |= 1 << i
+// described returns a key as API Gateway has it.
+func (e *explorer) described(i int8, k key) awslocal.Key {
+	in := e.inputs[k.input]
+	d := awslocal.Key{
+		ID: keyID(i), Value: awslocal.Sensitive(aws.ToString(in.Value)), Name: aws.ToString(in.Name), CustomerID: aws.ToString(in.CustomerId),
+		Description: aws.ToString(in.Description), Enabled: in.Enabled && !k.disabled && !k.stopped, Tags: in.Tags,
+		Created: moment(k.created), LastUpdated: moment(k.created),
 	}
-	return plans, listed
+	if k.disabled || k.stopped {
+		d.LastUpdated = d.LastUpdated.Add(time.Second)
+	}
+	return d
+}
+
+// plans returns the usage plans that a record names, as bits; all bits where it names
+// one that there never was.
+func (e *explorer) plans(r record) uint8 {
+	if slices.ContainsFunc(r.UsagePlanIDs, func(id string) bool { return planIndex(id) < 0 }) {
+		return 0xFF
+	}
+	return plansOf(r.UsagePlanIDs)
 }
 
 // revoked reports whether a repeat of a message has to be rejected for what somebody did
 // to the recorded key.
 func (e *explorer) revoked(a *account, r record, m *message) bool {
 	k := a.keys[r.key]
-	plans, _ := r.plans()
+	plans := e.plans(r)
 	return !k.exists() || k.disabled && m.request.Enabled || plans&a.plans != 0 && plans&k.attached == 0
 }
 
@@ -212,12 +191,8 @@ func classOf(err error) class {
 // judgeEnd judges the answer of a delivery that has ended, as far as it can be judged
 // whatever else was in flight.
 func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
-	if d.err != nil {
-		for text, v := range e.values {
-			if v != 0 && strings.Contains(d.err.Error(), text) {
-				return breaks("no value is printed", "the error holds %s", v)
-			}
-		}
+	if d.err != nil && e.parts.In(d.err.Error()) {
+		return breaks(noLeak, "the error holds a part of one")
 	}
 	if e.scene.lives {
 		return e.judgeAnswer(a, d)
@@ -358,13 +333,13 @@ func (e *explorer) unsettledBy(a account, first int, lag bool) (broken *violatio
 		onlyPending := !before.exists && a.exists && before.keys == a.keys && !finished
 		switch {
 		case !slices.Contains(want, got):
-			return breaks(complete, "a delivery that nothing disturbs is %s, and should be %s", got, want), history
+			return breaks(promise.Described, "a delivery that nothing disturbs is %s, and should be %s", got, want), history
 		case got != accepted && a != before && !onlyPending:
-			return breaks(complete, "a message that is %s changes something", got), history
+			return breaks(promise.Described, "a message that is %s changes something", got), history
 		case wasFinished && a != before:
-			return breaks(handsOff, "a repeat changes something"), history
+			return breaks(promise.Steps, "a repeat changes something"), history
 		case round == 1 && !wasHopeless && !finished && !e.hopeless(&a):
-			return breaks(complete, "the record stays unfinished"), history
+			return breaks(promise.Described, "the record stays unfinished"), history
 		}
 	}
 	return nil, nil
@@ -379,7 +354,7 @@ func (e *explorer) deliver(a *account, slot int8, m *message, lag bool, history 
 		e.buffer = e.ways(e.buffer, a, o)
 		w := e.buffer[0]
 		if w.fault && e.scene.lives {
-			return nil, breaks(complete, "more is made than the messages ask for")
+			return nil, breaks(promise.Described, "more is made than the messages ask for")
 		} else if w.fault {
 			return nil, nil // out of bounds
 		}
