@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
 	secretstypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"createkey/internal/apikey"
 	"createkey/internal/awserr"
@@ -58,6 +60,13 @@ func answered(err error, text func() *string) error {
 		return errUnreadable
 	}
 	return err
+}
+
+// succeeded reports whether a call was answered with success, though the answer could not
+// be read.
+func succeeded(err error) bool {
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	return ok && response.HTTPStatusCode() == http.StatusOK
 }
 
 // keyFrom takes all that API Gateway says of a key, but its value. Its list of

@@ -284,7 +284,7 @@ func (j *job) disable(ctx context.Context, id string, young bool) error {
 	_, err := j.keys.UpdateApiKey(ctx, &apigateway.UpdateApiKeyInput{ApiKey: &id, PatchOperations: []types.PatchOperation{
 		{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
 	}})
-	if errorCode(err) == noError || errorCode(err) == codeNotFound && !young {
+	if errorCode(err) == noError || errorCode(err) == codeNotFound && !young || succeeded(err) {
 		return nil
 	}
 	return retryable("UpdateApiKey ("+id+")", err, j.record.Value)

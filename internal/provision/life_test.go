@@ -3,7 +3,9 @@ package provision_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -235,6 +237,22 @@ func TestEndOfThePreviousKeyAlone(t *testing.T) {
 func (w *world) finishedAt(r apikey.Request) string {
 	w.wantOutcome(w.provision(r), "created")
 	return w.result.Key.ID
+}
+
+// An emulator answers UpdateApiKey with "enabled":"false", which the SDK cannot read. The
+// key is disabled all the same.
+func TestEndWhoseAnswerCannotBeReadIsDone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+			response, err := next.RoundTrip(r)
+			if err == nil && r.Method == http.MethodPatch {
+				response.Body = io.NopCloser(strings.NewReader(`{"enabled":"false"}`))
+			}
+			return response, err
+		})
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+	})
 }
 
 func TestRotationNeedsAFinishedKey(t *testing.T) {

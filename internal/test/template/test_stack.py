@@ -222,6 +222,24 @@ def test_eventbridge(app):
     app.want_key(customer, "Gold")
 
 
+def test_a_life_through_queue_and_bus(app):
+    customer = next(customers)
+
+    def enabled():
+        return [k["enabled"] for k in app.all_keys() if k["customerId"] == customer]
+
+    for detail_type, minute, outcome, keys in (
+        ("API Key Requested", 1, "created", 1), ("API Key Rotation Requested", 2, "rotated", 2),
+        ("API Key End Requested", 3, "ended", 0), ("API Key Requested", 1, "ended", 0), ("API Key Requested", 4, "created", 1),
+    ):
+        line = app.line(messageId=app.send(ask(customer, detail_type, minute)))
+        assert line["outcome"] == outcome, line.get("reason")
+        assert enabled().count(True) == keys
+    put(app.cloud, {"customerId": customer, "name": "Gold"}, source="com.example.signup", detail_type="API Key End Requested")
+    wait_for(lambda: len(app.lines(customerId=customer, outcome="ended")) == 3, "the end from the bus")
+    assert enabled().count(True) == 0
+
+
 def put(cloud, detail, source, detail_type="API Key Requested", bus=EVENT_BUS):
     answer = cloud.client("events").put_events(Entries=[
         {"EventBusName": bus, "Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}])
@@ -356,13 +374,27 @@ def sign_up(app):
     return wait_for(lambda: app.lines(customerId=customer), "the sign-up")[-1]["messageId"]
 
 
-# The scenario that fails without an action, and the call that it is for.
+def ask(customer, detail_type, minute):
+    """An event for a customer's key, as it lies on the queue."""
+    return {"id": f"{customer}-{minute}", "source": "com.example.signup", "detail-type": detail_type, "time": f"2026-11-27T12:{minute:02}:00Z",
+            "detail": {"customerId": customer, "name": "Gold"} | ({"enabled": True} if detail_type == "API Key Requested" else {})}
+
+
+def end(app):
+    customer = next(customers)
+    app.line(messageId=app.send(ask(customer, "API Key Requested", 1)), outcome="created")
+    return lambda: app.send(ask(customer, "API Key End Requested", 2))
+
+
+# The scenario that fails without an action, and the call that it is for. Some begin with
+# a message that needs it not.
 SCENARIOS = {
     ("CreateApiKey", "apigateway:POST"): (creation, "CreateApiKey"),
     ("FindApiKey", "apigateway:GET"): (repeat, "GetApiKey"),
     ("AttachToUsagePlan", "apigateway:POST"): (creation, "CreateUsagePlanKey"),
     ("CheckUsagePlan", "apigateway:GET"): (creation, "GetUsagePlan"),
     ("FindUsagePlans", "apigateway:GET"): (sign_up, "GetUsagePlans"),
+    ("DisableApiKey", "apigateway:PATCH"): (end, "UpdateApiKey"),
     ("StoreValue", "secretsmanager:CreateSecret"): (creation, "CreateSecret"),
     ("StoreValue", "secretsmanager:GetSecretValue"): (repeat, "GetSecretValue"),
     ("StoreValue", "secretsmanager:PutSecretValue"): (creation, "PutSecretValue"),
@@ -402,7 +434,7 @@ def test_a_rejected_message_that_may_not_be_set_aside_comes_again_until_it_may(a
 @pytest.mark.parametrize("sid, action", SCENARIOS)
 def test_without_this_action_a_message_is_refused_and_with_it_again_completes(app, sid, action):
     scenario, call = SCENARIOS[sid, action]
-    send = repeat(app) if scenario is repeat else lambda: scenario(app)
+    send = scenario(app) if scenario in (repeat, end) else lambda: scenario(app)
     policy = app.policy()
     try:
         app.allow(without(policy, sid, action))
@@ -411,7 +443,7 @@ def test_without_this_action_a_message_is_refused_and_with_it_again_completes(ap
     finally:
         app.allow(policy)
     assert refused["reason"].startswith(call) and "AccessDenied" in refused["reason"]
-    wait_for(lambda: app.lines(messageId=message, outcome="created") or app.lines(messageId=message, outcome="existing"), "the message to complete")
+    wait_for(lambda: {line["outcome"] for line in app.lines(messageId=message)} & {"created", "existing", "ended"}, "the message to complete")
 
 
 def without(policy, sid, action):
