@@ -118,12 +118,12 @@ simulate: ## SEEDS=100000 simulated histories of the real handler, then a burst 
 	go test -count=1 -run '^TestPace_' -v ./internal/function -burst 10000
 
 .PHONY: explore
-explore: ## Every interleaving of three deliveries of the algorithm that ships, within wider bounds than `make test`; a minute or two, 2 GB
+explore: ## Every interleaving of three deliveries of the algorithm that ships, some of four, within wider bounds than `make test`; some minutes, 4 GB
 	go test -count=1 -timeout 2h -run '^TestExplore$$' -v ./internal/test/explore -explore.wide
 
 .PHONY: test-mistakes
 test-mistakes: ## Make each deliberate mistake in a copy of the algorithm, and see the explorer find it
-	go test -count=1 -timeout 30m -run '^TestMistakes$$' -v ./internal/test/explore -explore.mistakes
+	go test -count=1 -timeout 1h -run '^TestMistakes$$' -v ./internal/test/explore -explore.mistakes
 
 .PHONY: mutate
 mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the validator and the decoders (gremlins)

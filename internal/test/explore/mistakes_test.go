@@ -63,10 +63,10 @@ var ofSignUps = []mistake{
 	{"a key without our tag is adopted", []change{
 		{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {", "if false {"},
 		{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", `if d := key.Tags[apikey.TagRequest]; d != "" && d != j.request.Digest() {`},
-	}, "promise 3"},
+	}, "promise [34]"},
 	{"a secret without our marker is adopted", []change{{
 		"case err != nil:\n\t\treturn failure.Reject(", "case err != nil:\n\t\trecord = apikey.Record{Value: j.request.Value}\n\tcase false:\n\t\treturn failure.Reject(",
-	}}, "promise [34]"},
+	}}, "promise [234]"},
 	{"the digest on the key is ignored", []change{
 		{"digest := key.Tags[apikey.TagRequest]", "digest := key.Tags[apikey.TagRequest]\n\tdigest = j.request.Digest()"},
 		{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", "if false {"},
@@ -89,7 +89,7 @@ var ofSignUps = []mistake{
 	}}, "promise 1"},
 
 	// Any other line of the algorithm.
-	{"the record is put under the secret's name in place of its ARN", []change{{"SecretId:           &j.result.SecretARN,", "SecretId:           &j.secretName,"}}, "promise 3"},
+	{"the record is put under the secret's name in place of its ARN", []change{{"SecretId:           &j.result.SecretARN,", "SecretId:           &j.secretName,"}}, "promise [34]"},
 	{"the tag of the secret is not checked", []change{{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {", "if false {"}}, "promise|answers"},
 	{"the tag of the content is not checked", []change{{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", "if false {"}}, "promise 3|answers"},
 	{"the record is finished before the plans are attached", []change{{
