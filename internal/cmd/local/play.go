@@ -81,13 +81,13 @@ func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	if tells {
-		fmt.Println("EVENT is what the bus has taken: API Key Ready or API Key Rejected.")
+		fmt.Println("EVENT is what the bus has taken: API Key Ready, Ended, Rotated or Rejected.")
 	}
 	if setsAside {
 		fmt.Printf("%d rejected messages are in the dead-letter queue, as they were sent, each with its reason.\n", len(box.AWS.Messages()))
 	}
 	fmt.Printf("%s was played twice: a repeat makes nothing. Retried messages stay on the queue.\n", events.Samples[0].File)
-	return nil
+	return playLife(ctx, box)
 }
 
 // again is a sample that was played already.
@@ -120,7 +120,7 @@ func playFile(ctx context.Context, box *sandbox.Sandbox, path string) error {
 	failed := 0
 	for _, m := range messages {
 		t.row(filepath.Base(path), m)
-		if m.Outcome != "created" && m.Outcome != "existing" {
+		if m.Outcome == "rejected" || m.Outcome == "retried" {
 			failed++
 		}
 	}
@@ -131,7 +131,7 @@ func playFile(ctx context.Context, box *sandbox.Sandbox, path string) error {
 }
 
 // eventOf is the event that an outcome is told by: its detail-type's last word.
-var eventOf = map[string]string{"created": "Ready", "existing": "Ready", "rejected": "Rejected"}
+var eventOf = map[string]string{"created": "Ready", "existing": "Ready", "ended": "Ended", "rotated": "Rotated", "rejected": "Rejected"}
 
 // played is what became of a message.
 type played struct {

@@ -20,7 +20,7 @@ var columns = []struct {
 }{{"SAMPLE", 35}, {"MESSAGE", 9}, {"OUTCOME", 8}, {"EVENT", 8}, {"KEY ID", 10}, {"PLAN", 6}, {"SECRET NAME / REASON", 0}}
 
 // colours of the outcomes, as terminals number them.
-var colours = map[string]int{"created": 32, "existing": 36, "rejected": 31, "retried": 33}
+var colours = map[string]int{"created": 32, "existing": 36, "ended": 90, "rotated": 35, "rejected": 31, "retried": 33}
 
 // newTable prints the header. It colours on a terminal only, and never where
 // NO_COLOR is set (https://no-color.org).
