@@ -313,9 +313,13 @@ def test_marketplace_agreement(app):
 
     line = app.line(messageId=app.send(event), outcome="created")
     key = app.keys.get_api_key(apiKey=line["keyId"])
-    assert (key["customerId"], key["name"], key["enabled"]) == ("444455556666", f"{code}/agmt-1example", True)
+    assert (key["customerId"], key["name"], key["enabled"]) == ("444455556666", code, True)
     assert app.plans_of(line["keyId"]) == {plan}
     assert app.line(messageId=app.send(event | {"id": "another"}))["outcome"] == "existing"
+
+    end = event | {"id": "the end", "detail-type": "License Deprovisioned - Manufacturer", "time": "2026-07-02T00:00:00Z"}
+    assert events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(end))["Result"]
+    assert app.line(messageId=app.send(end))["outcome"] == "ended"
 
 
 # ---- Listeners ------------------------------------------------------------------------
