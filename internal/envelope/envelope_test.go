@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"createkey/internal/apikey"
 	"createkey/internal/document"
@@ -30,6 +31,9 @@ import (
 //	reject      why it is rejected, a line for each fault
 //	product     the product code of its sign-up, and below it, by name
 //	tag         the tags that the sign-up adds, as name=value
+//	asks        end or rotation; absent: a sign-up
+//	agreement   the agreement of AWS Marketplace that it is about
+//	license     that agreement's
 //	request     its request, as JSON
 //
 // Values in vectors begin with fake-value, so that a fault that quotes one is found.
@@ -194,6 +198,50 @@ func TestRequestSize(t *testing.T) {
 		}
 		if m := batch.Messages[0]; m.Err != nil || m.Request.Size != len(request) {
 			t.Errorf("%s: size: got %d bytes and error %v, want %d", name, m.Request.Size, m.Err, len(request))
+		}
+	}
+}
+
+// The time of a message is that of its innermost envelope that has one: EventBridge's
+// time, SNS's Timestamp.
+func TestTime(t *testing.T) {
+	const request = `{"customerId":"c","name":"n"}`
+	event := func(at string) string {
+		return `{"id":"e-1","source":"onboarding","detail-type":"API Key Requested",` + at + `"detail":` + request + `}`
+	}
+	notification := func(message string) string {
+		return payload.JSON(map[string]string{"Type": "Notification", "MessageId": "s-1", "Message": message, "Timestamp": "2026-01-02T03:04:05.678Z"})
+	}
+	queue := func(body string) string {
+		return payload.SQS(payload.QueueARN, payload.Message{ID: "m-1", Body: body})
+	}
+	const at = `"time":"2026-11-27T12:00:00Z",`
+	for name, test := range map[string]struct{ payload, want string }{
+		"EventBridge":                          {event(at), "2026-11-27T12:00:00Z"},
+		"of another zone":                      {event(`"time":"2026-11-27T13:00:00+01:00",`), "2026-11-27T12:00:00Z"},
+		"EventBridge in SQS":                   {queue(event(at)), "2026-11-27T12:00:00Z"},
+		"SNS in SQS":                           {queue(notification(request)), "2026-01-02T03:04:05.678Z"},
+		"Marketplace in SNS in SQS":            {queue(notification(`{"action":"unsubscribe-success","customer-identifier":"c","product-code":"p"}`)), "2026-01-02T03:04:05.678Z"},
+		"EventBridge in SNS":                   {queue(notification(event(at))), "2026-11-27T12:00:00Z"},
+		"EventBridge without a time in SNS":    {queue(notification(event(""))), "2026-01-02T03:04:05.678Z"},
+		"SNS":                                  {`{"Records":[{"EventSource":"aws:sns","Sns":` + notification(request) + `}]}`, "2026-01-02T03:04:05.678Z"},
+		"a pipe":                               {`[` + strings.TrimSuffix(strings.TrimPrefix(queue(event(at)), `{"Records":[`), `]}`) + `]`, "2026-11-27T12:00:00Z"},
+		"a request on a queue, which has none": {queue(request), ""},
+		"a request, which has none":            {request, ""},
+	} {
+		batch, err := Decode([]byte(test.payload), "lambda-1")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var want time.Time
+		if test.want != "" {
+			if want, err = time.Parse(time.RFC3339, test.want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m := batch.Messages[0]; m.Err != nil || !m.Time.Equal(want) {
+			t.Errorf("%s: got %s and error %v, want %s", name, m.Time, m.Err, want)
 		}
 	}
 }

@@ -55,18 +55,26 @@ func adviceOnEvent(detailType, status string) string {
 	case event == "Purchase Agreement Ended":
 		return "its agreement.status is " + failure.Name(cmp.Or(status, "absent")) + "; the end comes with " + licenseDeprovisioned
 	case strings.Contains(event, "Cancellation Request"), strings.Contains(event, "Advisory"):
-		return "a person decides"
+		return "a person decides, and " + licenseDeprovisioned + " tells if that ends the license"
 	}
 	return "only " + licenseUpdated + " makes a key, and " + licenseDeprovisioned + " ends one: narrow the rule to them"
 }
 
-// quote shows Marketplace's own detail-types whole: failure.Quote would cut all of them.
+// documented are the events of Marketplace's agreements, and of their licenses, requests and
+// adjustments (https://docs.aws.amazon.com/marketplace/latest/userguide/notifications-eventbridge.html,
+// https://docs.aws.amazon.com/marketplace/latest/buyerguide/cancellation-adjustment-eventbridge.html).
+var documented = []string{
+	"Purchase Agreement Created", "Purchase Agreement Amended", "Purchase Agreement Ending", "Purchase Agreement Ended",
+	"Purchase Agreement Billing Adjustment Completed", "Purchase Agreement Renewal Terms Finalized",
+	"License Updated", "License Deprovisioned",
+	"Agreement Cancellation Request Pending Approval", "Agreement Cancellation Request Approved",
+	"Agreement Cancellation Request Rejected", "Agreement Cancellation Request Cancelled",
+}
+
+// quote shows the documented detail-types whole: failure.Quote would cut all of them.
 func quote(detailType string) string {
 	event, role, _ := strings.Cut(detailType, " - ")
-	known := slices.Contains([]string{
-		"Purchase Agreement Created", "Purchase Agreement Amended", "Purchase Agreement Ended",
-		"License Updated", "License Deprovisioned",
-	}, event) && slices.Contains([]string{"Manufacturer", "Proposer", "Acceptor"}, role)
+	known := slices.Contains(documented, event) && slices.Contains([]string{"Manufacturer", "Proposer", "Acceptor"}, role)
 	if known {
 		return strconv.Quote(detailType)
 	}

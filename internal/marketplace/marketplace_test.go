@@ -112,7 +112,7 @@ func TestRejections(t *testing.T) {
 			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "cust", "product-code": "a", "product-code": "b"}`,
 			`product-code: repeated member`, "cust",
 		},
-		"an end of a subscription": {
+		"the last hour of a subscription": {
 			marketplace.FromNotification, `{"action": "unsubscribe-pending", "customer-identifier": "cust", "product-code": "prod"}`,
 			`action: "unsubscribe-pending" of AWS Marketplace makes no key and ends none: meter for the last time; the end comes with unsubscribe-success`, "cust",
 		},
@@ -128,7 +128,7 @@ func TestRejections(t *testing.T) {
 			marketplace.FromEvent, agreementEvent(license, `{"acceptor": {"accountId": "4"}, "agreement": 7}`),
 			"detail.agreement: must be an object; detail.product.code: must not be empty; detail.agreement.id: must not be empty", "4",
 		},
-		"the end of a license": {
+		"the end of a license without its parts": {
 			marketplace.FromEvent, agreementEvent("License Deprovisioned - Manufacturer", `{"acceptor": {"accountId": "4"}}`),
 			"detail.product.code: must not be empty; detail.agreement.id: must not be empty", "4",
 		},
@@ -144,9 +144,13 @@ func TestRejections(t *testing.T) {
 			marketplace.FromEvent, agreementEvent("Purchase Agreement Ended - Proposer", `{"acceptor": {"accountId": "4"}, "agreement": {"status": "CANCELLED"}}`),
 			`detail-type: "Purchase Agreement Ended - Proposer" of AWS Marketplace makes no key and ends none: its agreement.status is CANCELLED; the end comes with License Deprovisioned - Manufacturer`, "4",
 		},
+		"a replacement": {
+			marketplace.FromEvent, agreementEvent("Purchase Agreement Ended - Manufacturer", `{"acceptor": {"accountId": "4"}, "agreement": {"status": "REPLACED"}}`),
+			`detail-type: "Purchase Agreement Ended - Manufacturer" of AWS Marketplace makes no key and ends none: its agreement.status is REPLACED, which is no end: another agreement goes on`, "4",
+		},
 		"a cancellation request, without an acceptor": {
 			marketplace.FromEvent, agreementEvent("Agreement Cancellation Request Approved - Proposer", `{"agreement": {"acceptorId": "4"}}`),
-			`detail-type: "Agreeme…" of AWS Marketplace makes no key and ends none: a person decides`, "4",
+			`detail-type: "Agreement Cancellation Request Approved - Proposer" of AWS Marketplace makes no key and ends none: a person decides, and License Deprovisioned - Manufacturer tells if that ends the license`, "4",
 		},
 		"another event": {
 			marketplace.FromEvent, agreementEvent("Purchase Agreement Created - Manufacturer", `{"acceptor": {"accountId": "4"}}`),
