@@ -55,7 +55,7 @@ PYTEST := $(SAMTEST) -m pytest -p no:cacheprovider -ra
 ##@ Try it
 
 .PHONY: run
-run: local-runner ## Play every sample in events/, or EVENT=file, in a local Lambda against a local AWS
+run: local-runner ## Play every sample in events/ and the life of a key, or EVENT=file, in a local Lambda against a local AWS
 	@$(BUILD)/local/local run -bootstrap $(BUILD)/local/bootstrap $(if $(EVENT),-event "$(EVENT)")
 
 .PHONY: serve
