@@ -25,7 +25,9 @@ type lifeStep struct {
 // life is told of by AWS Marketplace, but for the rotation. The late repeat is a message
 // that was sent before the end, and is delivered again after it.
 func life() []lifeStep {
-	signUp := func(agreement, at string) string { return agreementEvent("License Updated - Manufacturer", agreement, at) }
+	signUp := func(agreement, at string) string {
+		return agreementEvent("License Updated - Manufacturer", agreement, at)
+	}
 	end := func(agreement, at string) string {
 		return agreementEvent("License Deprovisioned - Manufacturer", agreement, at)
 	}
