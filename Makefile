@@ -55,7 +55,7 @@ PYTEST := $(SAMTEST) -m pytest -p no:cacheprovider -ra
 ##@ Try it
 
 .PHONY: run
-run: local-runner ## Play every sample in events/, or EVENT=file, in a local Lambda against a local AWS
+run: local-runner ## Play every sample in events/ and the life of a key, or EVENT=file, in a local Lambda against a local AWS
 	@$(BUILD)/local/local run -bootstrap $(BUILD)/local/bootstrap $(if $(EVENT),-event "$(EVENT)")
 
 .PHONY: serve
@@ -73,16 +73,16 @@ local-stack-down: $(SAM)/installed ## End it
 ##@ Send requests
 
 .PHONY: skeleton
-skeleton: local-tool ## Print a request to fill in: the CLI's skeleton and usagePlanIds, in JSON or with FORMAT=yaml
-	@$(BUILD)/local/local skeleton $(if $(FORMAT),-format "$(FORMAT)")
+skeleton: local-tool ## Print a request to fill in: the CLI's skeleton and usagePlanIds, in JSON or with FORMAT=yaml; KIND=end or rotation
+	@$(BUILD)/local/local skeleton $(if $(KIND),-kind "$(KIND)") $(if $(FORMAT),-format "$(FORMAT)")
 
 .PHONY: validate
-validate: local-tool ## Tell what the function will make of FILE, a request or a payload or many (.csv, .jsonl); sends nothing
-	@$(BUILD)/local/local validate -file "$(FILE)"
+validate: local-tool ## Tell what the function will make of FILE, a request or a payload or many (.csv, .jsonl), KIND=sign-up, end or rotation; sends nothing
+	@$(BUILD)/local/local validate $(if $(KIND),-kind "$(KIND)") -file "$(FILE)"
 
 .PHONY: send
-send: local-tool ## Send FILE, one request or many, to QUEUE_URL or EVENT_BUS (EVENT_SOURCE=onboarding); CONFIRM=yes sends
-	@$(BUILD)/local/local send -file "$(FILE)" -queue-url "$(QUEUE_URL)" -event-bus "$(EVENT_BUS)" \
+send: local-tool ## Send FILE, one request or many, KIND=sign-up, end or rotation, to QUEUE_URL or EVENT_BUS (EVENT_SOURCE=onboarding); CONFIRM=yes sends
+	@$(BUILD)/local/local send $(if $(KIND),-kind "$(KIND)") -file "$(FILE)" -queue-url "$(QUEUE_URL)" -event-bus "$(EVENT_BUS)" \
 		$(if $(EVENT_SOURCE),-source "$(EVENT_SOURCE)") $(if $(filter yes,$(CONFIRM)),-confirm)
 
 ##@ Test it

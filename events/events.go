@@ -33,8 +33,9 @@ const (
 // before.
 type Sample struct {
 	File string
-	// Outcomes are those of its messages, in order: created, rejected, retried (in
-	// a FIFO queue, behind a rejected one of the same group).
+	// Outcomes are those of its messages, in order: created, rejected, ended (also where
+	// there was no key), rotated, and retried (in a FIFO queue, behind a rejected one of
+	// the same group).
 	Outcomes []string
 	// Body says that the file is the body of an SQS message rather than a
 	// payload: Lambda's own payloads are always JSON.
@@ -60,6 +61,9 @@ var Samples = []Sample{
 	{File: "marketplace-sns-to-sqs.json", Outcomes: []string{"created"}},
 	{File: "marketplace-agreement-to-sqs.json", Outcomes: []string{"created"}},
 	{File: "marketplace-unsubscribe-to-sqs.json", Outcomes: []string{"ended"}},
+	{File: "marketplace-deprovisioned-to-sqs.json", Outcomes: []string{"ended"}},
+	{File: "eventbridge-end-to-sqs.json", Outcomes: []string{"ended"}},
+	{File: "eventbridge-rotation-to-sqs.json", Outcomes: []string{"created", "rotated"}},
 }
 
 // Payload returns what the function is invoked with, as JSON.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -18,9 +17,6 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"createkey/events"
-	"createkey/internal/apikey"
-	"createkey/internal/document"
-	"createkey/internal/failure"
 )
 
 // Limits of one call to either service. SendMessageBatch and PutEvents both take
@@ -35,12 +31,14 @@ const (
 // message is what goes to a destination.
 type message struct {
 	line       int
+	document   []byte // as it is in the file, which names the message in the journal
 	text       string // the body, or the detail
 	secretName string
 	hasValue   bool // text holds a key's value
 }
 
-func (m message) digest() string { return hexSHA256(m.text) }
+// digest is not of the text, in which the time of an event may lie.
+func (m message) digest() string { return hexSHA256(string(m.document)) }
 
 func hexSHA256(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -70,23 +68,28 @@ type destination interface {
 
 // queue is an SQS queue.
 type queue struct {
-	url    string
-	client *sqs.Client // nil until connected
+	url, source string // the source of the events that lie on it
+	kind        *kind
+	client      *sqs.Client // nil until connected
 }
 
-func newQueue(address string) (destination, error) {
+func newQueue(address, source string, k *kind) (destination, error) {
 	if u, err := url.Parse(address); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, usageError("QUEUE_URL must be the URL of a queue, https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
 	}
-	return &queue{url: address}, nil
+	return &queue{url: address, source: source, kind: k}, nil
 }
 
-func (q *queue) String() string { return q.url }
+func (q *queue) String() string { return q.url + q.kind.suffix() }
 
 func (q *queue) connect(cfg aws.Config) { q.client = sqs.NewFromConfig(cfg) }
 
 func (q *queue) prepare(doc []byte) (string, []byte, error) {
-	return string(doc), events.QueueMessage(invocation, doc), nil
+	body, err := q.kind.body(q.source, doc)
+	if err != nil {
+		return "", nil, err
+	}
+	return string(body), events.QueueMessage(invocation, body), nil
 }
 
 func (q *queue) put(ctx context.Context, messages []message) ([]answer, error) {
@@ -94,7 +97,7 @@ func (q *queue) put(ctx context.Context, messages []message) ([]answer, error) {
 	for i, m := range messages {
 		entry := sqstypes.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(m.text)}
 		if strings.HasSuffix(q.url, ".fifo") { // what is said of one key stays in order
-			entry.MessageGroupId, entry.MessageDeduplicationId = aws.String(hexSHA256(m.secretName)), aws.String(m.digest())
+			entry.MessageGroupId, entry.MessageDeduplicationId = aws.String(hexSHA256(m.secretName)), aws.String(hexSHA256(m.text))
 		}
 		in.Entries = append(in.Entries, entry)
 	}
@@ -120,75 +123,58 @@ func (q *queue) put(ctx context.Context, messages []message) ([]answer, error) {
 // bus is an EventBridge event bus.
 type bus struct {
 	name, source string
+	kind         *kind
 	client       *eventbridge.Client // nil until connected
 }
 
-// detailType is what the template's rule matches.
-const detailType = "API Key Requested"
+// checkSource refuses a source that the function would refuse.
+func checkSource(source string) error {
+	verdicts, err := judge(kinds["sign-up"].event(source, []byte("{}")))
+	if err == nil {
+		err = verdicts[0].err
+	}
+	if err != nil {
+		return usageError("EVENT_SOURCE: " + err.Error())
+	}
+	return nil
+}
 
 // newDestination returns the one of the two that is named.
-func newDestination(queueURL, eventBus, source string) (destination, error) {
+func newDestination(queueURL, eventBus, source string, k *kind) (destination, error) {
 	const want = "exactly one of QUEUE_URL and EVENT_BUS must be set"
+	if err := checkSource(source); err != nil {
+		return nil, err
+	}
 	switch {
 	case queueURL == "" && eventBus == "":
 		return nil, usageError(want)
 	case queueURL != "" && eventBus != "":
 		return nil, usageError(want + " (both are)")
 	case queueURL != "":
-		return newQueue(queueURL)
+		return newQueue(queueURL, source, k)
 	}
-	return newBus(eventBus, source)
+	return &bus{name: eventBus, source: source, kind: k}, nil
 }
 
-// newBus refuses a source that the function would refuse.
-func newBus(name, source string) (destination, error) {
-	b := &bus{name: name, source: source}
-	verdicts, err := judge(b.payload([]byte("{}")))
-	if err == nil {
-		err = verdicts[0].err
-	}
-	if err != nil {
-		return nil, usageError("EVENT_SOURCE: " + err.Error())
-	}
-	return b, nil
+func (b *bus) String() string {
+	return fmt.Sprintf("event bus %s as %s", b.name, b.source) + b.kind.suffix()
 }
-
-func (b *bus) String() string { return fmt.Sprintf("event bus %s as %s", b.name, b.source) }
 
 func (b *bus) connect(cfg aws.Config) { b.client = eventbridge.NewFromConfig(cfg) }
 
-// payload is the event as EventBridge hands it on, with this detail.
-func (b *bus) payload(detail []byte) []byte {
-	source, err := json.Marshal(b.source)
-	if err != nil {
-		panic(err) // strings can always be marshalled
-	}
-	return fmt.Appendf(nil, `{"version":"0","id":%q,"detail-type":%q,"source":%s,"detail":%s}`, invocation, detailType, source, detail)
-}
-
-// prepare makes JSON of YAML: a detail has to be JSON.
 func (b *bus) prepare(doc []byte) (string, []byte, error) {
-	node, err := document.Parse(doc)
+	detail, err := b.kind.detail(doc)
 	if err != nil {
-		return "", nil, failure.Reject("request: %s", err)
+		return "", nil, err
 	}
-	if !json.Valid(doc) {
-		// Judged as it is: what YAML has and JSON has not would be lost.
-		if _, _, err := apikey.Parse(node, "", invocation); err != nil {
-			return "", nil, err
-		}
-		if doc, err = json.Marshal(node.Plain()); err != nil {
-			return "", nil, err
-		}
-	}
-	return string(doc), b.payload(doc), nil
+	return string(detail), b.kind.event(b.source, detail), nil
 }
 
 func (b *bus) put(ctx context.Context, messages []message) ([]answer, error) {
 	in := &eventbridge.PutEventsInput{}
 	for _, m := range messages {
 		in.Entries = append(in.Entries, eventtypes.PutEventsRequestEntry{
-			EventBusName: &b.name, Source: &b.source, DetailType: aws.String(detailType), Detail: aws.String(m.text),
+			EventBusName: &b.name, Source: &b.source, DetailType: &b.kind.detailType, Detail: aws.String(m.text),
 		})
 	}
 	out, err := b.client.PutEvents(ctx, in)

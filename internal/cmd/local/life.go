@@ -6,49 +6,92 @@ import (
 	"os"
 
 	"createkey/events"
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/payload"
 	"createkey/internal/test/sandbox"
 )
 
-// life is that of one customer's key, in the messages that come: what each is, its
-// detail-type, the minute at which it was sent, its detail, and what comes of it.
-var life = []struct {
-	what, detailType string
-	minute           int
-	agreement        string
-	outcome          string
-}{
-	{"sign-up", "License Updated - Manufacturer", 1, "agmt-1", "created"},
-	{"its repeat", "License Updated - Manufacturer", 1, "agmt-1", "existing"},
-	{"renewal", "License Updated - Manufacturer", 2, "agmt-2", "existing"},
-	{"the old agreement's end", "License Deprovisioned - Manufacturer", 3, "agmt-1", "existing"},
-	{"rotation", "API Key Rotation Requested", 4, "", "rotated"},
-	{"end", "License Deprovisioned - Manufacturer", 5, "agmt-2", "ended"},
-	{"a late repeat", "License Updated - Manufacturer", 2, "agmt-2", "ended"},
-	{"return", "License Updated - Manufacturer", 6, "agmt-3", "created"},
+// subscriber is the AWS account whose key's life is played.
+const subscriber = "777788889999"
+
+// lifeStep is one message of a key's life.
+type lifeStep struct {
+	what    string
+	event   string // as EventBridge puts it on the queue
+	outcome string
+	enabled int // the subscriber's enabled keys after it
 }
 
-// playLife plays the life of a key, and says where something else came of it.
-func playLife(ctx context.Context, box *sandbox.Sandbox) error {
-	fmt.Print("\nThe life of one customer's key, as AWS Marketplace and an operator tell of it:\n\n")
-	t := newTable(os.Stdout)
-	for i, step := range life {
-		source, detail := "operator", `{"customerId": "777788889999", "name": "n0123EXAMPLEXXXXXXXXXXXX"}`
-		if step.agreement != "" {
-			source, detail = "aws.agreement-marketplace", fmt.Sprintf(`{"acceptor": {"accountId": "777788889999"}, "product": {"code": "n0123EXAMPLEXXXXXXXXXXXX"}, "agreement": {"id": %q}}`, step.agreement)
-		}
-		event := fmt.Sprintf(`{"version": "0", "id": "life-%d", "source": %q, "detail-type": %q, "time": "2026-11-27T12:%02d:00Z", "detail": %s}`,
-			i, source, step.detailType, step.minute, detail)
-		messages, err := play(ctx, box, events.QueueMessage(fmt.Sprintf("life-%d", i), []byte(event)))
+// life is told of by AWS Marketplace, but for the rotation. The late repeat is a message
+// that was sent before the end, and is delivered again after it.
+func life() []lifeStep {
+	signUp := func(agreement, at string) string {
+		return agreementEvent("License Updated - Manufacturer", agreement, at)
+	}
+	end := func(agreement, at string) string {
+		return agreementEvent("License Deprovisioned - Manufacturer", agreement, at)
+	}
+	first, renewed := signUp("agmt-1EXAMPLE", "2026-12-01T12:00:00Z"), signUp("agmt-2EXAMPLE", "2027-12-01T12:00:00Z")
+	return []lifeStep{
+		{"sign-up", first, "created", 1},
+		{"the same again", first, "existing", 1},
+		{"renewal: another agreement", renewed, "existing", 1},
+		{"end of the first agreement", end("agmt-1EXAMPLE", "2027-12-01T12:00:01Z"), "existing", 1},
+		{"rotation", rotationEvent("2028-01-01T12:00:00Z"), "rotated", 2},
+		{"end of the second agreement", end("agmt-2EXAMPLE", "2028-12-01T12:00:00Z"), "ended", 0},
+		{"the renewal again, late", renewed, "ended", 0},
+		{"return: a third agreement", signUp("agmt-3EXAMPLE", "2029-02-01T12:00:00Z"), "created", 1},
+	}
+}
+
+func agreementEvent(detailType, agreement, at string) string {
+	return payload.JSON(map[string]any{
+		"version": "0", "id": agreement, "source": "aws.agreement-marketplace", "detail-type": detailType, "time": at,
+		"detail": map[string]any{
+			"agreement": map[string]string{"id": agreement}, "product": map[string]string{"code": events.ProductCode},
+			"acceptor": map[string]string{"accountId": subscriber},
+		},
+	})
+}
+
+func rotationEvent(at string) string {
+	return payload.JSON(map[string]any{
+		"version": "0", "id": "rotation", "source": "operations", "detail-type": "API Key Rotation Requested", "time": at,
+		"detail": map[string]string{"customerId": subscriber, "name": events.ProductCode},
+	})
+}
+
+// playLife plays a key's life, and returns what was not as it should be.
+func playLife(ctx context.Context, box *sandbox.Sandbox) (wrong []string, err error) {
+	fmt.Printf("\nThe life of one customer's key, each message over the queue:\n\n")
+	t := newTable(os.Stdout, "SENT")
+	for i, step := range life() {
+		body := payload.Message{ID: fmt.Sprint("life-", i+1), Body: step.event}
+		messages, err := play(ctx, box, []byte(payload.SQS(payload.QueueARN, body)))
 		if err != nil {
-			return fmt.Errorf("%s: %w", step.what, err)
+			return nil, fmt.Errorf("%s: %w", step.what, err)
 		}
-		for _, m := range messages {
-			t.row(step.what, m)
-			if m.Outcome != step.outcome {
-				return fmt.Errorf("%s should have come out as %s", step.what, step.outcome)
+		t.row(step.what, messages[0])
+		if got := messages[0].Outcome; got != step.outcome {
+			wrong = append(wrong, fmt.Sprintf("%s should have come out as %s", step.what, step.outcome))
+		}
+		if keys, enabled := keysOf(box.AWS, subscriber); enabled != step.enabled {
+			wrong = append(wrong, fmt.Sprintf("after the %s, %d of %d keys are enabled, and %d should be", step.what, enabled, keys, step.enabled))
+		}
+	}
+	keys, enabled := keysOf(box.AWS, subscriber)
+	fmt.Printf("\nThe customer has had %d keys, in one secret; %d is enabled.\n", keys, enabled)
+	return wrong, nil
+}
+
+func keysOf(aws *awslocal.Server, customerID string) (keys, enabled int) {
+	for _, key := range aws.Keys() {
+		if key.CustomerID == customerID {
+			keys++
+			if key.Enabled {
+				enabled++
 			}
 		}
 	}
-	fmt.Print("\nThe times of the messages decide, and not their order; every step is in the one secret.\n")
-	return nil
+	return keys, enabled
 }

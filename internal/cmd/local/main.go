@@ -6,12 +6,12 @@
 //
 //	local run      -bootstrap PATH [-event FILE]
 //	local serve    -bootstrap PATH [-host ADDRESS]
-//	local skeleton [-format json|yaml]
-//	local validate -file FILE
-//	local send     -file FILE (-queue-url URL | -event-bus NAME [-source SOURCE]) [-confirm]
+//	local skeleton [-kind KIND] [-format json|yaml]
+//	local validate [-kind KIND] -file FILE
+//	local send     [-kind KIND] -file FILE (-queue-url URL | -event-bus NAME [-source SOURCE]) [-confirm]
 //	local samples
 //
-// The last lists the samples of package events for other programs.
+// KIND is sign-up, end or rotation. The last command lists the samples of package events for other programs.
 //
 // The function gets the program's own variables (SECRET_PREFIX, USAGE_PLAN_ID,
 // CREATE_KEY_RATE, LOG_LEVEL …) where they are set here; validate and send take

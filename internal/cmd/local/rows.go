@@ -14,6 +14,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"createkey/internal/apikey"
 	"createkey/internal/failure"
 )
 
@@ -35,7 +36,7 @@ func (r row) reasons(err error) []string {
 
 // readRows reads a file: CSV or JSON lines by its name, else one document as it
 // is. Its errors are of the file as a whole; nothing of it is to be sent then.
-func readRows(path string) ([]row, error) {
+func readRows(path string, k *kind) ([]row, error) {
 	if path == "" {
 		return nil, usageError("FILE must name a request, a payload, or a file of requests (.csv, .jsonl)")
 	}
@@ -46,7 +47,7 @@ func readRows(path string) ([]row, error) {
 	var rows []row
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":
-		if rows, err = readCSV(text); err != nil {
+		if rows, err = readCSV(text, k); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	case ".jsonl", ".ndjson":
@@ -80,14 +81,14 @@ const listSeparator = ";"
 // empty is a member that is absent, a row without any cell no row. What a cell
 // holds is for the function to judge: TRUE and true are booleans, and "yes" is
 // sent to the validator as the string that it is.
-func readCSV(text []byte) ([]row, error) {
+func readCSV(text []byte, k *kind) ([]row, error) {
 	reader := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff")))) // spreadsheets write it
 	reader.FieldsPerRecord = -1                                                        // counted below: a short row is that row's fault
 	header, err := reader.Read()
 	if err != nil {
-		return nil, errors.New("line 1: must name the columns: " + knownColumns())
+		return nil, errors.New("line 1: must name the columns: " + k.knownColumns())
 	}
-	if err := checkHeader(header); err != nil {
+	if err := k.checkHeader(header); err != nil {
 		return nil, err
 	}
 	var rows []row
@@ -117,27 +118,35 @@ func readCSV(text []byte) ([]row, error) {
 	}
 }
 
-// The columns of a CSV file. stageKeys are for JSON: AWS deprecates them.
+// The columns of a CSV file of sign-ups. stageKeys are for JSON: AWS deprecates them.
 var memberColumns = []string{"name", "customerId", "description", "enabled", "generateDistinctId", "value", "usagePlanIds"}
 
 const tagColumn = "tags."
 
-func knownColumns() string {
-	return strings.Join(memberColumns, ", ") + ", and " + tagColumn + "KEY for each tag"
+func (k *kind) knownColumns() string {
+	if k.asks != apikey.SignUp {
+		return strings.Join(k.columns, ", ")
+	}
+	return strings.Join(k.columns, ", ") + ", and " + tagColumn + "KEY for each tag"
 }
 
-func checkHeader(header []string) error {
+func (k *kind) hasColumn(column string) bool {
+	key, isTag := strings.CutPrefix(column, tagColumn)
+	return slices.Contains(k.columns, column) || isTag && key != "" && k.asks == apikey.SignUp
+}
+
+func (k *kind) checkHeader(header []string) error {
 	var faults []string
 	for i, column := range header {
 		switch {
-		case !slices.Contains(memberColumns, column) && (!strings.HasPrefix(column, tagColumn) || column == tagColumn):
+		case !k.hasColumn(column):
 			faults = append(faults, "unknown column "+strconv.Quote(column))
 		case slices.Contains(header[:i], column):
 			faults = append(faults, "repeated column "+strconv.Quote(column))
 		}
 	}
 	if faults != nil {
-		return fmt.Errorf("line 1: %s; the columns are %s", strings.Join(faults, "; "), knownColumns())
+		return fmt.Errorf("line 1: %s; the columns are %s", strings.Join(faults, "; "), k.knownColumns())
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ const (
 // sender sends the good messages of one file to one destination.
 type sender struct {
 	file   string // as the user named it
+	kind   *kind
 	to     destination
 	out    io.Writer // what was done
 	faults io.Writer // file:line: what is wrong
@@ -49,10 +50,15 @@ func sendCommand(ctx context.Context, args []string) error {
 	file := flags.String("file", "", "one request in JSON or YAML, or many as CSV or JSON lines")
 	queueURL := flags.String("queue-url", "", "the queue to send to")
 	eventBus := flags.String("event-bus", "", "the name or the ARN of the event bus to send to")
-	source := flags.String("source", "onboarding", "the source of the events")
+	source := flags.String("source", anySource, "the source of the events")
+	asks := flags.String("kind", "sign-up", kindUsage)
 	confirm := flags.Bool("confirm", false, "send; without it all is checked and nothing is sent")
 	_ = flags.Parse(args) // exits on an error
-	to, err := newDestination(*queueURL, *eventBus, *source)
+	k, err := kindOf(*asks)
+	if err != nil {
+		return err
+	}
+	to, err := newDestination(*queueURL, *eventBus, *source, k)
 	if err != nil {
 		return err
 	}
@@ -63,7 +69,7 @@ func sendCommand(ctx context.Context, args []string) error {
 		}
 		to.connect(cfg)
 	}
-	s := &sender{file: *file, to: to, out: os.Stdout, faults: os.Stderr, bar: term.IsTerminal(int(os.Stderr.Fd()))}
+	s := &sender{file: *file, kind: k, to: to, out: os.Stdout, faults: os.Stderr, bar: term.IsTerminal(int(os.Stderr.Fd()))}
 	return s.run(ctx, *confirm)
 }
 
@@ -83,7 +89,7 @@ func loadConfig(ctx context.Context) (aws.Config, error) {
 // run checks the whole file, and sends what is good and was not sent before. Its
 // error says that something is bad or unsent.
 func (s *sender) run(ctx context.Context, confirmed bool) error {
-	rows, err := readRows(s.file)
+	rows, err := readRows(s.file, s.kind)
 	if err != nil {
 		return err
 	}
@@ -147,7 +153,7 @@ func (s *sender) judge(r row) (message, error) {
 		return message{}, err
 	}
 	v := verdicts[0] // a payload of ours carries one
-	return message{line: r.line, text: text, secretName: v.secretName, hasValue: v.hasValue}, v.err
+	return message{line: r.line, document: r.document, text: text, secretName: v.secretName, hasValue: v.hasValue}, v.err
 }
 
 // fault tells what is wrong as compilers do.

@@ -148,7 +148,7 @@ type sending struct{ out, faults string }
 func runSend(ctx context.Context, t *testing.T, f *fakeAWS, to destination, file string) (sending, error) {
 	t.Helper()
 	var out, faults bytes.Buffer
-	s := &sender{file: file, to: to, out: &out, faults: &faults}
+	s := &sender{file: file, kind: kindFor(to), to: to, out: &out, faults: &faults}
 	if f != nil {
 		to.connect(f.config(ctx, t))
 	}
@@ -162,7 +162,7 @@ func runSend(ctx context.Context, t *testing.T, f *fakeAWS, to destination, file
 
 func toQueue(t *testing.T, url string) destination {
 	t.Helper()
-	to, err := newDestination(url, "", "")
+	to, err := newDestination(url, "", "onboarding", kinds["sign-up"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func toQueue(t *testing.T, url string) destination {
 
 func toBus(t *testing.T) destination {
 	t.Helper()
-	to, err := newDestination("", testBus, "onboarding")
+	to, err := newDestination("", testBus, "onboarding", kinds["sign-up"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func TestSend_DestinationsThatAreNone(t *testing.T) {
 		{"", testBus, "aws.s3", "EVENT_SOURCE: source: events of AWS's own"},
 		{"", testBus, "", "EVENT_SOURCE: source: must be a string, not empty"},
 	} {
-		_, err := newDestination(test.queueURL, test.bus, test.source)
+		_, err := newDestination(test.queueURL, test.bus, test.source, kinds["sign-up"])
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("error: %v; want %s", err, test.want)
 		}

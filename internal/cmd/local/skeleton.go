@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// The skeletons are what `aws apigateway create-api-key --generate-cli-skeleton`
+// These are what `aws apigateway create-api-key --generate-cli-skeleton`
 // prints for input and yaml-input, and usagePlanIds.
 var (
 	//go:embed skeleton/input.json
@@ -19,15 +19,16 @@ var (
 func skeletonCommand(out io.Writer, args []string) error {
 	flags := flag.NewFlagSet("skeleton", flag.ExitOnError)
 	format := flags.String("format", "json", "json or yaml")
+	asks := flags.String("kind", "sign-up", kindUsage)
 	_ = flags.Parse(args) // exits on an error
-	text := jsonSkeleton
-	switch *format {
-	case "json":
-	case "yaml":
-		text = yamlSkeleton
-	default:
+	k, err := kindOf(*asks)
+	if err != nil {
+		return err
+	}
+	text, ok := k.skeletons[*format]
+	if !ok {
 		return usageError("FORMAT: must be json or yaml")
 	}
-	_, err := io.WriteString(out, text)
+	_, err = io.WriteString(out, text)
 	return err
 }

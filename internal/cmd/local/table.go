@@ -17,20 +17,21 @@ type table struct {
 var columns = []struct {
 	title string
 	width int
-}{{"SAMPLE", 35}, {"MESSAGE", 9}, {"OUTCOME", 8}, {"EVENT", 8}, {"KEY ID", 10}, {"PLAN", 6}, {"SECRET NAME / REASON", 0}}
+}{{"", 37}, {"MESSAGE", 9}, {"OUTCOME", 8}, {"EVENT", 8}, {"KEY ID", 10}, {"PLAN", 6}, {"SECRET NAME / REASON", 0}}
 
 // colours of the outcomes, as terminals number them.
-var colours = map[string]int{"created": 32, "existing": 36, "ended": 90, "rotated": 35, "rejected": 31, "retried": 33}
+var colours = map[string]int{"created": 32, "existing": 36, "ended": 35, "rotated": 34, "rejected": 31, "retried": 33}
 
-// newTable prints the header. It colours on a terminal only, and never where
-// NO_COLOR is set (https://no-color.org).
-func newTable(out *os.File) *table {
+// newTable prints the header; title is that of the first column. It colours on a
+// terminal only, and never where NO_COLOR is set (https://no-color.org).
+func newTable(out *os.File, title string) *table {
 	info, err := out.Stat()
 	t := &table{out: out, colour: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""}
 	titles := make([]string, len(columns))
 	for i, c := range columns {
 		titles[i] = c.title
 	}
+	titles[0] = title
 	t.print(titles, "")
 	return t
 }

@@ -67,6 +67,9 @@ func reasons(err error) []string {
 	return []string{err.Error()}
 }
 
+// anySource is a source that the function takes.
+const anySource = "onboarding"
+
 // inAQueue is said of a bare request that nothing but its carrier could identify.
 const inAQueue = "accepted where it is invoked directly or comes as an event, whose id identifies it; rejected in a bare SQS message"
 
@@ -81,8 +84,13 @@ func anonymous(verdicts []verdict) bool {
 func validateCommand(out io.Writer, args []string) error {
 	flags := flag.NewFlagSet("validate", flag.ExitOnError)
 	file := flags.String("file", "", "a request in JSON or YAML, a whole payload, or requests as CSV or JSON lines")
+	asks := flags.String("kind", "sign-up", kindUsage)
 	_ = flags.Parse(args) // exits on an error
-	rows, err := readRows(*file)
+	k, err := kindOf(*asks)
+	if err != nil {
+		return err
+	}
+	rows, err := readRows(*file, k)
 	if err != nil {
 		return err
 	}
@@ -90,11 +98,14 @@ func validateCommand(out io.Writer, args []string) error {
 	for _, r := range rows {
 		verdicts := []verdict{{err: r.err}}
 		if r.err == nil {
-			payload := r.document
-			if r.line > 0 { // one of many, which go to a queue or to a bus
-				payload = events.QueueMessage(invocation, r.document)
+			payload, err := k.body(anySource, r.document)
+			if r.line > 0 && err == nil { // one of many, which go to a queue or to a bus
+				payload = events.QueueMessage(invocation, payload)
 			}
-			if verdicts, err = judge(payload); err != nil {
+			if err == nil {
+				verdicts, err = judge(payload)
+			}
+			if err != nil {
 				verdicts = []verdict{{err: err}}
 			}
 			if anonymous(verdicts) {

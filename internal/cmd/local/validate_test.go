@@ -116,6 +116,9 @@ func TestValidateAgreesWithTheFunction(t *testing.T) {
 			i := slices.IndexFunc(verdicts, func(v verdict) bool { return v.messageID == line.MessageID || v.messageID == invocation })
 			v := verdicts[i]
 			outcomes[line.Outcome]++
+			if strings.HasPrefix(line.Reason, "request: there is no key of this customerId and name to rotate") {
+				continue // only AWS knows
+			}
 			what := func(text string) string { return strings.ReplaceAll(text, invocation, line.MessageID) }
 			switch {
 			case (line.Outcome == "rejected") != (v.err != nil):
