@@ -247,8 +247,8 @@ func TestNumberOfValues(t *testing.T) {
 		t.Errorf("%d values: got error %v, want that of too many values", most+1, err)
 	}
 	record := `{"messageId":"m","receiptHandle":"h","body":"{}","attributes":{"ApproximateReceiveCount":"1"},"eventSource":"aws:sqs"},`
-	if _, err := Parse([]byte("[" + strings.Repeat(record, 50_000) + "{}]")); err != nil {
-		t.Errorf("a batch of 50,000: got error %v, want none", err)
+	if _, err := Parse([]byte("[" + strings.Repeat(record, 10_000) + "{}]")); err != nil {
+		t.Errorf("a batch of 10,000, the most that SQS delivers: got error %v, want none", err)
 	}
 }
 

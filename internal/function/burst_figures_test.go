@@ -33,9 +33,27 @@ func TestBurstFigures(t *testing.T) {
 	if *burstFigures == "" {
 		t.Skip("writes figures for make bench: give -burst.figures")
 	}
-	var figures []burstFigure
+	var figures struct {
+		Bursts  []burstFigure
+		Plans   []planFigure
+		Outages []outageFigure
+	}
 	for _, signUps := range []int{100, 1_000, 10_000, 100_000} {
-		figures = append(figures, playBurst(t, signUps))
+		figures.Bursts = append(figures.Bursts, playBurst(t, signUps))
+	}
+	for _, window := range []time.Duration{0, 300 * time.Millisecond, time.Second, 2500 * time.Millisecond} {
+		figures.Plans = append(figures.Plans, playPlans(t, window, 1_000))
+	}
+	const day = 23 * time.Hour
+	for _, o := range outages() {
+		for _, receives := range []int{5, burstMaxReceives} {
+			switch o.How {
+			case "refused":
+				figures.Outages = append(figures.Outages, playOutage(t, o, day, 460, false, receives))
+			case "hanging":
+				figures.Outages = append(figures.Outages, playOutage(t, o, day, 10_000, true, receives))
+			}
+		}
 	}
 	text, err := json.Marshal(figures)
 	if err != nil {

@@ -374,13 +374,13 @@ func (w *world) deliverBadly(m, other apikey.Request, random *rand.Rand) string 
 	ctx, kill := context.WithCancel(w.ctx)
 	defer kill()
 	w.newEnvironment()
-	n := 0
+	n, stopped := 0, false
 	stopAt, otherAt, late := random.IntN(12), random.IntN(12), random.IntN(2) == 0
 	story := fmt.Sprintf("kind %d at %d", m.Kind, m.Time.Minute())
 	nested := w.anotherEnvironment()
 	hook := func(stage moment) func(ctx context.Context, c awslocal.Call) error {
 		return func(callCtx context.Context, c awslocal.Call) error {
-			if stopped := ctx.Err() != nil; stopped || callCtx.Value(operator{}) != nil {
+			if stopped || callCtx.Value(operator{}) != nil {
 				return nil
 			}
 			if stage == before {
@@ -394,6 +394,7 @@ func (w *world) deliverBadly(m, other apikey.Request, random *rand.Rand) string 
 			}
 			if n == stopAt && (stage == after) == late {
 				story += fmt.Sprintf("; stopped at %s, effect %t", c.Operation, late)
+				stopped = true
 				kill()
 				return awslocal.ErrConnectionLost
 			}

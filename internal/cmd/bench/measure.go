@@ -44,6 +44,8 @@ type bench struct {
 	trickle float64   // seconds of a call that makes one key
 	cold    []samples // of the first call, by memory size
 	bursts  []burst
+	plans   []planBurst
+	outages []outage
 }
 
 type programs struct {

@@ -85,4 +85,4 @@ def test_the_readme_has_every_member_of_a_log_line():
     members = set(re.findall(r'(?:slog\.\w+|With)\("(\w+)"', report)) - {"calls"}  # DEBUG's, which LogLevel tells
     told = README.split("**A log line**")[1].split("\n- ")[0]
     assert members | {"level"} == {m for m in re.findall(r"`(\w+)`", told)} - {
-        "created", "existing", "rejected", "retried", "quota", "unfinished"}
+        "created", "existing", "ended", "rotated", "rejected", "retried", "quota", "unfinished"}
