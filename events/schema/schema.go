@@ -1,5 +1,5 @@
 // Package schema holds what senders and listeners can check their documents
-// with: JSON Schemas (2020-12) of a request and of the two outcome events, and
+// with: JSON Schemas (2020-12) of requests and of the outcome events, and
 // the same in the form that an EventBridge schema registry wants.
 //
 // It guarantees that the schema of a request accepts what package apikey accepts, and

@@ -9,38 +9,56 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Ready is the part of an event's detail that is needed here; events/schema has all
+// Told is the part of an event's detail that is needed here; events/schema has all
 // of it.
-type Ready struct {
+type Told struct {
 	CustomerID string `json:"customerId"`
 	Name       string `json:"name"`
 	SecretARN  string `json:"secretArn"`
+	Generation int    `json:"generation"`
 }
 
-// Consumer is a Lambda function behind a rule for source createkey and
-// detail-type `API Key Ready`.
+// Consumer is a Lambda function behind a rule for source createkey and the
+// detail-types `API Key Ready`, `API Key Rotated` and `API Key Ended`.
+//
+// Events come more than once and in any order. So an event only says that something
+// has changed, and the secret says how it is now: whichever event of a key comes last,
+// the customer is left with what the secret says.
 type Consumer struct {
 	Secrets secretsAPI // a *secretsmanager.Client
-	// Deliver takes the value to where the customer's keys belong: the customer's
-	// own vault, a gateway, a page that shows it. It is called again for an event
-	// that comes again.
-	Deliver func(ctx context.Context, ready Ready, value string) error
+	// Deliver takes the value to where the customer's keys belong, in the place of the
+	// one before: the customer's own vault, a gateway, a page that shows it. It is
+	// called again for an event that comes again.
+	Deliver func(ctx context.Context, told Told, value string) error
+	// End takes away what Deliver took there. It, too, is called again, and also for a
+	// key that was never delivered.
+	End func(ctx context.Context, told Told) error
 }
 
 // Handle handles one event. On an error Lambda tries twice more
 // (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html),
 // and then hands the event to the function's dead-letter queue: have one.
 func (c Consumer) Handle(ctx context.Context, event events.EventBridgeEvent) error {
-	var ready Ready
-	if err := json.Unmarshal(event.Detail, &ready); err != nil || ready.SecretARN == "" {
-		return errors.New("not an API Key Ready event: no secretArn")
+	var told Told
+	if err := json.Unmarshal(event.Detail, &told); err != nil || told.SecretARN == "" {
+		return errors.New("not an event about a key: no secretArn")
 	}
-	value, err := readValue(ctx, c.Secrets, ready.SecretARN)
-	if err != nil {
+	key, err := readKey(ctx, c.Secrets, told.SecretARN)
+	switch {
+	case errors.Is(err, errEnded):
+		if err := c.End(ctx, told); err != nil {
+			return fmt.Errorf("ending the key of customer %s: %w", told.CustomerID, err)
+		}
+		return nil
+	case event.DetailType == "API Key Ended" && (err == nil || errors.Is(err, errNotReady)):
+		return nil // the customer is back, or only the key before a rotation has ended
+	case err != nil:
 		return err
+	case max(key.Generation, 1) < told.Generation: // the read is behind
+		return errNotReady
 	}
-	if err := c.Deliver(ctx, ready, value); err != nil {
-		return fmt.Errorf("delivering the key of customer %s: %w", ready.CustomerID, err)
+	if err := c.Deliver(ctx, told, key.Value); err != nil {
+		return fmt.Errorf("delivering the key of customer %s: %w", told.CustomerID, err)
 	}
 	return nil
 }

@@ -12,7 +12,9 @@ import (
 	"createkey/examples/handover"
 )
 
-func store(context.Context, handover.Ready, string) error { return nil }
+func store(context.Context, handover.Told, string) error { return nil }
+
+func forget(context.Context, handover.Told) error { return nil }
 
 // The main function of a consumer.
 func Example() {
@@ -22,7 +24,8 @@ func Example() {
 	}
 	consumer := handover.Consumer{
 		Secrets: secretsmanager.NewFromConfig(cfg),
-		Deliver: store, // yours
+		Deliver: store,  // yours
+		End:     forget, // yours
 	}
 	lambda.Start(consumer.Handle)
 }

@@ -1,10 +1,13 @@
 package handover_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"html"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -44,7 +48,17 @@ func (a *account) secrets() *secretsmanager.Client {
 // makeKey makes the key of a request, and returns what `API Key Ready` says of it.
 func (a *account) makeKey(customerID, name string) events.EventBridgeEvent {
 	a.Helper()
-	request, err := json.Marshal(map[string]any{"customerId": customerID, "name": name, "enabled": true})
+	return a.send(apikey.SignUp, customerID, name, time.Time{})
+}
+
+// send has createkey work on a message, and returns what is told of it.
+func (a *account) send(kind apikey.Kind, customerID, name string, at time.Time) events.EventBridgeEvent {
+	a.Helper()
+	members := map[string]any{"customerId": customerID, "name": name}
+	if kind == apikey.SignUp {
+		members["enabled"] = true
+	}
+	request, err := json.Marshal(members)
 	if err != nil {
 		a.Fatal(err)
 	}
@@ -52,7 +66,14 @@ func (a *account) makeKey(customerID, name string) events.EventBridgeEvent {
 	if err != nil {
 		a.Fatal(err)
 	}
-	r, secretName, err := apikey.Parse(doc, prefix, "")
+	var r apikey.Request
+	var secretName string
+	if kind == apikey.SignUp {
+		r, secretName, err = apikey.Parse(doc, prefix, "")
+		r.Time = at
+	} else {
+		r, secretName, err = apikey.ParseChange(doc, kind, at, prefix)
+	}
 	if err != nil {
 		a.Fatal(err)
 	}
@@ -65,11 +86,13 @@ func (a *account) makeKey(customerID, name string) events.EventBridgeEvent {
 		SecretName string           `json:"secretName"`
 		SecretARN  string           `json:"secretArn"`
 		Status     provision.Status `json:"status"`
-	}{result.Key, secretName, result.SecretARN, result.Status})
+		Generation int              `json:"generation"`
+	}{result.Key, secretName, result.SecretARN, result.Status, result.Generation})
 	if err != nil {
 		a.Fatal(err)
 	}
-	return events.EventBridgeEvent{Source: "createkey", DetailType: "API Key Ready", Detail: detail}
+	detailType := map[provision.Status]string{provision.Ended: "API Key Ended", provision.Rotated: "API Key Rotated"}[result.Status]
+	return events.EventBridgeEvent{Source: "createkey", DetailType: cmp.Or(detailType, "API Key Ready"), Detail: detail}
 }
 
 // isValueOf reports whether a text is the value of a customer's one key.
@@ -79,13 +102,24 @@ func (a *account) isValueOf(text, customerID string) bool {
 	})
 }
 
+// isLiving reports whether a text is the value of the newest key that is enabled.
+func (a *account) isLiving(text string) bool {
+	value := ""
+	for _, k := range a.aws.Keys() { // in the order in which they were made
+		if k.Enabled {
+			value = string(k.Value)
+		}
+	}
+	return value == text
+}
+
 func TestConsumer(t *testing.T) {
 	a := &account{T: t}
 	event := a.makeKey("cust-1", "Gold plan")
 	delivered := 0
-	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(_ context.Context, ready handover.Ready, value string) error {
+	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(_ context.Context, told handover.Told, value string) error {
 		delivered++
-		if ready.CustomerID != "cust-1" || ready.Name != "Gold plan" || !a.isValueOf(value, "cust-1") {
+		if told.CustomerID != "cust-1" || told.Name != "Gold plan" || !a.isValueOf(value, "cust-1") {
 			t.Error("another's key")
 		}
 		return nil
@@ -98,8 +132,64 @@ func TestConsumer(t *testing.T) {
 	if delivered != 2 {
 		t.Errorf("delivered %d times", delivered)
 	}
-	c.Deliver = func(context.Context, handover.Ready, string) error { return errors.New("the vault is sealed") }
+	c.Deliver = func(context.Context, handover.Told, string) error { return errors.New("the vault is sealed") }
 	if err := c.Handle(t.Context(), event); err == nil || !strings.Contains(err.Error(), "delivering the key of customer cust-1: the vault is sealed") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// Whatever was told before, in any order and again, the customer's vault holds what the
+// newest message of the key's life made of it.
+func TestConsumer_ThroughALife(t *testing.T) {
+	a := &account{T: t}
+	vault := map[string]string{}
+	c := handover.Consumer{
+		Secrets: a.secrets(),
+		Deliver: func(_ context.Context, told handover.Told, value string) error {
+			vault[told.CustomerID] = value
+			return nil
+		},
+		End: func(_ context.Context, told handover.Told) error {
+			delete(vault, told.CustomerID)
+			return nil
+		},
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	start := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	var told []events.EventBridgeEvent
+	for i, step := range []struct {
+		kind  apikey.Kind
+		at    int // minutes
+		holds bool
+	}{
+		{apikey.SignUp, 1, true}, {apikey.Rotation, 2, true}, {apikey.End, 3, false},
+		{apikey.SignUp, 1, false}, {apikey.SignUp, 4, true}, {apikey.SignUp, 1, true},
+	} {
+		told = append(told, a.send(step.kind, "cust-1", "Gold", start.Add(time.Duration(step.at)*time.Minute)))
+		for range 20 {
+			random.Shuffle(len(told), func(i, j int) { told[i], told[j] = told[j], told[i] })
+			for _, event := range told {
+				if err := c.Handle(t.Context(), event); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if value, held := vault["cust-1"]; held != step.holds || held && !a.isLiving(value) {
+				t.Fatalf("step %d: the vault has a value: %t, want the living key's: %t", i, held, step.holds)
+			}
+		}
+	}
+}
+
+// A read that is behind the event shows the key before a rotation.
+func TestConsumer_WaitsForTheRecord(t *testing.T) {
+	a := &account{T: t}
+	event := a.makeKey("cust-1", "Gold")
+	event.DetailType, event.Detail = "API Key Rotated", bytes.Replace(event.Detail, []byte(`"generation":1`), []byte(`"generation":2`), 1)
+	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(context.Context, handover.Told, string) error {
+		t.Error("delivered the key before")
+		return nil
+	}}
+	if err := c.Handle(t.Context(), event); err == nil || err.Error() != "the key is not ready yet" {
 		t.Errorf("error: %v", err)
 	}
 }
@@ -114,7 +204,7 @@ func TestConsumer_Fails(t *testing.T) {
 		}
 		return refused
 	}
-	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(context.Context, handover.Ready, string) error {
+	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(context.Context, handover.Told, string) error {
 		t.Error("delivered")
 		return nil
 	}}
@@ -218,6 +308,12 @@ func TestPage(t *testing.T) {
 	expect("by identifier", http.StatusOK, "", 0) // once
 	expect("by account", http.StatusOK, "444455556666", 1)
 	expect("by account", http.StatusOK, "", 0)
+
+	a.send(apikey.End, "X01EXAMPLEX", "prod 1", time.Now())
+	expect("by identifier", http.StatusServiceUnavailable, "", 0) // no value of a key that has ended
+	a.send(apikey.SignUp, "X01EXAMPLEX", "prod 1", time.Now().Add(time.Minute))
+	expect("by identifier", http.StatusOK, "X01EXAMPLEX", 1) // another key
+	expect("by identifier", http.StatusOK, "", 0)
 }
 
 // The example writes the encoding out, so that it can be copied.

@@ -23,9 +23,10 @@ type Page struct {
 	Prefix  string     // the deployment's SecretPrefix
 	// Resolve asks ResolveCustomer.
 	Resolve func(ctx context.Context, token string) (Customer, error)
-	// FirstTime reports whether a secret's value was never shown, and notes that it
-	// is now: one conditional write, such as DynamoDB's attribute_not_exists.
-	FirstTime func(ctx context.Context, secretID string) (bool, error)
+	// FirstTime reports whether the value of a key was never shown, and notes that it is
+	// now: one conditional write, such as DynamoDB's attribute_not_exists. It is by the
+	// key's id, for a customer who returns, or whose key is rotated, has another.
+	FirstTime func(ctx context.Context, keyID string) (bool, error)
 }
 
 // ServeHTTP answers the POST with which AWS Marketplace sends a buyer
@@ -42,7 +43,7 @@ func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	value, err := p.value(r.Context(), customer)
 	switch {
-	case errors.Is(err, errNotReady):
+	case errors.Is(err, errNotReady), errors.Is(err, errEnded): // of a buyer who has just come back
 		w.Header().Set("Retry-After", "30")
 		http.Error(w, "Your key is being made. Please reload this page in a minute.", http.StatusServiceUnavailable)
 		return
@@ -58,16 +59,16 @@ func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // customer has one key for a product, whichever way AWS tells of the subscription.
 func (p Page) value(ctx context.Context, customer Customer) (string, error) {
 	secret := SecretName(p.Prefix, cmp.Or(customer.ID, customer.AWSAccountID), customer.ProductCode)
-	value, err := readValue(ctx, p.Secrets, secret)
+	key, err := readKey(ctx, p.Secrets, secret)
 	if err != nil {
 		return "", err
 	}
 	// Noted before it is shown: the other way round two tabs would both show it.
-	first, err := p.FirstTime(ctx, secret)
+	first, err := p.FirstTime(ctx, key.ID)
 	if err != nil || !first {
 		return "", err
 	}
-	return value, nil
+	return key.Value, nil
 }
 
 var shown = template.Must(template.New("").Parse(`<!doctype html>

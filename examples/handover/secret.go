@@ -1,12 +1,12 @@
-// Package handover is an example to copy: what comes after `API Key Ready`.
-// Consumer is a Lambda function that hears of a key and takes its value on;
-// Page is the registration page of an AWS Marketplace product, which shows a
-// value once. docs/handover.md says the rest.
+// Package handover is an example to copy: what comes after `API Key Ready`, `API Key
+// Rotated` and `API Key Ended`. Consumer is a Lambda function that hears of a key and
+// takes its value on, or away; Page is the registration page of an AWS Marketplace
+// product, which shows a value once. docs/handover.md says the rest.
 //
 // It guarantees that a key's value goes from the secret to the one who is to have it,
 // and into no log, error or event; that it is delivered again for an event that comes
 // again, but shown on the page once at most; and that nothing is delivered of a secret that is
-// not a finished record of createkey's. It imports nothing else of this repository.
+// not a finished record of createkey's, nor of one whose key has ended. It imports nothing else of this repository.
 package handover
 
 import (
@@ -26,34 +26,43 @@ type secretsAPI interface {
 	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 }
 
-// errNotReady says that a key is not there yet: ask again.
-var errNotReady = errors.New("the key is not ready yet")
+var (
+	errNotReady = errors.New("the key is not ready yet") // ask again
+	errEnded    = errors.New("the key has ended")        // nobody is to have its value
+)
 
-// readValue returns the value of the key that a secret records. secretID is the
-// full ARN or the name, never an ARN without its last six characters.
+// record is what is needed here of a secret's record, which has more members.
+type record struct {
+	Format, ID, Value, Ended string
+	Generation               int
+}
+
+// readKey returns the key that a secret records. secretID is the full ARN or the name,
+// never an ARN without its last six characters.
 //
 // No error of the SDK's is passed on: one about an answer that it cannot read
 // could quote the answer.
-func readValue(ctx context.Context, secrets secretsAPI, secretID string) (string, error) {
+func readKey(ctx context.Context, secrets secretsAPI, secretID string) (record, error) {
 	out, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretID})
 	var api smithy.APIError
 	switch {
 	case errors.As(err, &api) && api.ErrorCode() == "ResourceNotFoundException":
-		return "", errNotReady
+		return record{}, errNotReady
 	case errors.As(err, &api):
-		return "", fmt.Errorf("reading %s: %s", secretID, api.ErrorCode())
+		return record{}, fmt.Errorf("reading %s: %s", secretID, api.ErrorCode())
 	case err != nil:
-		return "", fmt.Errorf("reading %s: no answer", secretID)
+		return record{}, fmt.Errorf("reading %s: no answer", secretID)
 	}
-	var record struct{ Format, ID, Value, Ended string }
-	if out.SecretString == nil || json.Unmarshal([]byte(*out.SecretString), &record) != nil || record.Format != "createkey/1" {
-		return "", fmt.Errorf("%s is not a record of createkey's", secretID)
+	var r record
+	switch {
+	case out.SecretString == nil || json.Unmarshal([]byte(*out.SecretString), &r) != nil || r.Format != "createkey/1":
+		return record{}, fmt.Errorf("%s is not a record of createkey's", secretID)
+	case r.Ended != "": // it keeps the value
+		return record{}, errEnded
+	case r.ID == "": // a record is written before its key is made
+		return record{}, errNotReady
 	}
-	// A record is written before its key is made; that of an ended key keeps its value.
-	if record.ID == "" || record.Ended != "" {
-		return "", errNotReady
-	}
-	return record.Value, nil
+	return r, nil
 }
 
 // SecretName returns the name of the secret of a customer's key, which is known
