@@ -115,6 +115,10 @@ func (j *job) over() error {
 		return failure.Reject("request: the key of this customerId and name has ended, and a message without a time cannot bring it back: " +
 			"send it as an EventBridge event, or through SNS, whose envelopes have one")
 	}
+	if !j.record.HasEnded() { // the key that lives is another generation's: it is not told as ended
+		j.result.Status, j.result.Key, j.result.Generation = Ended, apikey.Key{}, j.record.Number()-1
+		return nil
+	}
 	j.result.Status, j.result.Key, j.result.Generation = Ended, j.record.Key, j.record.Number()
 	j.result.Key.Enabled = false
 	return nil
@@ -168,7 +172,7 @@ func (j *job) end(ctx context.Context) error {
 	switch {
 	case next.HasEnded():
 	case !r.Finished(): // a newer sign-up is making its key; that of the generation before has ended
-		j.result.Status, j.result.Generation = Ended, r.Number()-1
+		j.result.Status, j.result.Key, j.result.Generation = Ended, apikey.Key{}, r.Number()-1
 		return nil
 	default: // something else holds the key
 		key, err := j.getKey(ctx, r.Key.ID)
@@ -306,7 +310,7 @@ func (j *job) rotate(ctx context.Context) error {
 	case r.HasEnded():
 		return failure.Reject("request: the key of this customerId and name has ended: there is nothing to rotate")
 	case !r.Finished() && !j.request.Time.After(r.Since): // the key that it was for has ended
-		j.result.Status, j.result.Generation = Ended, r.Number()-1
+		j.result.Status, j.result.Key, j.result.Generation = Ended, apikey.Key{}, r.Number()-1
 		return nil
 	case !r.Finished():
 		return failure.Retry("the key is still being made: it cannot be rotated yet")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"createkey/internal/apikey"
+	"createkey/internal/provision"
 	"createkey/internal/test/awslocal"
 	"createkey/internal/test/promise"
 )
@@ -88,7 +89,7 @@ func TestLife(t *testing.T) {
 			{"return", signUpAt(7, planned), "created",
 				"CreateSecret GetSecretValue UpdateApiKey UpdateApiKey PutSecretValue CreateApiKey CreateUsagePlanKey PutSecretValue", 4, 1},
 			{"a late repeat of the end", endAt(5), "existing", "GetSecretValue GetApiKey GetUsagePlans", 4, 1},
-			{"a late repeat of the first sign-up", signUpAt(2, planned), "ended", "CreateSecret GetSecretValue", 4, 1},
+			{"a late repeat of the first sign-up", signUpAt(2, planned), "ended", "CreateSecret GetSecretValue", 3, 1},
 		} {
 			w.forgetCalls()
 			w.wantOutcome(w.provision(step.message), step.want)
@@ -98,6 +99,9 @@ func TestLife(t *testing.T) {
 			}
 			if got := w.enabled(); len(got) != step.enabled {
 				w.Errorf("%s: keys %v are enabled, want %d", step.what, got, step.enabled)
+			}
+			if told := w.result; told.Status == provision.Ended && slices.Contains(w.enabled(), told.Key.ID) {
+				w.Errorf("%s: key %s is told as ended, and is enabled", step.what, told.Key.ID)
 			}
 			if w.Failed() {
 				w.Fatalf("at: %s", step.what)
