@@ -232,8 +232,8 @@ def test_a_life_through_queue_and_bus(app):
         ("API Key Requested", 1, "created", 1), ("API Key Rotation Requested", 2, "rotated", 2),
         ("API Key End Requested", 3, "ended", 0), ("API Key Requested", 1, "ended", 0), ("API Key Requested", 4, "created", 1),
     ):
-        line = app.line(messageId=app.send(ask(customer, detail_type, minute)))
-        assert line["outcome"] == outcome, line.get("reason")
+        # A slow delivery is delivered a second time, whose outcome may be another.
+        app.line(messageId=app.send(ask(customer, detail_type, minute)), outcome=outcome)
         assert enabled().count(True) == keys
     put(app.cloud, {"customerId": customer, "name": "Gold"}, source="com.example.signup", detail_type="API Key End Requested")
     wait_for(lambda: enabled().count(True) == 0, "the end from the bus")
