@@ -278,7 +278,10 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 				return breaks(truthful, "%q, and %s is enabled", status, keyID(int8(i)))
 			}
 		}
-	case kind == apikey.End && status == provision.Ended && m.request.KeyID == "":
+	case kind != apikey.Rotation && status == provision.Ended && m.request.KeyID == "" && !r.HasEnded(): // not of the key that lives
+		if d.result.Key.ID != "" {
+			return breaks(truthful, "%q, and the answer names the key that lives", status)
+		}
 		generation--
 	case kind == apikey.Rotation && status == provision.Ended && !r.finished: // of the generation before
 		generation--
