@@ -54,11 +54,7 @@ const secretARNPrefix = "arn:aws:secretsmanager:" + Region + ":" + AccountID + "
 var secretsManager = service{
 	name:        "secretsmanager",
 	contentType: "application/x-amz-json-1.1",
-	find: func(r *http.Request) (operation, bool) {
-		name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
-		run := secretOperations[name]
-		return operation{name: name, status: http.StatusOK, run: run}, ok && run != nil
-	},
+	find:        byTarget("secretsmanager.", &secretOperations),
 	describe: func(body []byte, c *Call) {
 		var in struct {
 			Name, SecretID string

@@ -34,6 +34,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -151,6 +152,17 @@ type service struct {
 	// queryCode returns the code that AWS sends in X-Amzn-Query-Error beside an error's,
 	// or "". Nil-able.
 	queryCode func(code string) string
+}
+
+// byTarget finds the operations of a service whose calls name them in a header, behind a
+// prefix (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html). The table is
+// taken by address, since it is filled after the services are made.
+func byTarget(prefix string, operations *map[string]func(*Server, *request) (any, error)) func(*http.Request) (operation, bool) {
+	return func(r *http.Request) (operation, bool) {
+		name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), prefix)
+		run := (*operations)[name]
+		return operation{name: name, status: http.StatusOK, run: run}, ok && run != nil
+	}
 }
 
 // services, in the order in which they are asked. A further one is one more file.

@@ -54,11 +54,7 @@ const queueURLPrefix = "https://sqs." + Region + ".amazonaws.com/" + AccountID +
 var sqs = service{
 	name:        "sqs",
 	contentType: "application/x-amz-json-1.0",
-	find: func(r *http.Request) (operation, bool) {
-		name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
-		run := queueOperations[name]
-		return operation{name: name, status: http.StatusOK, run: run}, ok && run != nil
-	},
+	find:        byTarget("AmazonSQS.", &queueOperations),
 	describe: func(body []byte, c *Call) {
 		var in struct{ QueueName, QueueURL string }
 		_ = json.Unmarshal(body, &in) // what is malformed, the operation reports
