@@ -49,6 +49,16 @@ func retryable(call string, err error, values ...apikey.Value) *failure.Retryabl
 	return failure.Retry("%s: %s", call, awserr.Describe(err, values...))
 }
 
+// notCreated returns the failure of a CreateApiKey that may succeed later.
+func notCreated(err error, value apikey.Value) *failure.RetryableError {
+	again := retryable("CreateApiKey", err, value)
+	if errorCode(err) == codeLimitExceeded {
+		// The type alone does not distinguish the quota of 10,000 keys from a rate limit.
+		again.Code = failure.CodeQuota
+	}
+	return again
+}
+
 // errUnreadable is returned for a success whose answer lacks what was asked for.
 // It proves nothing, so the call is made again with the message.
 var errUnreadable = errors.New("the answer is incomplete")

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/apikey"
-	"createkey/internal/awserr"
 	"createkey/internal/failure"
 )
 
@@ -115,12 +114,18 @@ func (j *job) over() error {
 		return failure.Reject("request: the key of this customerId and name has ended, and a message without a time cannot bring it back: " +
 			"send it as an EventBridge event, or through SNS, whose envelopes have one")
 	}
-	if !j.record.HasEnded() { // the key that lives is another generation's: it is not told as ended
-		j.result.Status, j.result.Key, j.result.Generation = Ended, apikey.Key{}, j.record.Number()-1
-		return nil
+	if !j.record.HasEnded() {
+		return j.endedBefore()
 	}
 	j.result.Status, j.result.Key, j.result.Generation = Ended, j.record.Key, j.record.Number()
 	j.result.Key.Enabled = false
+	return nil
+}
+
+// endedBefore answers a message of a generation before the record's as ended. It names no
+// key: the one that lives, or is being made, is another's.
+func (j *job) endedBefore() error {
+	j.result.Status, j.result.Key, j.result.Generation = Ended, apikey.Key{}, j.record.Number()-1
 	return nil
 }
 
@@ -129,13 +134,11 @@ func (j *job) beginAgain(ctx context.Context) error {
 	if err := j.stop(ctx); err != nil {
 		return err
 	}
-	value := j.request.Value
-	if value.IsZero() {
-		var err error
-		if value, err = apikey.GenerateValue(j.Random); err != nil {
-			return failure.Retry("generating a value: no random bytes")
-		}
-	} else if value.Equal(j.record.Value) {
+	value, err := j.newValue()
+	if err != nil {
+		return err
+	}
+	if !j.request.Value.IsZero() && value.Equal(j.record.Value) {
 		return failure.Reject("value: is that of the key that has ended: leave it out, or give another")
 	}
 	holds, _ := j.record.Holds.Started(j.request.Agreement, j.request.License, j.start())
@@ -154,9 +157,6 @@ func (j *job) end(ctx context.Context) error {
 		return j.endPrevious(ctx)
 	}
 	holds, newer := r.Heard().Ended(j.request.Agreement, j.request.Time)
-	if !r.HasEnded() && !r.Finished() && len(r.Holds) == 0 { // a pending first step has heard of nothing
-		holds, newer = apikey.Holds(nil).Ended(j.request.Agreement, j.request.Time)
-	}
 	next := r
 	next.Holds = holds
 	switch {
@@ -171,9 +171,8 @@ func (j *job) end(ctx context.Context) error {
 	}
 	switch {
 	case next.HasEnded():
-	case !r.Finished(): // a newer sign-up is making its key; that of the generation before has ended
-		j.result.Status, j.result.Key, j.result.Generation = Ended, apikey.Key{}, r.Number()-1
-		return nil
+	case !r.Finished(): // a newer sign-up is making its key
+		return j.endedBefore()
 	default: // something else holds the key
 		key, err := j.getKey(ctx, r.Key.ID)
 		switch {
@@ -259,26 +258,17 @@ func (j *job) fence(ctx context.Context, value apikey.Value) error {
 	case noError, codeBadRequest: // a value that API Gateway refuses can have no key
 		return nil
 	case codeConflict:
-	case codeLimitExceeded:
-		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserr.Describe(err, value)}
 	default:
-		return retryable("CreateApiKey", err, value)
+		return notCreated(err, value)
 	}
-	id, err := j.findID(ctx, value)
+	key, err := j.bearer(ctx, value, "the value to be ended")
 	if err != nil {
-		return retryable("GetApiKeys", err, value)
+		return err
 	}
-	if id == "" {
-		return failure.Retry("CreateApiKey: ConflictException, and no key with the value to be ended can be seen yet")
-	}
-	key, err := j.getKey(ctx, id)
-	switch {
-	case err != nil:
-		return retryable("GetApiKey", err, value)
-	case key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName): // somebody else's
+	if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) { // somebody else's
 		return nil
 	}
-	return j.disable(ctx, id, true)
+	return j.disable(ctx, key.ID, true)
 }
 
 // disable disables a key, the only change that is ever made to one. One that is gone is
@@ -310,8 +300,7 @@ func (j *job) rotate(ctx context.Context) error {
 	case r.HasEnded():
 		return failure.Reject("request: the key of this customerId and name has ended: there is nothing to rotate")
 	case !r.Finished() && !j.request.Time.After(r.Since): // the key that it was for has ended
-		j.result.Status, j.result.Key, j.result.Generation = Ended, apikey.Key{}, r.Number()-1
-		return nil
+		return j.endedBefore()
 	case !r.Finished():
 		return failure.Retry("the key is still being made: it cannot be rotated yet")
 	}
@@ -324,9 +313,9 @@ func (j *job) rotate(ctx context.Context) error {
 		return nil
 	}
 	if r.Next == nil {
-		value, err := apikey.GenerateValue(j.Random)
+		value, err := j.newValue() // a rotation gives none
 		if err != nil {
-			return failure.Retry("generating a value: no random bytes")
+			return err
 		}
 		next := r
 		next.Next = &apikey.Next{Value: value, Time: j.request.Time}
@@ -351,14 +340,11 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	case !key.Enabled && r.Key.Enabled:
 		return key, j.revoked(ctx, "it is disabled in API Gateway, and cannot be rotated")
 	}
-	key.UsagePlanIDs = []string{}
-	if len(r.Key.UsagePlanIDs) > 0 {
-		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
-			return key, retryable("GetUsagePlans", err, r.Value)
-		}
-		if len(key.UsagePlanIDs) == 0 && j.young(r.Key) { // the next key would be in none for good
-			return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
-		}
+	if key.UsagePlanIDs, err = j.plansNow(ctx); err != nil {
+		return key, err
+	}
+	if len(r.Key.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 && j.young(r.Key) { // the next key would be in none for good
+		return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 	}
 	if key.Tags[apikey.TagSecret] == "" { // somebody took the tags off the key; the record has them still
 		key.Tags = r.Key.Tags
@@ -409,32 +395,20 @@ func (j *job) makeNext(ctx context.Context, living apikey.Key) (apikey.Key, erro
 		Value: aws.String(value.Reveal()), Name: optional(living.Name), Description: optional(living.Description),
 		CustomerId: optional(living.CustomerID), Enabled: living.Enabled, Tags: living.Tags, StageKeys: stagesOf(living),
 	})
+	var key apikey.Key
+	if err == nil {
+		key, err = keyFrom(apigateway.GetApiKeyOutput(*out))
+	}
 	switch errorCode(err) {
 	case noError:
-		key, err := keyFrom(apigateway.GetApiKeyOutput(*out))
-		if err != nil {
-			return key, retryable("CreateApiKey", err, value)
-		}
 		return key, nil
 	case codeConflict:
-	case codeLimitExceeded:
-		return apikey.Key{}, &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserr.Describe(err, value)}
 	default:
-		return apikey.Key{}, retryable("CreateApiKey", err, value)
+		return key, notCreated(err, value)
 	}
-	id, err := j.findID(ctx, value)
-	if err != nil {
-		return apikey.Key{}, retryable("GetApiKeys", err, value)
+	key, err = j.bearer(ctx, value, "the next value")
+	if err == nil && key.Tags[apikey.TagRequest] == fenced {
+		err = errOvertaken
 	}
-	if id == "" {
-		return apikey.Key{}, failure.Retry("CreateApiKey: ConflictException, and no key with the next value can be seen yet")
-	}
-	key, err := j.getKey(ctx, id)
-	switch {
-	case err != nil:
-		return key, retryable("GetApiKey", err, value)
-	case key.Tags[apikey.TagRequest] == fenced:
-		return key, errOvertaken
-	}
-	return key, nil
+	return key, err
 }

@@ -134,14 +134,18 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 	return nil
 }
 
-// plansOf returns the ids of the usage plans that a key is in; never nil.
-func (p *Provisioner) plansOf(ctx context.Context, keyID string) ([]string, error) {
-	ids := []string{}
-	pages := apigateway.NewGetUsagePlansPaginator(p.keys, &apigateway.GetUsagePlansInput{KeyId: &keyID, Limit: aws.Int32(mostPerPage)})
+// plansNow returns the ids of the usage plans that the recorded key is in; never nil
+// beside a nil error. API Gateway is asked only where the record names some.
+func (j *job) plansNow(ctx context.Context) ([]string, error) {
+	ids, recorded := []string{}, j.record.Key
+	if len(recorded.UsagePlanIDs) == 0 {
+		return ids, nil
+	}
+	pages := apigateway.NewGetUsagePlansPaginator(j.keys, &apigateway.GetUsagePlansInput{KeyId: &recorded.ID, Limit: aws.Int32(mostPerPage)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, err
+			return nil, retryable("GetUsagePlans", err, j.record.Value)
 		}
 		for _, plan := range page.Items {
 			ids = append(ids, aws.ToString(plan.Id))

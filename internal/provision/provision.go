@@ -225,17 +225,14 @@ type job struct {
 // writeAhead is step 1: it creates the secret with the pending record, or reads
 // the record that is there, whose value is final.
 func (j *job) writeAhead(ctx context.Context) error {
-	value := j.request.Value
-	if value.IsZero() {
-		var err error
-		if value, err = apikey.GenerateValue(j.Random); err != nil {
-			return failure.Retry("generating a value: no random bytes")
-		}
+	value, err := j.newValue()
+	if err != nil {
+		return err
 	}
 	pending := apikey.Record{Value: value}
 	// The SDK adds a random ClientRequestToken: its own retry after a lost
 	// answer succeeds, while any other delivery gets ResourceExistsException.
-	err := j.createSecret(ctx, pending)
+	err = j.createSecret(ctx, pending)
 	switch {
 	case err == nil:
 		j.drawn = j.request.Value.IsZero()
@@ -251,6 +248,18 @@ func (j *job) writeAhead(ctx context.Context) error {
 			"to use another, delete the secret without a recovery window first", j.secretName)
 	}
 	return nil
+}
+
+// newValue returns the value that the request gives its key, or else one that is drawn.
+func (j *job) newValue() (apikey.Value, error) {
+	if !j.request.Value.IsZero() {
+		return j.request.Value, nil
+	}
+	value, err := apikey.GenerateValue(j.Random)
+	if err != nil {
+		return value, failure.Retry("generating a value: no random bytes")
+	}
+	return value, nil
 }
 
 // createSecret creates the secret with the first step of its log. It returns errOvertaken
@@ -370,12 +379,9 @@ func (j *job) repeat(ctx context.Context) error {
 // a repeat is rejected, while an end has let go of its hold all the same.
 func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 	recorded := j.record.Key
-	key.UsagePlanIDs = []string{}
-	if len(recorded.UsagePlanIDs) > 0 {
-		var err error
-		if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
-			return retryable("GetUsagePlans", err, j.record.Value)
-		}
+	var err error
+	if key.UsagePlanIDs, err = j.plansNow(ctx); err != nil {
+		return err
 	}
 	j.result.Key, j.result.Generation = key, j.record.Number()
 	if j.request.Enabled && !key.Enabled {
@@ -475,11 +481,8 @@ func (j *job) makeKey(ctx context.Context) error {
 				" without a recovery window before sending another"
 		}
 		return failure.Reject("%s", reason)
-	case code == codeLimitExceeded:
-		// The type alone does not distinguish the quota of 10,000 keys from a rate limit.
-		return &failure.RetryableError{Code: failure.CodeQuota, Reason: "CreateApiKey: " + awserr.Describe(err, j.record.Value)}
 	default:
-		return retryable("CreateApiKey", err, j.record.Value)
+		return notCreated(err, j.record.Value)
 	}
 }
 
@@ -487,20 +490,13 @@ func (j *job) makeKey(ctx context.Context) error {
 // answers it for concurrent changes. Only a key that bears our value and our
 // tags is ours.
 func (j *job) findKey(ctx context.Context) error {
-	id, err := j.findID(ctx, j.record.Value)
+	key, err := j.bearer(ctx, j.record.Value, "this value")
 	if err != nil {
-		return retryable("GetApiKeys", err, j.record.Value)
-	}
-	if id == "" {
-		return failure.Retry("CreateApiKey: ConflictException, and no key with this value can be seen yet")
-	}
-	key, err := j.getKey(ctx, id)
-	if err != nil {
-		return retryable("GetApiKey", err, j.record.Value)
+		return err
 	}
 	if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {
 		return failure.Reject("value: key %s, which this request did not make, has the same value already: "+
-			"to have another, delete secret %s without a recovery window first, and before it the key, should it be this customer's", id, j.secretName)
+			"to have another, delete secret %s without a recovery window first, and before it the key, should it be this customer's", key.ID, j.secretName)
 	}
 	if key.Tags[apikey.TagRequest] == fenced {
 		return errOvertaken // an end has made it, and the record says so
@@ -511,6 +507,23 @@ func (j *job) findKey(ctx context.Context) error {
 		return j.contradiction(j.request.Differences(key, nil))
 	}
 	return nil
+}
+
+// bearer returns the key that bears a value of the record, which AWS told of by a Conflict.
+// called is the value's name in the error's sentence.
+func (j *job) bearer(ctx context.Context, value apikey.Value, called string) (apikey.Key, error) {
+	id, err := j.findID(ctx, value)
+	if err != nil {
+		return apikey.Key{}, retryable("GetApiKeys", err, value)
+	}
+	if id == "" {
+		return apikey.Key{}, failure.Retry("CreateApiKey: ConflictException, and no key with %s can be seen yet", called)
+	}
+	key, err := j.getKey(ctx, id)
+	if err != nil {
+		return apikey.Key{}, retryable("GetApiKey", err, value)
+	}
+	return key, nil
 }
 
 // findID returns the id of the key that bears a value of the record, or nothing.

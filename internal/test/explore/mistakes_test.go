@@ -57,11 +57,11 @@ var ofSignUps = []mistake{
 	}}, "promise 4"},
 	{"a Conflict is taken as success without finding the key and its tags", []change{{"return j.findKey(ctx)", "return nil"}}, "promise 3|answers agree"},
 	{"a Conflict without a visible key is taken for somebody else's key", []change{{
-		`return failure.Retry("CreateApiKey: ConflictException, and no key with this value can be seen yet")`,
-		`return failure.Reject("value: somebody else's key has it")`,
+		`return apikey.Key{}, failure.Retry("CreateApiKey: ConflictException, and no key with %s can be seen yet", called)`,
+		`return apikey.Key{}, failure.Reject("value: somebody else's key has it")`,
 	}}, "answers agree|promise 3"},
 	{"a key without our tag is adopted", []change{
-		{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {", "if false {"},
+		{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {\n\t\treturn", "if false {\n\t\treturn"},
 		{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", `if d := key.Tags[apikey.TagRequest]; d != "" && d != j.request.Digest() {`},
 	}, "promise [34]"},
 	{"a secret without our marker is adopted", []change{{
@@ -90,7 +90,7 @@ var ofSignUps = []mistake{
 
 	// Any other line of the algorithm.
 	{"the record is put under the secret's name in place of its ARN", []change{{"SecretId:           &j.result.SecretARN,", "SecretId:           &j.secretName,"}}, "promise [34]"},
-	{"the tag of the secret is not checked", []change{{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {", "if false {"}}, "promise|answers"},
+	{"the tag of the secret is not checked", []change{{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {\n\t\treturn", "if false {\n\t\treturn"}}, "promise|answers"},
 	{"the tag of the content is not checked", []change{{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", "if false {"}}, "promise 3|answers"},
 	{"the record is finished before the plans are attached", []change{{
 		"\tif err := j.attachPlans(ctx); err != nil {\n\t\treturn err\n\t}\n\treturn j.finish(ctx)",
@@ -108,16 +108,16 @@ var ofSignUps = []mistake{
 	{"a refused record is taken for ours", []change{{"return j.finishedByAnother(ctx, finished.Generation, step)", "_ = step\n\tj.result.Status, j.result.Generation = Existing, finished.Generation\n\treturn nil"}}, "answers|promise"},
 	{"a refused record is taken for ours, and created", []change{{"return j.finishedByAnother(ctx, finished.Generation, step)", "_ = step\n\tj.result.Status, j.result.Generation = Created, finished.Generation\n\treturn nil"}}, "answers|promise"},
 	{"a lost answer of PutSecretValue is success", []change{{"\tcase ok:\n\t\treturn j.unfinished(again)", "\tcase ok:\n\t\t_ = again\n\t\tj.result.Status = Created\n\t\treturn nil"}}, "answers"},
-	{"a lost answer of CreateApiKey is a rejection", []change{{"return retryable(\"CreateApiKey\", err, j.record.Value)", "return failure.Reject(\"request: no\")"}}, "answers"},
+	{"a lost answer of CreateApiKey is a rejection", []change{{"return notCreated(err, j.record.Value)", "return failure.Reject(\"request: no\")"}}, "answers"},
 	{"a refused GetSecretValue is a rejection", []change{{"return retryable(\"GetSecretValue\", err, j.record.Value)", "return failure.Reject(\"request: no\")"}}, "answers"},
 	{"a refused CreateSecret is a rejection", []change{{"return retryable(\"CreateSecret\", err, first.Value)", "return failure.Reject(\"request: no\")"}}, "answers|promise 3"},
 	{"a refused CreateSecret is no reason to stop", []change{{"return retryable(\"CreateSecret\", err, first.Value)", "j.record = first\n\treturn nil"}}, "promise [12]"},
 	{"a refused GetApiKey is a rejection", []change{{"default:\n\t\treturn retryable(\"GetApiKey\", err, j.record.Value)", "default:\n\t\treturn failure.Reject(\"request: no\")"}}, "answers"},
-	{"a refused GetApiKeys is an empty list", []change{{"return retryable(\"GetApiKeys\", err, j.record.Value)", "id = \"theirs\""}}, "answers|promise"},
+	{"a refused GetApiKeys is an empty list", []change{{"return apikey.Key{}, retryable(\"GetApiKeys\", err, value)", "id = \"theirs\""}}, "answers|promise"},
 	{"GetSecretValue right after 'exists' is called once", []change{{"j.getRecord(ctx, retryNotFound)", "j.getRecord(ctx)"}}, "promise 3"},
 	{"PutSecretValue is called once", []change{{"\t}, retryNotFound)", "\t})"}}, "promise 3"},
 	{"a key without its record is not told", []change{{"err.Code = failure.CodeUnfinished", ""}}, "answers"},
-	{"the quota is not told", []change{{"from a rate limit.\n\t\treturn &failure.RetryableError{Code: failure.CodeQuota, ", "from a rate limit.\n\t\treturn &failure.RetryableError{"}}, "answers"},
+	{"the quota is not told", []change{{"again.Code = failure.CodeQuota", ""}}, "answers"},
 	{"a disabled key is told as ready", []change{{"if j.request.Enabled && !key.Enabled {", "if false {"}}, "answers agree|promise 3"},
 	{"a key that was taken out of its plans is told as ready", []change{{"if len(recorded.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 {", "if false {"}}, "answers agree|promise 3"},
 	{"a key that cannot be seen in its plans yet is taken as revoked", []change{{"case taken && j.young(recorded):", "case false:"}}, "answers agree"},
@@ -143,13 +143,13 @@ var ofLives = []mistake{
 	{"an end does not fence a half-made value", []change{{"\tcase !r.Value.IsZero():\n\t\tif err := j.fence(", "\tcase false:\n\t\tif err := j.fence("}}, "promise [13]|answers"},
 	{"a fence only disables the key that it finds", []change{
 		{"_, err := j.keys.CreateApiKey(ctx, in)", "_ = in\n\terr := error(&types.ConflictException{})"},
-		{`return failure.Retry("CreateApiKey: ConflictException, and no key with the value to be ended can be seen yet")`, "return nil"},
+		{"\tkey, err := j.bearer(ctx, value, \"the value to be ended\")\n\tif err != nil {\n\t\treturn err", "\tkey, err := j.bearer(ctx, value, \"\")\n\tif err != nil {\n\t\treturn nil"},
 	}, "promise [13]|answers"},
 	{"a fence is a key that is enabled", []change{{"_, err := j.keys.CreateApiKey(ctx, in)", "in.Enabled = true\n\t_, err := j.keys.CreateApiKey(ctx, in)"}}, "promise"},
-	{"a fence that meets a Conflict does not disable the key", []change{{"return j.disable(ctx, id, true)", "return nil"}}, "promise [13]|answers"},
+	{"a fence that meets a Conflict does not disable the key", []change{{"return j.disable(ctx, key.ID, true)", "return nil"}}, "promise [13]|answers"},
 	{"an end does not fence the next value of a rotation", []change{{"if r.Next != nil {\n\t\tif err := j.fence(", "if false {\n\t\tif err := j.fence("}}, "promise [13]|answers"},
 	{"an end leaves the key before a rotation", []change{{"if r.Previous != \"\" {\n\t\treturn j.disablePrevious(ctx)", "if false {\n\t\treturn j.disablePrevious(ctx)"}}, "promise [13]|answers"},
-	{"a return does not first do what the end stands for", []change{{"if err := j.stop(ctx); err != nil {\n\t\treturn err\n\t}\n\tvalue := ", "value := "}}, "promise [13]|answers"},
+	{"a return does not first do what the end stands for", []change{{"if err := j.stop(ctx); err != nil {\n\t\treturn err\n\t}\n\tvalue, ", "value, "}}, "promise [13]|answers"},
 	{"a sign-up that is over carries on what a newer one began", []change{{"case j.isOver():\n\t\treturn j.over()\n\tcase j.record.HasEnded():", "case j.isOver() && j.record.HasEnded():\n\t\treturn j.over()\n\tcase j.record.HasEnded():"}}, "promise [34]|answers"},
 	{"a sign-up that is over brings back what has ended", []change{{"return !end.IsZero() && !j.start().After(end)", "return false && !end.IsZero()"}}, "promise [34]|answers"},
 	{"a sign-up that is over and loses the last step is told as existing", []change{{"if j.isOver() {\n\t\t\treturn j.over()", "if false {\n\t\t\treturn j.over()"}}, "promise 4|answers"},
@@ -172,10 +172,10 @@ var ofLives = []mistake{
 		"_ = step\n\tif err := j.readRecord(ctx); err != nil {\n\t\treturn j.unfinished(failure.Retry(\"no\"))\n\t}\n\tj.result.Status = Created\n\treturn j.write(ctx, finished)",
 	}}, "promise 4"},
 	{"a return enables the key that has ended", []change{{
-		"\tvalue := j.request.Value\n\tif value.IsZero() {\n\t\tvar err error\n\t\tif value, err = apikey.GenerateValue(j.Random); err != nil {\n\t\t\treturn failure.Retry(\"generating a value: no random bytes\")\n\t\t}\n\t} else if",
+		"\tvalue, err := j.newValue()\n\tif err != nil {\n\t\treturn err\n\t}\n\tif !j.request",
 		"\tif id := j.record.Key.ID; id != \"\" {\n\t\t_, _ = j.keys.UpdateApiKey(ctx, &apigateway.UpdateApiKeyInput{ApiKey: &id, PatchOperations: []types.PatchOperation{\n" +
 			"\t\t\t{Op: types.OpReplace, Path: aws.String(\"/enabled\"), Value: aws.String(\"true\")},\n\t\t}})\n\t}\n" +
-			"\tvalue := j.request.Value\n\tif value.IsZero() {\n\t\tvar err error\n\t\tif value, err = apikey.GenerateValue(j.Random); err != nil {\n\t\t\treturn failure.Retry(\"generating a value: no random bytes\")\n\t\t}\n\t} else if",
+			"\tvalue, err := j.newValue()\n\tif err != nil {\n\t\treturn err\n\t}\n\tif !j.request",
 	}}, "promise 4"},
 	{"a return takes the value of what has ended", []change{{"begun := apikey.Record{Value: value,", "value = j.record.Value\n\tbegun := apikey.Record{Value: value,"}}, "promise"},
 	{"a rotation forgets the key before", []change{{"= r.Next.Value, key, r.Key.ID, nil", "= r.Next.Value, key, \"\", nil"}}, "promise"},
@@ -186,7 +186,7 @@ var ofLives = []mistake{
 	{"a rotation of what is half made is rejected", []change{{`return failure.Retry("the key is still being made: it cannot be rotated yet")`, `return failure.Reject("request: no")`}}, "promise|answers"},
 	{"a rotation makes a key without tags", []change{{"Enabled: living.Enabled, Tags: living.Tags,", "Enabled: living.Enabled,"}}, "promise 3"},
 	{"a rotation attaches the key to no plan", []change{{"j.result.Key, j.wanted = key, living.UsagePlanIDs", "j.result.Key, j.wanted = key, nil"}}, "promise 3"},
-	{"a rotation believes that a young key is in no plan", []change{{"if len(key.UsagePlanIDs) == 0 && j.young(r.Key) {", "if false {"}}, "promise 3"},
+	{"a rotation believes that a young key is in no plan", []change{{"if len(r.Key.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 && j.young(r.Key) {", "if false {"}}, "promise 3"},
 	{"a young key before a rotation is taken for gone", []change{{"return j.disable(ctx, j.record.Previous, j.young(j.record.Key))", "return j.disable(ctx, j.record.Previous, false)"}}, "promise [13]|answers"},
 	{"a young key that has to be disabled is taken for gone", []change{{"j.disable(ctx, r.Key.ID, j.young(r.Key))", "j.disable(ctx, r.Key.ID, false)"}}, "promise [13]|answers"},
 	{"a rotation's key without its record is not told", []change{{
