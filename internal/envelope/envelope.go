@@ -16,7 +16,7 @@
 //		}
 //	}
 //
-// The README lists the forms that a payload may have; package events has a sample
+// docs/sending.md lists the forms that a payload may have; package events has a sample
 // of each.
 package envelope
 

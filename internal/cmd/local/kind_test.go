@@ -29,7 +29,7 @@ func toThe(t *testing.T, queueURL, eventBus, kind string) destination {
 	return to
 }
 
-// An end is an event wherever it is sent, and has a time, as contract and README say.
+// An end is an event wherever it is sent, and has a time, as the contract says.
 func TestSend_EndsAndRotationsAreEvents(t *testing.T) {
 	for kind, detailType := range map[string]string{"end": "API Key End Requested", "rotation": "API Key Rotation Requested"} {
 		for name, text := range map[string]string{

@@ -10,7 +10,7 @@
 //     with an error, before or after its effect; or its answer is delayed; or a
 //     read shows what was so a while ago;
 //   - a batch is delivered to an idle environment, in any of the forms that the
-//     README lists, again or for the first time, out of order (but for
+//     docs list, again or for the first time, out of order (but for
 //     FIFO queues), to several environments at once;
 //   - an environment is killed, and a cold one takes its place. It makes no call
 //     any more; those that are under way are lost or take effect late;

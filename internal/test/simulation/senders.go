@@ -66,7 +66,7 @@ const outcomes = "outcomes"
 // lettersURL is the queue that rejected messages are sent to, if any.
 const lettersURL = "https://sqs.us-east-1.amazonaws.com/123456789012/letters"
 
-// The carriers of messages, as the README lists them.
+// The carriers of messages, as docs/sending.md lists them.
 const (
 	standardQueue = "SQS"
 	fifoQueue     = "SQS FIFO"

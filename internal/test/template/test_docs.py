@@ -6,8 +6,9 @@ import pytest
 
 from cfn import ROOT, Stack, source
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 PROSE = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
@@ -47,42 +48,43 @@ def test_contributing_lists_every_target():
 
 
 def rows(heading):
-    """The first table under a heading of the README: its first cells' code, and the second ones."""
-    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]
+    """The table under a heading of the reference: its first cells' code, and the second ones."""
+    section = REFERENCE.split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]
     return dict(re.findall(r"^\| `([A-Za-z_]+)` \| (.*?) \|", section, re.M))
 
 
-def test_the_readme_has_every_parameter_and_its_default():
+def test_the_reference_has_every_parameter_and_its_default():
     told = rows("Parameters")
     parameters = source()["Parameters"]
-    assert {name for name in told if not name.isupper() and "_" not in name} == set(parameters)
+    assert set(told) == set(parameters)
     for name, parameter in parameters.items():
         if parameter["Default"] != "":
             assert told[name] == f"`{parameter['Default']}`", name
 
 
-def test_the_readme_has_every_variable():
-    told = {name for name in rows("Parameters") if "_" in name}
+def test_the_reference_has_every_variable():
+    told = set(rows("Variables"))
     read = set(re.findall(r'"([A-Z]+_[A-Z_]+)"', (ROOT / "internal" / "function" / "settings.go").read_text()))
     function = Stack().of_type("AWS::Lambda::Function")["CreateKeyFunction"]
     assert told == set(function["Environment"]["Variables"]) - {"AWS_ENDPOINT_URL"}
     assert told == read
 
 
-def test_the_readmes_price_counts_the_alarms_and_metrics():
+def test_the_price_counts_the_alarms_and_metrics():
     """The prices are AWS's own of November 2026: aws.amazon.com/cloudwatch/pricing, aws.amazon.com/sqs/pricing."""
-    section = README.split("for what stands idle: ")[1].split("list prices")[0]
+    section = REFERENCE.split("for what stands idle: ")[1].split("list prices")[0]
     everything = Stack(MarketplaceEvents="true")
     counts = [len(stack.of_type("AWS::CloudWatch::Alarm")) for stack in (Stack(), everything)]
     metrics = len(everything.of_type("AWS::Logs::MetricFilter"))
     assert section.startswith(f"{counts[0]} alarms at 0.10 ({counts[1]} with `MarketplaceEvents`), the dashboard at 3.00 and at most {metrics} metrics at 0.30")
-    (most,) = re.findall(r"At most ([0-9]+) USD a month", README)
+    (most,) = re.findall(r"At most ([0-9]+) USD a month", REFERENCE)
+    assert f"at most {most} USD a month" in README
     assert counts[1] * 0.10 + 3.00 + metrics * 0.30 + 0.65 * 0.40 <= float(most)
 
 
 def test_the_readme_has_every_member_of_a_log_line():
     report = (ROOT / "internal" / "function" / "log.go").read_text()
     members = set(re.findall(r'(?:slog\.\w+|With)\("(\w+)"', report)) - {"calls"}  # DEBUG's, which LogLevel tells
-    told = README.split("**A log line**")[1].split("\n- ")[0]
+    told = REFERENCE.split("### Outcomes")[1].split("\n### ")[0]
     assert members | {"level"} == {m for m in re.findall(r"`(\w+)`", told)} - {
         "created", "existing", "ended", "rotated", "rejected", "retried", "quota", "unfinished"}

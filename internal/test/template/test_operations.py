@@ -328,20 +328,27 @@ def test_remove_the_stack(cloud, app, shell):
 
 
 def test_the_first_key_of_the_readme(shell):
-    """Its commands, for a customer of our own and on the bus that this stack listens to."""
+    """Its commands, for customers of our own and on the bus that this stack listens to."""
     section = README.split("\n## Your first key\n")[1].split("\n## ")[0]
-    make, send, read = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
+    make, send, read, life = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
     api = shell.app.keys.create_rest_api(name="api")["id"]
     plan = shell.run(make.replace("API_ID", api).replace("STAGE", "prod"), DAY).strip()
+
+    def run(command, customer):
+        shell.run(command.replace("cust-1", customer).replace("QUEUE_URL", shell.app.queue).replace("PLAN_ID", plan).replace(
+            '[{"Source"', f'[{{"EventBusName": "{EVENT_BUS}", "Source"'), DAY)
+
     for command in send.split("\n\n"):
         customer = next(customers)
-        command = command.replace("cust-1", customer).replace("QUEUE_URL", shell.app.queue).replace("PLAN_ID", plan).replace(
-            '[{"Source"', f'[{{"EventBusName": "{EVENT_BUS}", "Source"')
-        shell.run(command, DAY)
+        run(command, customer)
         shell.app.line(customerId=customer, outcome="created")
         key = shell.app.want_key(customer, "Gold", plans=[plan])
         found = key["id"] in shell.run(read.replace("cust-1", customer), DAY)
         assert found, "the record is not printed (what is printed is not shown)"
+    for command, outcome in zip(life.split("\n\n"), ("rotated", "ended"), strict=True):
+        run(command, customer)
+        shell.app.line(customerId=customer, outcome=outcome)
+    assert not [k for k in shell.app.all_keys() if k["customerId"] == customer and k["enabled"]]
 
 
 def after_block(shell, heading, block):
