@@ -32,6 +32,10 @@ const confirmation = "yes-create-and-delete-in-"
 //
 //	CREATEKEY_TEST_AWS_STAGE=restApiId/stage
 //
+// and, to write down what AWS answers, without anything of the account,
+//
+//	CREATEKEY_TEST_AWS_RECORDING=the file
+//
 // A known departure, here, would be a fact that the design has wrong: there is no
 // list of them.
 func TestAWS(t *testing.T) {
@@ -67,6 +71,19 @@ func TestAWS(t *testing.T) {
 	}
 	if aws.ToString(who.Account) != account {
 		t.Fatalf("these are credentials of account %s, confirmed is %s", aws.ToString(who.Account), account)
+	}
+	var recorder Recorder
+	if file := os.Getenv("CREATEKEY_TEST_AWS_RECORDING"); file != "" {
+		recorder.Record(&cfg)
+		defer func() {
+			source := "an AWS account, " + time.Now().UTC().Format(time.DateOnly)
+			if cfg.BaseEndpoint != nil {
+				source = "no AWS, but " + *cfg.BaseEndpoint
+			}
+			if err := recorder.Recording(source).Write(file); err != nil {
+				t.Error(err)
+			}
+		}()
 	}
 	t.Logf("account %s, Region %s, names begin with %s%s", account, cfg.Region, target.Prefix, target.RunID)
 	target.Gateway = apigateway.NewFromConfig(cfg)

@@ -107,7 +107,8 @@ func Run(t *testing.T, target Target) {
 			if c.Stage && target.Stage == "" {
 				t.Skip("needs an API stage")
 			}
-			e := &env{Target: target, ctx: t.Context(), name: target.name(c)}
+			e := &env{Target: target, name: target.name(c)}
+			e.ctx = recorded(t.Context(), e, c)
 			_, departs := target.KnownDepartures[c.Name]
 			defer e.cleanUp(t, departs)
 			err := e.redact(c.run(e))
@@ -198,7 +199,7 @@ func (e *env) eventually(f func() error) error {
 // cleanUp deletes what the case made, last first. Where the target departs from
 // AWS there may be more than it can delete, which is only told.
 func (e *env) cleanUp(t *testing.T, departs bool) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), time.Minute)
+	ctx, cancel := context.WithTimeout(unrecorded(context.WithoutCancel(e.ctx)), time.Minute)
 	defer cancel()
 	for _, undo := range slices.Backward(e.undo) {
 		err := undo(ctx)

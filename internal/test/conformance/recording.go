@@ -1,0 +1,392 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// A Recording is what a target answered to a run of the suite. It holds nothing of the
+// account: every value, id, ARN, token and time is replaced by a name such as "value 1",
+// and a text that no request of the case held by "text". What a list has of others is left out.
+type Recording struct {
+	Source string                // what was recorded, and when
+	Cases  map[string][]Exchange // by the case's name
+}
+
+// An Exchange is a call, with every retry of the SDK's, and its answer.
+type Exchange struct {
+	Operation string         // such as "CreateApiKey"
+	Input     map[string]any // by the SDK's names of the members; what is empty is left out
+	Output    map[string]any `json:",omitempty"`
+	Error     string         `json:",omitempty"` // the code
+	Message   string         `json:",omitempty"` // AWS's text
+}
+
+// A Recorder records what passes through the clients that have its option.
+type Recorder struct {
+	mu    sync.Mutex
+	cases map[string]*caseRecorder
+}
+
+// Record adds the recorder to a configuration, of which the clients are then made.
+func (r *Recorder) Record(cfg *aws.Config) {
+	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RecordExchange", r.exchange), middleware.Before)
+	})
+}
+
+// Recording returns what was recorded until now.
+func (r *Recorder) Recording(source string) Recording {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	recording := Recording{Source: source, Cases: make(map[string][]Exchange)}
+	for name, c := range r.cases {
+		recording.Cases[name] = slices.Clone(c.exchanges)
+	}
+	return recording
+}
+
+// Write writes a recording to a file, as JSON.
+func (r Recording) Write(file string) error {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("writing a recording: %w", err)
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o600)
+}
+
+// ReadRecording reads what Write wrote.
+func ReadRecording(file string) (Recording, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Recording{}, err
+	}
+	var r Recording
+	if err := json.Unmarshal(text, &r); err != nil {
+		return Recording{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
+
+// Departures compares the cases that both recordings have, and returns the first
+// exchange of each in which the second departs from the first.
+func Departures(want, got Recording) (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(want.Cases)) {
+		others, both := got.Cases[name]
+		if !both {
+			continue
+		}
+		for i := range max(len(want.Cases[name]), len(others)) {
+			a, b := nth(want.Cases[name], i), nth(others, i)
+			if !bytes.Equal(a, b) {
+				list = append(list, fmt.Sprintf("%s, call %d\n  %s\n  %s\n  %s\n  %s", name, i+1, want.Source, a, got.Source, b))
+				break
+			}
+		}
+	}
+	return list
+}
+
+func nth(exchanges []Exchange, i int) []byte {
+	if i >= len(exchanges) {
+		return []byte("no such call")
+	}
+	text, err := json.Marshal(exchanges[i])
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return text
+}
+
+// caseOf is the key of a context's case.
+type caseOf struct{}
+
+// recorded returns a context whose calls are recorded under the case's name, which none
+// of cleaning up has.
+func recorded(ctx context.Context, e *env, c Case) context.Context {
+	return context.WithValue(ctx, caseOf{}, &caseRecorder{name: c.Name, run: e.RunID})
+}
+
+func unrecorded(ctx context.Context) context.Context {
+	return context.WithValue(ctx, caseOf{}, (*caseRecorder)(nil))
+}
+
+func (r *Recorder) exchange(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	c, _ := ctx.Value(caseOf{}).(*caseRecorder)
+	if c == nil {
+		return next.HandleInitialize(ctx, in)
+	}
+	sent := members(in.Parameters) // before the SDK fills in tokens of its own
+	out, metadata, err := next.HandleInitialize(ctx, in)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cases == nil {
+		r.cases = make(map[string]*caseRecorder)
+	}
+	r.cases[c.name] = c
+	c.add(awsmiddleware.GetOperationName(ctx), awsmiddleware.GetRegion(ctx), sent, members(out.Result), err)
+	return out, metadata, err
+}
+
+// A caseRecorder replaces what is not to be told; what is the same in a case gets the same name.
+type caseRecorder struct {
+	name, run string
+	names     map[string]string // by the text that they stand for
+	count     map[string]int    // by the kind of name
+	sent      []string          // the texts of the requests, replaced
+	exchanges []Exchange
+}
+
+// opaque are the members whose texts are AWS's to choose, or that name what is in the account.
+var opaque = regexp.MustCompile(`(?i)(id|arn|url|token|position|handle|apikey)$`)
+
+// secret are the members that hold a key's value, or a secret.
+var secret = regexp.MustCompile(`^(Value|SecretString|SecretBinary)$`)
+
+func (c *caseRecorder) add(operation, region string, in, out map[string]any, err error) {
+	c.learn("", in)
+	if gateway := operation != "SendMessageBatch" && operation != "ReceiveMessage"; gateway {
+		c.learnValues(out)
+	}
+	x := Exchange{Operation: operation, Input: c.request(in)}
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &api):
+		x.Error, x.Message = api.ErrorCode(), c.message(api.ErrorMessage(), region)
+	case err != nil:
+		x.Error = "no answer"
+	default:
+		x.Output, _ = c.answer("", out).(map[string]any)
+	}
+	// A case repeats a call that may fail through lag; the last answer counts.
+	if n := len(c.exchanges); n > 0 && c.exchanges[n-1].Operation == x.Operation && reflect.DeepEqual(c.exchanges[n-1].Input, x.Input) {
+		c.exchanges = c.exchanges[:n-1]
+	}
+	c.exchanges = append(c.exchanges, x)
+}
+
+// members are the exported members of an SDK's input or output that are not empty, as JSON has them.
+func members(v any) map[string]any {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return map[string]any{"not": "JSON"}
+	}
+	var m map[string]any
+	if json.Unmarshal(text, &m) != nil {
+		return nil
+	}
+	delete(m, "ResultMetadata")
+	pruned, _ := prune(m).(map[string]any)
+	return pruned
+}
+
+func prune(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if member = prune(member); member == nil {
+				delete(v, name)
+			} else {
+				v[name] = member
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range v {
+			v[i] = prune(v[i])
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case string:
+		if v == "" {
+			return nil
+		}
+	case bool:
+		if !v {
+			return nil
+		}
+	}
+	return v
+}
+
+// named returns the name that stands for a text of a kind.
+func (c *caseRecorder) named(kind, text string) string {
+	if name, known := c.names[text]; known {
+		return name
+	}
+	if c.names == nil {
+		c.names, c.count = make(map[string]string), make(map[string]int)
+	}
+	c.count[kind]++
+	c.names[text] = fmt.Sprintf("%s %d", kind, c.count[kind])
+	return c.names[text]
+}
+
+// located is an ARN or an address, which holds the account and the Region.
+var located = regexp.MustCompile(`^(arn:|https?://)`)
+
+// learn names the values and ids of a request.
+func (c *caseRecorder) learn(member string, v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			c.learn(name, v[name])
+		}
+	case []any:
+		for _, item := range v {
+			c.learn(member, item)
+		}
+	case string:
+		switch {
+		case secret.MatchString(member):
+			c.named("value", v)
+		case located.MatchString(v), opaque.MatchString(member) && member != "SecretId" && member != "CustomerId" && !strings.Contains(v, c.run):
+			c.named("id", v)
+		}
+	}
+}
+
+// learnValues names the values of an answer, so that they are replaced wherever they are.
+func (c *caseRecorder) learnValues(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if text, ok := v[name].(string); ok && secret.MatchString(name) {
+				c.named("value", text)
+			}
+			c.learnValues(v[name])
+		}
+	case []any:
+		for _, item := range v {
+			if c.ours(item) {
+				c.learnValues(item)
+			}
+		}
+	}
+}
+
+// replace puts names in the place of all known texts in another, and of the run's id.
+func (c *caseRecorder) replace(text string) string {
+	known := slices.SortedFunc(maps.Keys(c.names), func(a, b string) int { return len(b) - len(a) })
+	for _, k := range known {
+		if len(k) >= 5 || k == text {
+			text = strings.ReplaceAll(text, k, c.names[k])
+		}
+	}
+	text = queueName.ReplaceAllString(text, "QUEUE")
+	return padding.ReplaceAllString(strings.ReplaceAll(text, c.run, "RUN"), "x…")
+}
+
+var (
+	queueName = regexp.MustCompile(`createkey-conformance-[0-9a-f]{32}`) // a hash of the run and the case
+	padding   = regexp.MustCompile(`x{20,}`)                             // to a length, which the run's name is a part of
+)
+
+// request is a request as it is recorded: it holds what the suite chose.
+func (c *caseRecorder) request(in map[string]any) map[string]any {
+	replaced, _ := c.walk("", in, func(_, text string) string {
+		text = c.replace(text)
+		c.sent = append(c.sent, text)
+		return text
+	}).(map[string]any)
+	return replaced
+}
+
+// answer is an answer as it is recorded: it holds what a request held, and names.
+func (c *caseRecorder) answer(member string, out any) any {
+	return c.walk(member, out, func(member, original string) string {
+		text := original
+		if _, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return "time"
+		}
+		text = c.replace(text)
+		switch {
+		case slices.Contains(c.sent, text) || regexp.MustCompile(`^(id|value) \d+$`).MatchString(text):
+			return text
+		case located.MatchString(original), opaque.MatchString(member):
+			return c.named("id", original)
+		}
+		return "text"
+	})
+}
+
+// walk replaces every text of a document. Members that are maps of the sender's are kept by what
+// was sent; of a list what is another's is left out.
+func (c *caseRecorder) walk(member string, v any, leaf func(member, text string) string) any {
+	switch v := v.(type) {
+	case map[string]any:
+		m := make(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			m[c.replace(name)] = c.walk(name, v[name], leaf)
+		}
+		return m
+	case []any:
+		list := []any{}
+		for _, item := range v {
+			if c.ours(item) {
+				list = append(list, c.walk(member, item, leaf))
+			}
+		}
+		return list
+	case string:
+		return leaf(member, v)
+	}
+	return v
+}
+
+// ours reports whether an item of a list is of this case: it holds a name or an id of it.
+func (c *caseRecorder) ours(item any) bool {
+	object, ok := item.(map[string]any)
+	if !ok {
+		return true
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		return false
+	}
+	if bytes.Contains(text, []byte(c.run)) {
+		return true
+	}
+	for known := range c.names {
+		if len(known) >= 5 && bytes.Contains(text, []byte(known)) {
+			return true
+		}
+	}
+	// What has neither a name nor an id of its own, such as an entry of a batch, is no one else's.
+	return !slices.ContainsFunc(slices.Collect(maps.Keys(object)), func(name string) bool { return name == "Name" || name == "ARN" || name == "Arn" })
+}
+
+var (
+	arn       = regexp.MustCompile(`\barn:[\w:/.+=@*-]*[\w*]`)
+	accountID = regexp.MustCompile(`\b\d{12}\b`)
+	uuid      = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+)
+
+// message is AWS's text of an error without what is of the account.
+func (c *caseRecorder) message(text, region string) string {
+	text = arn.ReplaceAllString(text, "ARN")
+	text = accountID.ReplaceAllString(uuid.ReplaceAllString(c.replace(text), "UUID"), "ACCOUNT")
+	if region != "" {
+		text = strings.ReplaceAll(text, region, "REGION")
+	}
+	return text
+}
