@@ -340,8 +340,17 @@ func (b *bench) callCounts(ctx context.Context) (table, error) {
 	inPlan := func(name string) []byte {
 		return message(`{"customerId": "c", "name": "` + name + `", "usagePlanIds": ["` + plan + `"]}`)
 	}
-	if _, err := s.box.Function.Invoke(ctx, inPlan("warm")); err != nil {
-		return t, err
+	event := func(detailType, name string, minute int, more string) []byte {
+		return message(fmt.Sprintf(`{"version": "0", "id": "e", "source": "bench", "detail-type": "API Key %s", "time": "2026-01-01T00:%02d:00Z", "detail": {"customerId": "c", "name": %q%s}}`,
+			detailType, minute, name, more))
+	}
+	signUp := func(name string, minute int) []byte {
+		return event("Requested", name, minute, `, "enabled": true, "usagePlanIds": ["`+plan+`"]`)
+	}
+	for _, first := range [][]byte{inPlan("warm"), signUp("ends", 1), signUp("rotates", 1)} {
+		if _, err := s.box.Function.Invoke(ctx, first); err != nil {
+			return t, err
+		}
 	}
 	for _, m := range []struct {
 		what    string
@@ -352,6 +361,12 @@ func (b *bench) callCounts(ctx context.Context) (table, error) {
 		{"new key in a usage plan", inPlan("p"), 4},
 		{"repeat", message(`{"customerId": "c", "name": "n"}`), 3},
 		{"repeat, in a usage plan", inPlan("p"), 4},
+		{"end", event("End Requested", "ends", 2, ""), 4},
+		{"repeat of the end", event("End Requested", "ends", 2, ""), 4},
+		{"return, in a usage plan", signUp("ends", 3), 8},
+		{"rotation, in a usage plan", event("Rotation Requested", "rotates", 2, ""), 8},
+		{"repeat of the rotation", event("Rotation Requested", "rotates", 2, ""), 4},
+		{"end after a rotation", event("End Requested", "rotates", 3, ""), 6},
 		{"rejected message", message(`{"customerId": "c", "name": "n", "enabled": "yes"}`), 0},
 	} {
 		s.box.AWS.ResetCalls()
