@@ -91,7 +91,7 @@ send: local-tool ## Send FILE, one request or many, KIND=sign-up, end or rotatio
 test: ## Every promise of the contract: needs only Go, about a minute
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -short -shuffle=on ./...
-	go test ./internal/test/explore ./internal/function ./internal/cmd/local ./events/schema
+	go test ./internal/test/explore ./internal/test/awslocal ./internal/function ./internal/cmd/local ./events/schema
 	go -C internal/cmd/bench test ./...
 	go test -run '^TestSimulation' ./internal/test/simulation -simulate.seeds 1000
 

@@ -161,29 +161,27 @@ func ParseRecord(text string) (Record, error) {
 	// A map's names are exact; a struct would take "FORMAT" for the marker.
 	var members map[string]json.RawMessage
 	var head recordHead
-	var record Record
-	var next recordNext
+	var rest struct {
+		Key
+		Life
+		recordNext
+	}
 	err := json.Unmarshal([]byte(text), &members)
 	if err == nil {
-		err = errors.Join(
-			json.Unmarshal(members["format"], &head.Format),
-			json.Unmarshal([]byte(text), &record.Key),
-			json.Unmarshal([]byte(text), &record.Life),
-			json.Unmarshal([]byte(text), &next),
-		)
+		err = errors.Join(json.Unmarshal(members["format"], &head.Format), json.Unmarshal([]byte(text), &rest))
 	}
 	if value, given := members["value"]; err == nil && given {
 		err = json.Unmarshal(value, &head.Value)
 	}
-	switch {
-	case strings.HasPrefix(head.Format, formatFamily) && head.Format != Format:
+	if strings.HasPrefix(head.Format, formatFamily) && head.Format != Format {
 		return Record{}, ErrNewer
-	case err != nil, head.Format != Format, head.Value == "" && !record.HasEnded():
+	}
+	record := Record{Value: NewValue(head.Value), Key: rest.Key, Life: rest.Life}
+	if err != nil || head.Format != Format || head.Value == "" && !record.HasEnded() {
 		return Record{}, ErrForeign
 	}
-	record.Value = NewValue(head.Value)
-	if next.Next != nil {
-		record.Next = &Next{NewValue(next.Next.Value), next.Next.Time}
+	if next := rest.recordNext.Next; next != nil {
+		record.Next = &Next{NewValue(next.Value), next.Time}
 	}
 	return record, nil
 }

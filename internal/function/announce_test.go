@@ -342,6 +342,7 @@ func TestTimeIsKeptBackForEvents(t *testing.T) {
 }
 
 func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
+	long(t)
 	withBus(t, func(e *environment) {
 		e.invoke(batchOf(25))
 		if n := strings.Count(e.calls(), "PutEvents"); n != 3 || len(e.aws.Events()) != 25 {

@@ -250,6 +250,7 @@ func createCalls(server *awslocal.Server) (created, wasted int) {
 
 // Nobody lowered the rate: too many calls, but no sign-up may be lost.
 func TestPace_NoSignUpIsLostWhenOtherToolsEatHalfTheQuotaUnforeseen(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		server := newQuotaServer()
 		ctx, cancel := context.WithCancel(context.Background())
@@ -344,6 +345,7 @@ func TestPace_StoppedMessagesGetDoneInAFullAccount(t *testing.T) {
 }
 
 func TestPace_ReplayOfFinishedRequestsStaysInTheControlPlanesQuota(t *testing.T) {
+	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		messages := *signUps
 		server := newQuotaServer()

@@ -249,3 +249,11 @@ func planned(name string) string {
 func faulty(name string) string {
 	return `{"customerId":"acme","name":"` + name + `","tags":{"aws:x":""},"value":"` + explicitValue + `"}`
 }
+
+// long skips what takes seconds under the race detector, with which -short goes.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long under the race detector: without -short")
+	}
+}

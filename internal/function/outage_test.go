@@ -97,7 +97,7 @@ func playOutage(t *testing.T, o outage, lasts time.Duration, signUps int, atOnce
 
 var (
 	outageLasts  = flag.Duration("outage", time.Hour, "how long an outage lasts, 23h at most")
-	outageAtOnce = flag.Int("outage.burst", 40, "sign-ups that come at once in an outage")
+	outageAtOnce = flag.Int("outage.burst", 15, "sign-ups that come at once in an outage")
 )
 
 // A day without a service, of which nobody has to know: the queue allows 480 receives,

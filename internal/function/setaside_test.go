@@ -405,6 +405,7 @@ func TestLettersAreSentInAsFewCallsAsTheirLimitsAllow(t *testing.T) {
 // A body is never cut, and what does not fit beside it gives way: the sender's attributes
 // first, then the end of the reason, then all of it.
 func TestLetterOfAMessageThatIsAlmostTooLarge(t *testing.T) {
+	long(t)
 	const mebibyte = 1 << 20 // SendMessageBatch: names, types and values of the attributes count
 	own := len("messageId"+"String"+"m0") + len("customerId"+"String"+"acme") + len("secretName"+"String"+"test/acme/a")
 	for name, test := range map[string]struct {

@@ -312,7 +312,7 @@ func TestAnyOrderAndAnyStopEndAsTheNewestSays(t *testing.T) {
 	}
 	seeds := 40
 	if testing.Short() {
-		seeds = 15
+		seeds = 5
 	}
 	for i, life := range lives {
 		for seed := range seeds {

@@ -84,7 +84,7 @@ var eventCases = []Case{
 		},
 	},
 	{
-		Name: "events/megabyte", Source: "V recorded by an AWS engineer, 2026",
+		Name: "events/megabyte", Large: true, Source: "V recorded by an AWS engineer, 2026",
 		Behaviour: "source, detail-type and detail of a call are a megabyte at most",
 		run: func(e *env) error {
 			entry := e.event("")

@@ -99,7 +99,7 @@ var queueCases = []Case{
 		},
 	},
 	{
-		Name: "queue/mebibyte", Source: sendBatch,
+		Name: "queue/mebibyte", Large: true, Source: sendBatch,
 		Behaviour: "the messages of a call are 1 MiB at most; a message may be just that",
 		run: func(e *env) error {
 			return e.withQueue("", func(queue *string) error {
@@ -113,7 +113,7 @@ var queueCases = []Case{
 		},
 	},
 	{
-		Name: "queue/attributes-count", Source: verifiedQueues,
+		Name: "queue/attributes-count", Large: true, Source: verifiedQueues,
 		Behaviour: "an attribute's name, type and value count against the size",
 		run: func(e *env) error {
 			return e.withQueue("", func(queue *string) error {

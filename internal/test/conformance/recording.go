@@ -196,6 +196,10 @@ func members(v any) map[string]any {
 	return pruned
 }
 
+// longestText is how long a text may be that is recorded; of a longer one only its length is, in bytes.
+const longestText = 2048
+
+// prune takes out what is empty, and cuts what is long.
 func prune(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -219,6 +223,9 @@ func prune(v any) any {
 	case string:
 		if v == "" {
 			return nil
+		}
+		if len(v) > longestText {
+			return fmt.Sprintf("%d bytes", len(v))
 		}
 	case bool:
 		if !v {

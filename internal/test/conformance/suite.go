@@ -62,6 +62,7 @@ type Case struct {
 	Source    string // tag and where from, such as "V error text"
 	Behaviour string
 	Stage     bool // needs Target.Stage
+	Large     bool // sends megabytes: not with -short
 	run       func(e *env) error
 }
 
@@ -106,6 +107,9 @@ func Run(t *testing.T, target Target) {
 		t.Run(c.Name, func(t *testing.T) {
 			if c.Stage && target.Stage == "" {
 				t.Skip("needs an API stage")
+			}
+			if c.Large && testing.Short() {
+				t.Skip("sends megabytes: without -short")
 			}
 			e := &env{Target: target, name: target.name(c)}
 			e.ctx = recorded(t.Context(), e, c)

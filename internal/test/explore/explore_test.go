@@ -3,6 +3,7 @@ package explore
 import (
 	"flag"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"testing"
 )
@@ -33,6 +34,7 @@ var (
 // TestExplore visits every state within the bounds, and from each lets deliveries
 // without faults settle it.
 func TestExplore(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // most of what is made stays
 	bounds := shown
 	if *wide {
 		bounds = wider

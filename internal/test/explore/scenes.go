@@ -106,7 +106,7 @@ func lives() (list []*scene) {
 		{"S1 E2 S3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 1, Passes: 1}},
 		{"S1 R2 E3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 2}},
 		{"S1 R2 R3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 1, Passes: 1}},
-		{"Sa1 Sb2 Ea3", "", Bounds{Deliveries: 3, Faults: 1}, Bounds{Deliveries: 3, Faults: 1, Passes: 1}},
+		{"Sa1 Sb2 Ea3", "", Bounds{Deliveries: 3, Passes: 1}, Bounds{Deliveries: 3, Faults: 1, Passes: 1}},
 
 		{"S1 R2 E3", ", and the operator", Bounds{Deliveries: 3, Acts: 1, Passes: 1}, Bounds{Deliveries: 3, Faults: 1, Acts: 1, Passes: 1}},
 		{"Sa1 Sb2 Ea3", ", and the operator", Bounds{Deliveries: 2, Acts: 1, Passes: 1}, Bounds{Deliveries: 3, Acts: 1, Passes: 1}},
