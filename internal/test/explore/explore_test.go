@@ -24,12 +24,29 @@ func (e *explorer) countSettled() (n int) {
 	return n + len(e.lives)
 }
 
-// brief are the bounds of -short, and of its two scenes. The race detector runs under
+// briefly are the bounds of -short. The race detector runs under
 // it, slows the search sevenfold, and has nothing to find in code without goroutines.
 var (
-	brief     = Bounds{Deliveries: 2, Faults: 1, Acts: 1, Passes: 1}
+	briefly   = Bounds{Deliveries: 2, Faults: 1, Acts: 1, Passes: 1}
 	briefLife = Bounds{Deliveries: 2, Faults: 1}
 )
+
+// boundsOf are the bounds of a scene: its own, or the usual ones.
+func boundsOf(s *scene, usual Bounds, short bool) Bounds {
+	own := s.narrow
+	if *wide {
+		own = s.wide
+	}
+	switch {
+	case short && s.lives:
+		return briefLife
+	case short:
+		return briefly
+	case own != Bounds{}:
+		return own
+	}
+	return usual
+}
 
 // TestExplore visits every state within the bounds, and from each lets deliveries
 // without faults settle it.
@@ -45,52 +62,47 @@ func TestExplore(t *testing.T) {
 		broken                             string // by the shortest history of all
 		length                             int
 	}
-	t.Run("scenes", func(t *testing.T) {
-		all := scenes()
-		if testing.Short() {
-			all = []*scene{all[0], all[len(lives())]} // a life, and sign-ups
+	rounds := []string{"scenes"}
+	if *first { // most mistakes are found within brief bounds
+		rounds = []string{"brief", "scenes"}
+	}
+	for _, round := range rounds {
+		if sum.broken != "" {
+			break
 		}
-		for _, s := range all {
-			t.Run(s.name, func(t *testing.T) {
-				t.Parallel()
-				enough := func() bool {
-					sum.Lock()
-					defer sum.Unlock()
-					return *first && sum.broken != ""
-				}
-				bounds, own := bounds, s.narrow
-				if *wide {
-					own = s.wide
-				}
-				if own != (Bounds{}) {
-					bounds = own
-				}
-				switch {
-				case testing.Short() && s.lives:
-					bounds = briefLife
-				case testing.Short():
-					bounds = brief
-				}
-				e, broken, history := explore(s, bounds, enough)
-				if broken != nil {
-					t.Fail()
-					sum.Lock()
-					defer sum.Unlock()
-					if sum.broken == "" || len(history) < sum.length {
-						sum.broken, sum.length = report(s, broken, history), len(history)
+		t.Run(round, func(t *testing.T) {
+			all, brief := scenes(), testing.Short() || round == "brief"
+			if testing.Short() {
+				all = []*scene{all[0], all[len(lives())]} // a life, and sign-ups
+			}
+			for _, s := range all {
+				t.Run(s.name, func(t *testing.T) {
+					t.Parallel()
+					enough := func() bool {
+						sum.Lock()
+						defer sum.Unlock()
+						return *first && sum.broken != ""
 					}
-					return
-				}
-				t.Logf("%+v: %d states, %d steps, %d executions, %d accounts settled; distinct ends: %v", bounds, len(e.states), e.steps, e.executions, e.countSettled(), e.ends)
-				sum.Lock()
-				defer sum.Unlock()
-				sum.states += len(e.states)
-				sum.steps += e.steps
-				sum.executions += e.executions
-				sum.settled += e.countSettled()
-			})
-		}
-	})
+					bounds := boundsOf(s, bounds, brief)
+					e, broken, history := explore(s, bounds, enough)
+					sum.Lock()
+					defer sum.Unlock()
+					if broken != nil {
+						t.Fail()
+						if sum.broken == "" || len(history) < sum.length {
+							sum.broken, sum.length = report(s, broken, history), len(history)
+						}
+						return
+					}
+					t.Logf("%+v: %d states, %d steps, %d executions, %d accounts settled; distinct ends: %v", bounds, len(e.states), e.steps, e.executions, e.countSettled(), e.ends)
+					sum.states += len(e.states)
+					sum.steps += e.steps
+					sum.executions += e.executions
+					sum.settled += e.countSettled()
+				})
+			}
+		})
+	}
 	if sum.broken != "" {
 		t.Fatal(sum.broken)
 	}
