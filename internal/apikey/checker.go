@@ -1,6 +1,8 @@
 package apikey
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,17 +18,32 @@ type checker struct{ failure.Faults }
 // has a fault of its own. A node of the kind is read in spite of its own fault, so that
 // all faults are reported at once.
 func (c *checker) is(path string, n document.Node, kind document.Kind) bool {
-	kinds := map[document.Kind]string{
-		document.Null: "null", document.Bool: "a boolean", document.Number: "a number",
-		document.String: "a string", document.List: "a list", document.Object: "an object",
-	}
-	switch {
+	switch rule := n.Mismatch(kind); {
 	case n.Fault != "":
 		c.Add(path, n.Fault)
-	case n.Kind != kind:
-		c.Add(path, "must be "+kinds[kind]+", not "+kinds[n.Kind])
+	case n.Kind == document.Null && path != whole:
+		c.Add(path, rule+": leave it out")
+	case rule != "":
+		c.Add(path, rule)
 	}
 	return n.Kind == kind
+}
+
+// whole is the path of a whole request.
+const whole = "request"
+
+// request reads the members of a whole request, and reports whether it has any.
+func (c *checker) request(doc document.Node, readers map[string]func(string, document.Node)) bool {
+	switch {
+	case doc.Size > MaxDocumentSize:
+		c.Add(whole, "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
+	case doc.Kind == document.String && doc.Fault == "" && !doc.HoldsJSON(): // any text is valid YAML
+		c.Add(whole, `must be a JSON or YAML object, not a string: write {"customerId": "ID"}, or in YAML a blank after each colon`)
+	default:
+		c.members(whole, "", doc, readers)
+		return doc.Kind == document.Object
+	}
+	return false
 }
 
 // members passes each member of an object, with its path, to its reader.
@@ -39,13 +56,42 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 		at := prefix + failure.Name(m.Name)
 		if m.Fault != "" {
 			c.Add(at, m.Fault)
+		} else if !known {
+			meant, mend := respell(m.Name, slices.Sorted(maps.Keys(readers)))
+			c.Add(at, "unknown member: "+mend)
+			if _, given := n.Get(meant); !given {
+				read = readers[meant] // for its other faults, and for the log
+			}
 		}
-		if known {
+		if read != nil {
 			read(at, m.Value)
-		} else if m.Fault == "" {
-			c.Add(at, "unknown member")
 		}
 	}
+}
+
+// respell returns the known member that an unknown one stands for, spelled as an SDK,
+// CloudFormation or Terraform spells it, or in the singular, and the mend; without such a
+// member it returns "" and a mend.
+func respell(name string, known []string) (meant, mend string) {
+	plain := func(name string) string {
+		return strings.TrimSuffix(strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)), "s")
+	}
+	for _, member := range known {
+		if plain(member) == plain(name) {
+			return member, "it is spelled " + member
+		}
+	}
+	if slices.Contains(answered, plain(name)) {
+		return "", "it is of an answer, not of a request: take it out"
+	}
+	return "", "take it out, or use one of " + strings.Join(known, ", ")
+}
+
+// answered are the members, as respell compares them, that the answer of create-api-key, a
+// record or an outcome event has, and a request has not.
+var answered = []string{
+	"id", "createddate", "lastupdateddate", "responsemetadata",
+	"format", "generation", "secretname", "secretarn", "statu", "messageid",
 }
 
 func (c *checker) text(path string, n document.Node, shortest, longest int) string {
@@ -82,6 +128,10 @@ func (c *checker) stageKeys(path string, n document.Node) []StageKey {
 	c.is(path, n, document.List)
 	for i, item := range n.Items {
 		at := path + "[" + strconv.Itoa(i) + "]"
+		if item.Kind == document.String && item.Fault == "" && !item.HoldsJSON() { // as API Gateway answers it
+			c.Add(at, item.Mismatch(document.Object)+`: write {"restApiId": "ID", "stageName": "STAGE"}, not "ID/STAGE"`)
+			continue
+		}
 		var s StageKey
 		c.members(at, at+".", item, map[string]func(string, document.Node){
 			"restApiId": func(p string, n document.Node) { s.RestAPIID = c.text(p, n, 0, MaxDocumentSize) },
@@ -107,6 +157,10 @@ func isEmpty(n document.Node, name string) bool {
 }
 
 func (c *checker) tags(path string, n document.Node) map[string]string {
+	if n.Kind == document.List && n.Fault == "" { // as CloudFormation and most other services have them
+		c.Add(path, n.Mismatch(document.Object)+`: write {"KEY": "VALUE"}, not [{"Key": "KEY", "Value": "VALUE"}]`)
+		return nil
+	}
 	if !c.is(path, n, document.Object) || len(n.Members) == 0 {
 		return nil
 	}

@@ -27,7 +27,11 @@ func parseJSON(text []byte) (Node, error) {
 		before := text[:max(at-1, 0)] // the character at fault may itself end a line
 		line := 1 + bytes.Count(before, []byte("\n"))
 		column := at - (bytes.LastIndexByte(before, '\n') + 1)
-		return Node{}, fmt.Errorf("is not valid JSON (line %d, column %d)", line, column)
+		place := fmt.Sprintf("is not valid JSON (line %d, column %d)", line, column)
+		if err.Error() == "unexpected end of JSON input" {
+			return Node{}, fmt.Errorf("%s: %w", place, ErrCutShort)
+		}
+		return Node{}, errors.New(place + mendJSON(err.Error(), before, text[at-1]))
 	}
 	r := reader{text: text, decoder: json.NewDecoder(bytes.NewReader(text)), left: mostValues + len(text)/16}
 	r.decoder.UseNumber() // 1e999 is valid, and no float64
@@ -37,6 +41,40 @@ func parseJSON(text []byte) (Node, error) {
 	}
 	n.Size = len(text)
 	return n, nil
+}
+
+// ErrCutShort is returned by [Parse] for JSON that ends before its last bracket or quotation
+// mark. Its text is the end of the whole error's.
+var ErrCutShort = errors.New("it ends too early, and was perhaps cut short")
+
+// mendJSON returns ": " and the mend of what people write in place of JSON, or an empty
+// string. fault is encoding/json's error, whose end says what it was reading; its beginning
+// quotes the byte at fault, and is not used.
+func mendJSON(fault string, before []byte, at byte) string {
+	reading := func(what string) bool { return strings.HasSuffix(fault, what) }
+	isWord := func(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
+	closes := at == '}' || at == ']'
+	switch {
+	case reading("after top-level value"):
+		return ": take out what follows the document"
+	case (closes || at == ',') && bytes.HasSuffix(bytes.TrimRight(before, " \t\r\n"), []byte(",")):
+		return ": take out the comma before it"
+	case at == '/' || at == '#':
+		return ": take out the comment"
+	case reading("looking for beginning of value") && (closes || at == ','):
+		return ": a value is missing before it"
+	case reading("after object key"):
+		return ": a colon is missing before it"
+	case reading("in string literal"):
+		return `: write a line break in a text as \n, a tab as \t`
+	case reading("in string escape code"), reading("in \\u hexadecimal character escape"):
+		return `: write a backslash in a text as \\`
+	case (reading("after object key:value pair") || reading("after array element")) && !(isWord(before[len(before)-1]) && isWord(at)):
+		return `: a comma is missing before it, or a quotation mark in a text is not written as \"`
+	case !reading("exceeded max depth"):
+		return ": write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"
+	}
+	return ""
 }
 
 // reader makes nodes of valid JSON, token by token: decoding into a value would keep

@@ -24,6 +24,10 @@ func foreign(doc document.Node) string {
 		return "an SNS notification without its Message, or outside of a queue's message"
 	case doc.Has("Type", "TopicArn"):
 		return "an SNS control message, such as a SubscriptionConfirmation"
+	case doc.Has("Detail", "DetailType"), doc.Has("Entries"):
+		return "the input of PutEvents (put it on a bus, or send its Detail alone)"
+	case doc.Has("MessageBody"):
+		return "the input of SendMessage (send its MessageBody alone)"
 	case doc.Has("requestContext", "requestPayload"):
 		return "the record of a Lambda destination"
 	case doc.Has("requestContext"):

@@ -35,11 +35,11 @@ func fromSQSRecord(path string, record document.Node) (Message, error) {
 		if source == "" {
 			source = record.GetText("EventSource")
 		}
-		return Message{}, failure.Reject("%s.eventSource: must be aws:sqs, is %s", path, failure.Quote(source))
+		return Message{}, failure.Reject("%s.eventSource: must be aws:sqs, is %s%s", path, failure.Quote(source), advice(path, source))
 	}
 	id := record.GetText("messageId")
 	if id == "" {
-		return Message{}, failure.Reject("%s.messageId: must not be empty", path)
+		return Message{}, failure.Reject("%s.messageId: must not be empty%s", path, advice(path, id))
 	}
 	m := unwrapText(record, "body", fromQueue)
 	m.ID = id
@@ -48,6 +48,17 @@ func fromSQSRecord(path string, record document.Node) (Message, error) {
 	m.Group = attributes.GetText("MessageGroupId")
 	m.Original = original(record)
 	return m, nil
+}
+
+// noTemplate is the mend of a record without what SQS puts into each.
+const noTemplate = "an EventBridge pipe must have no input template"
+
+// advice returns ": " and the mend of a record in a bare list whose text is missing.
+func advice(path, text string) string {
+	if strings.HasPrefix(path, "payload[") && text == "" {
+		return ": " + noTemplate + ", and requests come one by one, not in a list"
+	}
+	return ""
 }
 
 // original returns the message of a record as its sender wrote it, or nil where a part of

@@ -287,7 +287,7 @@ func TestErrorsTypeNamesTheClass(t *testing.T) {
 func TestErrorOfAListTellsAllItsFaults(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		_, _, text := e.invoke(sns(`{"bogus":1}`, named("b"), `{"bogus":2,"name":3}`))
-		if text != "bogus: unknown member; bogus: unknown member; name: must be a string, not a number" {
+		if text != strings.Repeat("bogus: unknown member: take it out, or use one of customerId, description, enabled, generateDistinctId, name, stageKeys, tags, usagePlanIds, value; ", 2)+"name: must be a string, not a number: put it in quotes" {
 			e.Errorf("the error is %q", text)
 		}
 	})

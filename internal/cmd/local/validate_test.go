@@ -156,7 +156,7 @@ func TestValidate(t *testing.T) {
 		{"a request in JSON", "x.json", `{"customerId": "cust-1", "name": "Dev API Key"}`,
 			[]string{"accepted  request  dev/cust-1/Dev+API+Key\n", "1 accepted, 0 rejected. Nothing was sent.\n"}, true},
 		{"a request in YAML", "x.yaml", "customerId: cust-1\nenabled: yes\n",
-			[]string{"rejected  request  dev/cust-1/_\n", "          enabled: must be a boolean, not a string\n"}, false},
+			[]string{"rejected  request  dev/cust-1/_\n", "          enabled: must be a boolean, not a string: write true or false, without quotes\n"}, false},
 		{"a request without an identity", "x.json", `{"enabled": true}`,
 			[]string{"rejected  request\n          customerId: customerId or name must be given", "          accepted where it is invoked directly or comes as an event",
 				"; rejected in a bare SQS message\n0 accepted, 1 rejected."}, false},
@@ -165,10 +165,10 @@ func TestValidate(t *testing.T) {
 			[]string{"accepted  e-1  dev/_/_/e-1\n"}, true},
 		{"an event of AWS's", "x.json", `{"id": "e-1", "source": "aws.s3", "detail-type": "Object Created", "detail": {}}`,
 			[]string{"rejected  e-1\n", `          source: events of AWS's own ("aws.s3", "Object Created") are not requests`}, false},
-		{"no document", "x.json", `{"customerId": `, []string{"rejected  request\n          payload: is not valid JSON (line 1, column 15)\n"}, false},
+		{"no document", "x.json", `{"customerId": `, []string{"rejected  request\n          payload: is not valid JSON (line 1, column 15): it ends too early, and was perhaps cut short\n"}, false},
 		{"JSON lines", "x.jsonl", "{\"customerId\": \"a\"}\n\n{}\n", []string{"accepted  line 1  dev/a/_\n", "rejected  line 3\n", "1 accepted, 1 rejected"}, false},
 		{"a cell that is no boolean", "x.csv", "customerId,enabled\na,yes\nb,TRUE\n", []string{
-			"rejected  line 2  dev/a/_\n          enabled: must be a boolean, not a string\n          a cell is read as a boolean where it is true or false,", "1 accepted, 1 rejected"}, false},
+			"rejected  line 2  dev/a/_\n          enabled: must be a boolean, not a string: write true or false, without quotes\n          a cell is read as a boolean where it is true or false,", "1 accepted, 1 rejected"}, false},
 		{"a value", "x.json", `{"customerId": "a", "value": "fake-value"}`, []string{"value: must be at least 20 characters, has 10\n"}, false},
 		{"too large a record", "x.json", `{"customerId": "a", "description": "` + strings.Repeat("x", 65_000) + `"}`, []string{"request: its record would take up to "}, false},
 	} {
