@@ -282,6 +282,46 @@ func TestErrorWithoutACodeIsRetried(t *testing.T) {
 	}
 }
 
+// Only API Gateway's own NotFoundException says that a key is gone. A 404 of whatever stands
+// between, or of an emulator without the operation, does not: a key that exists would be
+// rejected as revoked, or left enabled.
+func TestNotFoundOfAnythingButAPIGatewayIsRetried(t *testing.T) {
+	answers := map[string]string{
+		"XML":            `<?xml version="1.0"?><Error><Code>NotFoundException</Code><Message>Invalid API Key identifier specified</Message></Error>`,
+		"HTML":           "<html><body>404 Not Found</body></html>",
+		"no body":        "",
+		"JSON of no AWS": `{"message":"Not Found"}`,
+	}
+	messages := map[string]struct {
+		message   apikey.Request
+		operation string
+	}{
+		"repeat":   {signUpAt(1), "GetApiKey"},
+		"rotation": {rotationAt(2), "GetApiKey"},
+		"end":      {endAt(2), "UpdateApiKey"},
+	}
+	for what, answer := range answers {
+		for name, test := range messages {
+			t.Run(name+" "+what, func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.finishedAt(signUpAt(1))
+					wait(6 * time.Minute)
+					w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+						if !strings.HasPrefix(r.URL.Path, "/apikeys/") {
+							return next.RoundTrip(r)
+						}
+						return &http.Response{
+							StatusCode: http.StatusNotFound, Request: r, ContentLength: int64(len(answer)),
+							Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(answer)),
+						}, nil
+					})
+					w.wantOutcome(w.provision(test.message), "retried: "+test.operation)
+				})
+			})
+		}
+	}
+}
+
 // An answer that says nothing is no answer: no record may be finished by it, no key
 // made, and nothing rejected.
 func TestAnswerThatLacksWhatWasAskedForIsRetried(t *testing.T) {
