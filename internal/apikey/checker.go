@@ -12,7 +12,13 @@ import (
 )
 
 // checker reads the members of a request and collects their faults.
-type checker struct{ failure.Faults }
+type checker struct {
+	failure.Faults
+	respelled map[string]bool // the members that were given under another spelling
+}
+
+// faulty reports whether it is not known what a member of the request was meant to hold.
+func (c *checker) faulty(member string) bool { return c.Has(member) || c.respelled[member] }
 
 // is reports whether a node is of a kind, and adds a fault where it is not, or where it
 // has a fault of its own. A node of the kind is read in spite of its own fault, so that
@@ -61,6 +67,10 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 			c.Add(at, "unknown member: "+mend)
 			if _, given := n.Get(meant); !given {
 				read = readers[meant] // for its other faults, and for the log
+				if c.respelled == nil {
+					c.respelled = map[string]bool{}
+				}
+				c.respelled[prefix+meant] = true
 			}
 		}
 		if read != nil {
@@ -82,7 +92,7 @@ func respell(name string, known []string) (meant, mend string) {
 		}
 	}
 	if slices.Contains(answered, plain(name)) {
-		return "", "it is of an answer, not of a request: take it out"
+		return "", "it belongs to an answer, not to a request: take it out"
 	}
 	return "", "take it out, or use one of " + strings.Join(known, ", ")
 }
@@ -123,10 +133,18 @@ func (c *checker) value(path string, n document.Node) Value {
 	return NewValue(c.text(path, n, shortest, MaxValueLength))
 }
 
+// items returns the items of a list. What stands there without its brackets is one of them,
+// so that its own faults are reported at once.
+func (c *checker) items(path string, n document.Node) []document.Node {
+	if c.is(path, n, document.List) || n.Fault != "" || n.Kind == document.Null || n.HoldsJSON() {
+		return n.Items
+	}
+	return []document.Node{n}
+}
+
 func (c *checker) stageKeys(path string, n document.Node) []StageKey {
 	var stages []StageKey
-	c.is(path, n, document.List)
-	for i, item := range n.Items {
+	for i, item := range c.items(path, n) {
 		at := path + "[" + strconv.Itoa(i) + "]"
 		if item.Kind == document.String && item.Fault == "" && !item.HoldsJSON() { // as API Gateway answers it
 			c.Add(at, item.Mismatch(document.Object)+`: write {"restApiId": "ID", "stageName": "STAGE"}, not "ID/STAGE"`)
@@ -188,8 +206,7 @@ func (c *checker) tags(path string, n document.Node) map[string]string {
 func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 	var plans []string
 	seen := map[string]bool{}
-	c.is(path, n, document.List)
-	for i, item := range n.Items {
+	for i, item := range c.items(path, n) {
 		at := path + "[" + strconv.Itoa(i) + "]"
 		id := c.text(at, item, 1, MaxDocumentSize)
 		if id != "" && seen[id] {

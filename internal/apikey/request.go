@@ -110,7 +110,7 @@ func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName 
 		"tags":               func(p string, n document.Node) { r.Tags = c.tags(p, n) },
 		"usagePlanIds":       func(p string, n document.Node) { r.UsagePlanIDs = c.usagePlanIDs(p, n) },
 	})
-	if isObject && !c.Has("name") && !c.Has("customerId") {
+	if isObject && !c.faulty("name") && !c.faulty("customerId") {
 		if secretName, err = SecretName(prefix, r.CustomerID, r.Name, deliveryID); err != nil {
 			c.Add("customerId", noIdentity)
 		}
@@ -134,17 +134,15 @@ func ParseChange(doc document.Node, kind Kind, at time.Time, prefix string) (r R
 	if kind == End {
 		members["keyId"] = text(&r.KeyID)
 	}
-	if c.request(doc, members) && r.CustomerID == "" && r.Name == "" && !c.Has("name") && !c.Has("customerId") {
-		c.Add("customerId", "customerId or name must be given: they say whose key it is")
+	if c.request(doc, members) && !c.faulty("name") && !c.faulty("customerId") {
+		if secretName, err = SecretName(prefix, r.CustomerID, r.Name, ""); err != nil {
+			c.Add("customerId", "customerId or name must be given: they say whose key it is")
+		}
 	}
 	if at.IsZero() {
 		c.Add("request", "its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS")
 	}
-	if err := c.Err(); err != nil {
-		return r, "", err
-	}
-	secretName, err = SecretName(prefix, r.CustomerID, r.Name, "")
-	return r, secretName, err
+	return r, secretName, c.Err()
 }
 
 // Plans returns the usage plans that the request names, or else the deployment's default

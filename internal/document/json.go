@@ -56,7 +56,7 @@ func mendJSON(fault string, before []byte, at byte) string {
 	closes := at == '}' || at == ']'
 	switch {
 	case reading("after top-level value"):
-		return ": take out what follows the document"
+		return ": a message holds one document, take out what follows it"
 	case (closes || at == ',') && bytes.HasSuffix(bytes.TrimRight(before, " \t\r\n"), []byte(",")):
 		return ": take out the comma before it"
 	case at == '/' || at == '#':

@@ -18,8 +18,8 @@ func foreign(doc document.Node) string {
 		return "an event of " + failure.Quote(doc.GetText("eventSource"))
 	case doc.GetText("Event") == "s3:TestEvent":
 		return "an Amazon S3 test event"
-	case doc.Has("source", "detail-type"):
-		return "an EventBridge event without its detail"
+	case doc.Has("source", "detail-type"), doc.Has("detail"):
+		return "an EventBridge event that lacks source, detail-type or detail"
 	case doc.GetText("Type") == "Notification" && doc.Has("TopicArn"):
 		return "an SNS notification without its Message, or outside of a queue's message"
 	case doc.Has("Type", "TopicArn"):

@@ -34,7 +34,7 @@ func TestReasonOfARejectionSaysTheMend(t *testing.T) {
 		"the same in a rotation":  {event("API Key Rotation Requested", at, `{"CustomerId":"c","name":true}`), "CustomerId: unknown member: it is spelled customerId; name: must be a string, not a boolean: put it in quotes"},
 		"an end of a key":         {event("API Key End Requested", at, `{"name":"n","key_id":"k"}`), "key_id: unknown member: it is spelled keyId"},
 		"an end with a sign-up's": {event("API Key End Requested", at, `{"name":"n","enabled":false}`), "enabled: unknown member: take it out, or use one of customerId, keyId, name"},
-		"an answer as a rotation": {event("API Key Rotation Requested", at, `{"id":"k","name":"n"}`), "id: unknown member: it is of an answer, not of a request: take it out"},
+		"an answer as a rotation": {event("API Key Rotation Requested", at, `{"id":"k","name":"n"}`), "id: unknown member: it belongs to an answer, not to a request: take it out"},
 		"a rotation in a string":  {event("API Key Rotation Requested", at, asText(`{"name":"n"}`)), "detail: " + encodedTwice},
 		"CloudFormation's spelling": {
 			`{"CustomerId":"c","Name":"n","Tags":[{"Key":"team","Value":"a"}]}`,
@@ -58,7 +58,7 @@ func TestReasonOfARejectionSaysTheMend(t *testing.T) {
 		},
 		"an answer sent back": {
 			`{"id":"a1","value":"` + explicitValue + `","name":"n","createdDate":"2026-11-27T12:00:00Z","stageKeys":["a1b2/prod"]}`,
-			"id: unknown member: it is of an answer, not of a request: take it out; createdDate: unknown member: it is of an answer, not of a request: take it out; " +
+			"id: unknown member: it belongs to an answer, not to a request: take it out; createdDate: unknown member: it belongs to an answer, not to a request: take it out; " +
 				`stageKeys[0]: must be an object, not a string: write {"restApiId": "ID", "stageName": "STAGE"}, not "ID/STAGE"`,
 		},
 		"a trailing comma":   {"{\n  \"name\": \"n\",\n}", "body: is not valid JSON (line 3, column 1): take out the comma before it"},

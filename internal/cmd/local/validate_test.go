@@ -161,6 +161,7 @@ func TestValidate(t *testing.T) {
 			[]string{"rejected  request\n          customerId: customerId or name must be given", "          accepted where it is invoked directly or comes as an event",
 				"; rejected in a bare SQS message\n0 accepted, 1 rejected."}, false},
 		{"an untouched skeleton", "x.json", jsonSkeleton, []string{"; rejected in a bare SQS message\n0 accepted, 1 rejected."}, false},
+		{"a notification, which lies on a queue", "x.json", payload.Notification("n-1", `{"customerId": "c"}`), []string{"accepted  request  dev/c/_\n"}, true},
 		{"an event", "x.json", `{"id": "e-1", "source": "crm", "detail-type": "any", "detail": {}}`,
 			[]string{"accepted  e-1  dev/_/_/e-1\n"}, true},
 		{"an event of AWS's", "x.json", `{"id": "e-1", "source": "aws.s3", "detail-type": "Object Created", "detail": {}}`,
