@@ -14,11 +14,11 @@ import (
 // checker reads the members of a request and collects their faults.
 type checker struct {
 	failure.Faults
-	respelled map[string]bool // the members that were given under another spelling
+	respelled []string // the members that were given under another spelling
 }
 
 // faulty reports whether it is not known what a member of the request was meant to hold.
-func (c *checker) faulty(member string) bool { return c.Has(member) || c.respelled[member] }
+func (c *checker) faulty(member string) bool { return c.Has(member) || slices.Contains(c.respelled, member) }
 
 // is reports whether a node is of a kind, and adds a fault where it is not, or where it
 // has a fault of its own. A node of the kind is read in spite of its own fault, so that
@@ -67,10 +67,7 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 			c.Add(at, "unknown member: "+mend)
 			if _, given := n.Get(meant); !given {
 				read = readers[meant] // for its other faults, and for the log
-				if c.respelled == nil {
-					c.respelled = map[string]bool{}
-				}
-				c.respelled[prefix+meant] = true
+				c.respelled = append(c.respelled, prefix+meant)
 			}
 		}
 		if read != nil {
@@ -79,9 +76,8 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 	}
 }
 
-// respell returns the known member that an unknown one stands for, spelled as an SDK,
-// CloudFormation or Terraform spells it, or in the singular, and the mend; without such a
-// member it returns "" and a mend.
+// respell returns the mend of an unknown member, and the known one that it is meant to be, in
+// an SDK's, CloudFormation's or Terraform's spelling or in the singular; else "".
 func respell(name string, known []string) (meant, mend string) {
 	plain := func(name string) string {
 		return strings.TrimSuffix(strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)), "s")
@@ -97,12 +93,8 @@ func respell(name string, known []string) (meant, mend string) {
 	return "", "take it out, or use one of " + strings.Join(known, ", ")
 }
 
-// answered are the members, as respell compares them, that the answer of create-api-key, a
-// record or an outcome event has, and a request has not.
-var answered = []string{
-	"id", "createddate", "lastupdateddate", "responsemetadata",
-	"format", "generation", "secretname", "secretarn", "statu", "messageid",
-}
+// answered are members of answers, records and outcome events, as respell compares them.
+var answered = strings.Fields("id createddate lastupdateddate responsemetadata format generation secretname secretarn statu messageid")
 
 func (c *checker) text(path string, n document.Node, shortest, longest int) string {
 	if !c.is(path, n, document.String) {
@@ -133,8 +125,7 @@ func (c *checker) value(path string, n document.Node) Value {
 	return NewValue(c.text(path, n, shortest, MaxValueLength))
 }
 
-// items returns the items of a list. What stands there without its brackets is one of them,
-// so that its own faults are reported at once.
+// items returns the items of a list, or the one that stands there without its brackets.
 func (c *checker) items(path string, n document.Node) []document.Node {
 	if c.is(path, n, document.List) || n.Fault != "" || n.Kind == document.Null || n.HoldsJSON() {
 		return n.Items

@@ -43,38 +43,35 @@ func parseJSON(text []byte) (Node, error) {
 	return n, nil
 }
 
-// ErrCutShort is returned by [Parse] for JSON that ends before its last bracket or quotation
-// mark. Its text is the end of the whole error's.
+// ErrCutShort is what [Parse] returns, with the place before it, for JSON that ends too early.
 var ErrCutShort = errors.New("it ends too early, and was perhaps cut short")
 
 // mendJSON returns ": " and the mend of what people write in place of JSON, or an empty
-// string. fault is encoding/json's error, whose end says what it was reading; its beginning
-// quotes the byte at fault, and is not used.
+// string. fault is encoding/json's error, of which nothing is shown: it quotes the byte at
+// fault.
 func mendJSON(fault string, before []byte, at byte) string {
-	reading := func(what string) bool { return strings.HasSuffix(fault, what) }
+	reading := func(what string) bool { return strings.Contains(fault, what) }
 	isWord := func(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
-	closes := at == '}' || at == ']'
+	ends := at == '}' || at == ']' || at == ','
 	switch {
 	case reading("after top-level value"):
 		return ": a message holds one document, take out what follows it"
-	case (closes || at == ',') && bytes.HasSuffix(bytes.TrimRight(before, " \t\r\n"), []byte(",")):
+	case ends && bytes.HasSuffix(bytes.TrimRight(before, " \t\r\n"), []byte(",")):
 		return ": take out the comma before it"
 	case at == '/' || at == '#':
 		return ": take out the comment"
-	case reading("looking for beginning of value") && (closes || at == ','):
+	case ends && reading("beginning of value"):
 		return ": a value is missing before it"
-	case reading("after object key"):
-		return ": a colon is missing before it"
-	case reading("in string literal"):
-		return `: write a line break in a text as \n, a tab as \t`
-	case reading("in string escape code"), reading("in \\u hexadecimal character escape"):
-		return `: write a backslash in a text as \\`
-	case (reading("after object key:value pair") || reading("after array element")) && !(isWord(before[len(before)-1]) && isWord(at)):
-		return `: a comma is missing before it, or a quotation mark in a text is not written as \"`
-	case !reading("exceeded max depth"):
-		return ": write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"
+	case reading("in string"), reading("character escape"):
+		return `: in a text write a line break as \n, a tab as \t, a backslash as \\`
+	case reading("after object key"), reading("after array element"):
+		if !isWord(before[len(before)-1]) || !isWord(at) {
+			return `: a comma or a colon is missing before it, or a quotation mark in a text is not written as \"`
+		}
+	case reading("exceeded max depth"):
+		return ""
 	}
-	return ""
+	return ": write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"
 }
 
 // reader makes nodes of valid JSON, token by token: decoding into a value would keep

@@ -84,9 +84,9 @@ func TestPipeWithAnInputTemplateIsRejectedByName(t *testing.T) {
 	const noTemplate = "an EventBridge pipe must have no input template"
 	const orList = ", and requests come one by one, not in a list"
 	for name, test := range map[string]struct{ payload, reason string }{
-		"the bodies alone":  {`[` + named("n") + `]`, `payload[0].eventSource: must be aws:sqs, is "": ` + noTemplate + orList},
-		"texts":             {`["n"]`, `payload[0].eventSource: must be aws:sqs, is "": ` + noTemplate + orList},
-		"no messageId":      {`[{"eventSource":"aws:sqs","body":"name: n"}]`, "payload[0].messageId: must not be empty: " + noTemplate + orList},
+		"the bodies alone":  {`[` + named("n") + `]`, `payload[0].eventSource: must be aws:sqs: ` + noTemplate + orList},
+		"texts":             {`["n"]`, `payload[0].eventSource: must be aws:sqs: ` + noTemplate + orList},
+		"no messageId":      {`[{"eventSource":"aws:sqs","body":"name: n"}]`, "payload[0].messageId: must not be empty: " + noTemplate},
 		"no body":           {`[{"eventSource":"aws:sqs","messageId":"m0"}]`, "body: must be a string, not null: " + noTemplate},
 		"the body unpacked": {`[{"eventSource":"aws:sqs","messageId":"m0","body":` + named("n") + `}]`, "body: must be a string, not an object: " + noTemplate},
 	} {
