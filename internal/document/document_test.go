@@ -133,6 +133,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"a" 1}`, "is not valid JSON (line 1, column 6): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
 		{`{"a":1 "b":2}`, "is not valid JSON (line 1, column 8): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
 		{`{"a":"say "x""}`, "is not valid JSON (line 1, column 12): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
+		{`{"a":1"b":2}`, "is not valid JSON (line 1, column 7): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
 		{`{"a":1 // one`, "is not valid JSON (line 1, column 8): take out the comment"},
 		{"{\"a\":1\n# one\n}", "is not valid JSON (line 2, column 1): take out the comment"},
 		{`{"a":True}`, "is not valid JSON (line 1, column 6): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
