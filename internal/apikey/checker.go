@@ -18,7 +18,9 @@ type checker struct {
 }
 
 // faulty reports whether it is not known what a member of the request was meant to hold.
-func (c *checker) faulty(member string) bool { return c.Has(member) || slices.Contains(c.respelled, member) }
+func (c *checker) faulty(member string) bool {
+	return c.Has(member) || slices.Contains(c.respelled, member)
+}
 
 // is reports whether a node is of a kind, and adds a fault where it is not, or where it
 // has a fault of its own. A node of the kind is read in spite of its own fault, so that

@@ -243,8 +243,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// The nodes of such a text take fifty times its memory, and a queue's message can have a
-// megabyte of it.
+// As nodes, a list of single digits takes fifty times the memory of its text, of which an SQS
+// message can hold a megabyte.
 func TestNumberOfValues(t *testing.T) {
 	list := func(items int) []byte { return []byte("[" + strings.Repeat("0,", items-1) + "0]") }
 	most := 1

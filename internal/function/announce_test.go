@@ -78,7 +78,8 @@ func (e *environment) wantEvents(want string) {
 	}
 }
 
-// refuse lets the bus refuse the events of a message, times over, for good.
+// refuse makes the bus refuse a message's event that many times, with an error that is not
+// worth another try within the call.
 func (e *environment) refuse(messageID string, times int) {
 	e.aws.RefuseEvent = func(event awslocal.Event) *awslocal.Error {
 		if times == 0 || !strings.Contains(event.Detail, `"messageId":"`+messageID+`"`) {
@@ -322,7 +323,7 @@ func TestBatchIsAnsweredInTimeThoughTheBusHangs(t *testing.T) {
 	}
 }
 
-// A call that hangs does not take the time that the others' events need.
+// When a call hangs, time is left to send the events of the other messages.
 func TestTimeIsKeptBackForEvents(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.aws.Before = func(ctx context.Context, c awslocal.Call) error {
@@ -362,7 +363,7 @@ func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
 	})
 }
 
-// Whatever a message holds, what is told of it fits into a log line and an event.
+// However much a message holds, its reasons fit into a log line and an event.
 func TestReasonsAreBounded(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.invoke(sqsBatch(

@@ -10,8 +10,8 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// What people sent, by public bug reports and AWS's own pages: each is rejected with a reason
-// that says how to mend it, or has the outcome that the comment tells.
+// The messages of this file are what people really send, by public bug reports and AWS's own
+// pages.
 
 const cutShort = "it ends too early, and was perhaps cut short: an API Gateway that sends to SQS cuts it at each & unless its mapping template has $util.urlEncode($input.body)"
 
@@ -123,8 +123,8 @@ func TestCancellationRequestIsRejectedWithItsCustomer(t *testing.T) {
 }
 
 // The page for senders has the mapping template with which API Gateway sends a body to SQS
-// as it is. Without $util.urlEncode an & cuts it, and a + becomes a blank: that is another
-// customer, of whom nothing tells that he is none.
+// as it is. Without $util.urlEncode an & cuts the body, and a + becomes a blank: the key is then
+// another customer's, and nothing shows the mistake.
 func TestMappingTemplateForSendersKeepsTheBody(t *testing.T) {
 	page, err := os.ReadFile("../../docs/sending.md")
 	if err != nil {
