@@ -11,7 +11,7 @@ import (
 func foreign(doc document.Node) string {
 	switch {
 	case doc.Kind == document.List:
-		return "a list"
+		return "a list (send what it holds one by one)"
 	case doc.Has("Records"):
 		return "a batch inside a message"
 	case doc.GetText("eventSource") != "":
