@@ -77,7 +77,7 @@ func outcomes(t *testing.T) []details {
 	full := readyDetail(t, `{"name": "Gold", "customerId": "cust-1", "enabled": true, "description": "d", "tags": {"team": "billing"},
 		"stageKeys": [{"restApiId": "a1", "stageName": "prod"}], "usagePlanIds": ["gold01"]}`)
 	unnamed := readyDetail(t, `{}`)
-	told := parseJSON(t, []byte(`{"messageId": "m-1", "customerId": "cust-1", "name": "Gold", "secretName": "apikeys/cust-1/Gold", "reasons": ["enabled: must be a boolean, not a string"]}`))
+	told := parseJSON(t, []byte(`{"messageId": "m-1", "customerId": "cust-1", "name": "Gold", "secretName": "apikeys/cust-1/Gold", "reasons": ["enabled: must be a boolean, not a string: write true or false, without quotes"]}`))
 	hardly := parseJSON(t, []byte(`{"messageId": "m-1", "reasons": ["body: must be a string"]}`))
 	ready := details{schema: ready, good: []any{full, unnamed, with(full, "later", "unknown member"), with(full, "status", "existing")}}
 	for name := range without(full, "no").(map[string]any) {

@@ -1,6 +1,8 @@
 package apikey
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -10,23 +12,46 @@ import (
 )
 
 // checker reads the members of a request and collects their faults.
-type checker struct{ failure.Faults }
+type checker struct {
+	failure.Faults
+	respelled []string // the members that were given under another spelling
+}
+
+// faulty reports whether it is not known what a member of the request was meant to hold.
+func (c *checker) faulty(member string) bool {
+	return c.Has(member) || slices.Contains(c.respelled, member)
+}
 
 // is reports whether a node is of a kind, and adds a fault where it is not, or where it
 // has a fault of its own. A node of the kind is read in spite of its own fault, so that
 // all faults are reported at once.
 func (c *checker) is(path string, n document.Node, kind document.Kind) bool {
-	kinds := map[document.Kind]string{
-		document.Null: "null", document.Bool: "a boolean", document.Number: "a number",
-		document.String: "a string", document.List: "a list", document.Object: "an object",
-	}
-	switch {
+	switch rule := n.Mismatch(kind); {
 	case n.Fault != "":
 		c.Add(path, n.Fault)
-	case n.Kind != kind:
-		c.Add(path, "must be "+kinds[kind]+", not "+kinds[n.Kind])
+	case n.Kind == document.Null && path != whole:
+		c.Add(path, rule+": leave it out")
+	case rule != "":
+		c.Add(path, rule)
 	}
 	return n.Kind == kind
+}
+
+// whole is the path of a whole request.
+const whole = "request"
+
+// request reads the members of a whole request, and reports whether it has any.
+func (c *checker) request(doc document.Node, readers map[string]func(string, document.Node)) bool {
+	switch {
+	case doc.Size > MaxDocumentSize:
+		c.Add(whole, "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
+	case doc.Kind == document.String && doc.Fault == "" && !doc.HoldsJSON(): // any text is valid YAML
+		c.Add(whole, `must be a JSON or YAML object, not a string: write {"customerId": "ID"}, or in YAML a blank after each colon`)
+	default:
+		c.members(whole, "", doc, readers)
+		return doc.Kind == document.Object
+	}
+	return false
 }
 
 // members passes each member of an object, with its path, to its reader.
@@ -39,14 +64,39 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 		at := prefix + failure.Name(m.Name)
 		if m.Fault != "" {
 			c.Add(at, m.Fault)
+		} else if !known {
+			meant, mend := respell(m.Name, slices.Sorted(maps.Keys(readers)))
+			c.Add(at, "unknown member: "+mend)
+			if _, given := n.Get(meant); !given {
+				read = readers[meant] // for its other faults, and for the log
+				c.respelled = append(c.respelled, prefix+meant)
+			}
 		}
-		if known {
+		if read != nil {
 			read(at, m.Value)
-		} else if m.Fault == "" {
-			c.Add(at, "unknown member")
 		}
 	}
 }
+
+// respell returns the mend of an unknown member, and the known one that it is meant to be, in
+// an SDK's, CloudFormation's or Terraform's spelling or in the singular; else "".
+func respell(name string, known []string) (meant, mend string) {
+	plain := func(name string) string {
+		return strings.TrimSuffix(strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)), "s")
+	}
+	for _, member := range known {
+		if plain(member) == plain(name) {
+			return member, "it is spelled " + member
+		}
+	}
+	if slices.Contains(answered, plain(name)) {
+		return "", "it belongs to an answer, not to a request: take it out"
+	}
+	return "", "take it out, or use one of " + strings.Join(known, ", ")
+}
+
+// answered are members of answers, records and outcome events, as respell compares them.
+var answered = strings.Fields("id createddate lastupdateddate responsemetadata format generation secretname secretarn statu messageid")
 
 func (c *checker) text(path string, n document.Node, shortest, longest int) string {
 	if !c.is(path, n, document.String) {
@@ -77,11 +127,22 @@ func (c *checker) value(path string, n document.Node) Value {
 	return NewValue(c.text(path, n, shortest, MaxValueLength))
 }
 
+// items returns the items of a list, or the one that stands there without its brackets.
+func (c *checker) items(path string, n document.Node) []document.Node {
+	if c.is(path, n, document.List) || n.Fault != "" || n.Kind == document.Null || n.HoldsJSON() {
+		return n.Items
+	}
+	return []document.Node{n}
+}
+
 func (c *checker) stageKeys(path string, n document.Node) []StageKey {
 	var stages []StageKey
-	c.is(path, n, document.List)
-	for i, item := range n.Items {
+	for i, item := range c.items(path, n) {
 		at := path + "[" + strconv.Itoa(i) + "]"
+		if item.Kind == document.String && item.Fault == "" && !item.HoldsJSON() { // as API Gateway answers it
+			c.Add(at, item.Mismatch(document.Object)+`: write {"restApiId": "ID", "stageName": "STAGE"}, not "ID/STAGE"`)
+			continue
+		}
 		var s StageKey
 		c.members(at, at+".", item, map[string]func(string, document.Node){
 			"restApiId": func(p string, n document.Node) { s.RestAPIID = c.text(p, n, 0, MaxDocumentSize) },
@@ -107,6 +168,10 @@ func isEmpty(n document.Node, name string) bool {
 }
 
 func (c *checker) tags(path string, n document.Node) map[string]string {
+	if n.Kind == document.List && n.Fault == "" { // as CloudFormation and most other services have them
+		c.Add(path, n.Mismatch(document.Object)+`: write {"KEY": "VALUE"}, not [{"Key": "KEY", "Value": "VALUE"}]`)
+		return nil
+	}
 	if !c.is(path, n, document.Object) || len(n.Members) == 0 {
 		return nil
 	}
@@ -134,8 +199,7 @@ func (c *checker) tags(path string, n document.Node) map[string]string {
 func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 	var plans []string
 	seen := map[string]bool{}
-	c.is(path, n, document.List)
-	for i, item := range n.Items {
+	for i, item := range c.items(path, n) {
 		at := path + "[" + strconv.Itoa(i) + "]"
 		id := c.text(at, item, 1, MaxDocumentSize)
 		if id != "" && seen[id] {

@@ -47,10 +47,10 @@ func ExampleParse_faults() {
 	}
 	fmt.Println(secretName)
 	// Output:
-	// enabled: must be a boolean, not a string
+	// enabled: must be a boolean, not a string: write true or false, without quotes
 	// value: must be at least 20 characters, has 9
 	// stageKeys[0].stageName: must not be empty
-	// usagePlans: unknown member
+	// usagePlans: unknown member: take it out, or use one of customerId, description, enabled, generateDistinctId, name, stageKeys, tags, usagePlanIds, value
 	// apikeys/cust-1/_
 }
 

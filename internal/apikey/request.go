@@ -19,7 +19,6 @@ package apikey
 
 import (
 	"maps"
-	"strconv"
 	"time"
 
 	"createkey/internal/document"
@@ -100,15 +99,7 @@ func (s StageKey) String() string { return s.RestAPIID + "/" + s.StageName }
 // deployment adds: see [Request.CheckTotals].
 func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName string, err error) {
 	var c checker
-	if doc.Size > MaxDocumentSize {
-		c.Add("request", "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
-		return r, "", c.Err()
-	}
-	if doc.Kind == document.String && doc.Fault == "" { // any text is valid YAML
-		c.Add("request", "must be a JSON or YAML object, not a string")
-		return r, "", c.Err()
-	}
-	c.members("request", "", doc, map[string]func(string, document.Node){
+	isObject := c.request(doc, map[string]func(string, document.Node){
 		"name":               func(p string, n document.Node) { r.Name = c.text(p, n, 0, MaxNameLength) },
 		"description":        func(p string, n document.Node) { r.Description = c.text(p, n, 0, MaxDescriptionLength) },
 		"enabled":            func(p string, n document.Node) { r.Enabled = c.boolean(p, n) },
@@ -119,7 +110,7 @@ func Parse(doc document.Node, prefix, deliveryID string) (r Request, secretName 
 		"tags":               func(p string, n document.Node) { r.Tags = c.tags(p, n) },
 		"usagePlanIds":       func(p string, n document.Node) { r.UsagePlanIDs = c.usagePlanIDs(p, n) },
 	})
-	if doc.Kind == document.Object && !c.Has("name") && !c.Has("customerId") {
+	if isObject && !c.faulty("name") && !c.faulty("customerId") {
 		if secretName, err = SecretName(prefix, r.CustomerID, r.Name, deliveryID); err != nil {
 			c.Add("customerId", noIdentity)
 		}
@@ -143,18 +134,15 @@ func ParseChange(doc document.Node, kind Kind, at time.Time, prefix string) (r R
 	if kind == End {
 		members["keyId"] = text(&r.KeyID)
 	}
-	c.members("request", "", doc, members)
-	if doc.Kind == document.Object && r.CustomerID == "" && r.Name == "" && !c.Has("name") && !c.Has("customerId") {
-		c.Add("customerId", "customerId or name must be given: they say whose key it is")
+	if c.request(doc, members) && !c.faulty("name") && !c.faulty("customerId") {
+		if secretName, err = SecretName(prefix, r.CustomerID, r.Name, ""); err != nil {
+			c.Add("customerId", "customerId or name must be given: they say whose key it is")
+		}
 	}
 	if at.IsZero() {
 		c.Add("request", "its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS")
 	}
-	if err := c.Err(); err != nil {
-		return r, "", err
-	}
-	secretName, err = SecretName(prefix, r.CustomerID, r.Name, "")
-	return r, secretName, err
+	return r, secretName, c.Err()
 }
 
 // Plans returns the usage plans that the request names, or else the deployment's default

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"createkey/internal/document"
 )
@@ -118,6 +119,39 @@ func TestParse(t *testing.T) {
 	}
 	if empty.Tags != nil || empty.StageKeys != nil || empty.UsagePlanIDs != nil || !empty.Value.IsZero() {
 		t.Errorf("empties are not absent: %+v", empty)
+	}
+}
+
+// Ends and rotations have the rules, the limits and the reasons of sign-ups.
+func TestParseChange(t *testing.T) {
+	at := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		kind     Kind
+		document string
+		at       time.Time
+		faults   []string
+		secret   string
+	}{
+		"an end":          {End, `{"customerId": "c", "name": "n", "keyId": "k"}`, at, nil, "apikeys/c/n"},
+		"a rotation":      {Rotation, "customerId: c", at, nil, "apikeys/c/_"},
+		"of nobody's key": {Rotation, `{"name": ""}`, at, []string{"customerId: customerId or name must be given: they say whose key it is"}, ""},
+		"all faults together, a name": {End, `{"customerId": "c", "keyId": 7, "enabled": false}`, time.Time{}, []string{
+			"keyId: must be a string, not a number: put it in quotes", "enabled: unknown member: take it out, or use one of customerId, keyId, name",
+			"request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS",
+		}, "apikeys/c/_"},
+		"an identity at fault": {Rotation, `{"customerId": 7, "name": "n"}`, at, []string{"customerId: must be a string, not a number: put it in quotes"}, ""},
+		"another spelling":     {End, `{"CustomerId": 7}`, at, []string{"CustomerId: unknown member: it is spelled customerId", "CustomerId: must be a string, not a number: put it in quotes"}, ""},
+		"a text":               {End, "customerId", at, []string{`request: must be a JSON or YAML object, not a string: write {"customerId": "ID"}, or in YAML a blank after each colon`}, ""},
+		"past the limit":       {End, string(padded(`{"customerId": "PAD"}`, 65537)), at, []string{"request: must be at most 65536 bytes, has 65537"}, ""},
+	} {
+		doc, err := document.Parse([]byte(test.document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, secret, err := ParseChange(doc, test.kind, test.at, testPrefix)
+		if got := reasons(t, err); !slices.Equal(got, test.faults) || secret != test.secret || r.Kind != test.kind {
+			t.Errorf("%s: got secret %q and faults %q, want %q and %q", name, secret, got, test.secret, test.faults)
+		}
 	}
 }
 

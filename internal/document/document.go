@@ -24,6 +24,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -47,6 +48,11 @@ const (
 	List
 	Object
 )
+
+// String returns the kind with its article: "a boolean".
+func (k Kind) String() string {
+	return [...]string{"null", "a boolean", "a number", "a string", "a list", "an object"}[k]
+}
 
 // Node is one value of a document.
 type Node struct {
@@ -100,6 +106,36 @@ func (n Node) GetText(name string) string {
 	return ""
 }
 
+// Mismatch returns the rule that a node of another kind breaks, with the mend of what people
+// send in its place: "must be a boolean, not a string: write true or false, without quotes".
+// It is empty where the node is of the kind.
+func (n Node) Mismatch(want Kind) string {
+	mend := ""
+	switch {
+	case n.Kind == want:
+		return ""
+	case n.Kind == Null: // what to do depends on whether it may be absent
+	case want == Bool:
+		mend = ": write true or false, without quotes"
+	case want == String && (n.Kind == Number || n.Kind == Bool):
+		mend = ": put it in quotes"
+	case n.HoldsJSON():
+		mend = ": " + EncodedTwice
+	case want == List:
+		mend = ": put it in square brackets"
+	}
+	return "must be " + want.String() + ", not " + n.Kind.String() + mend
+}
+
+// EncodedTwice is the mend of a node that [Node.HoldsJSON].
+const EncodedTwice = "it is JSON inside a string, encoded once too often: send it without the quotes and backslashes around it"
+
+// HoldsJSON reports whether the node is a string whose text looks like a JSON list or object.
+func (n Node) HoldsJSON() bool {
+	text := strings.TrimSpace(n.Text)
+	return n.Kind == String && (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "["))
+}
+
 // Plain returns the node as encoding/json would decode it into an any, except that each
 // number is json.Number("0"), since a Node does not keep numbers.
 func (n Node) Plain() any {
@@ -131,11 +167,12 @@ func (n Node) Plain() any {
 // (https://yaml.org/spec/1.2.2/#103-core-schema), of at most [MaxYAMLSize] bytes. A
 // document must not begin with a byte-order mark, nor be nested deeper than 64 levels.
 //
-// Its errors say what is wrong and where, as in "is not valid JSON (line 3, column 7)",
-// for a caller to put the document's name in front. Columns count bytes.
+// Its errors say what is wrong, where, and mostly what to do, as in "is not valid JSON (line
+// 3, column 7): take out the comma before it", for a caller to put the document's name in
+// front. Columns count bytes. JSON that ends too early is an [ErrCutShort].
 func Parse(text []byte) (Node, error) {
 	if bytes.HasPrefix(text, []byte("\ufeff")) {
-		return Node{}, errors.New("must not begin with a byte-order mark")
+		return Node{}, errors.New("must not begin with a byte-order mark: save it as UTF-8 without one")
 	}
 	first := bytes.TrimLeft(text, " \t\r\n")
 	switch {

@@ -116,22 +116,36 @@ func TestParseRefuses(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"", "is empty"},
 		{" \t\r\n", "is empty"},
-		{"\ufeff{}", "must not begin with a byte-order mark"},
-		{"\ufeff", "must not begin with a byte-order mark"},
-		{`{`, "is not valid JSON (line 1, column 1)"},
-		{`{]`, "is not valid JSON (line 1, column 2)"},
-		{"{\n  \"a\": x\n}", "is not valid JSON (line 2, column 8)"},
-		{"[\"a\nb\"]", "is not valid JSON (line 1, column 4)"},
-		{"{}\n\n{}", "is not valid JSON (line 3, column 1)"},
-		{`[] []`, "is not valid JSON (line 1, column 4)"},
-		{`{} x`, "is not valid JSON (line 1, column 4)"},
-		{`"a" "b"`, "is not valid JSON (line 1, column 5)"},
-		{`{"a":1,}`, "is not valid JSON (line 1, column 8)"},
-		{`["\x"]`, "is not valid JSON (line 1, column 4)"},
-		{`["\ud8"]`, "is not valid JSON (line 1, column 7)"},
-		{`[01]`, "is not valid JSON (line 1, column 3)"},
-		{"[\"a\x00\"]", "is not valid JSON (line 1, column 4)"},
-		{"{\xff}", "is not valid JSON (line 1, column 2)"},
+		{"\ufeff{}", "must not begin with a byte-order mark: save it as UTF-8 without one"},
+		{"\ufeff", "must not begin with a byte-order mark: save it as UTF-8 without one"},
+		{`{`, "is not valid JSON (line 1, column 1): it ends too early, and was perhaps cut short"},
+		{`{]`, "is not valid JSON (line 1, column 2): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
+		{"{\n  \"a\": x\n}", "is not valid JSON (line 2, column 8): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
+		{"[\"a\nb\"]", `is not valid JSON (line 1, column 4): in a text write a line break as \n, a tab as \t, a backslash as \\`},
+		{"{}\n\n{}", "is not valid JSON (line 3, column 1): a message holds one document, take out what follows it"},
+		{`[] []`, "is not valid JSON (line 1, column 4): a message holds one document, take out what follows it"},
+		{`{} x`, "is not valid JSON (line 1, column 4): a message holds one document, take out what follows it"},
+		{`"a" "b"`, "is not valid JSON (line 1, column 5): a message holds one document, take out what follows it"},
+		{`{"a":1,}`, "is not valid JSON (line 1, column 8): take out the comma before it"},
+		{"[1, 2,\n]", "is not valid JSON (line 2, column 1): take out the comma before it"},
+		{`{"a":1,, "b":2}`, "is not valid JSON (line 1, column 8): take out the comma before it"},
+		{`{"a":}`, "is not valid JSON (line 1, column 6): a value is missing before it"},
+		{`{"a" 1}`, "is not valid JSON (line 1, column 6): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
+		{`{"a":1 "b":2}`, "is not valid JSON (line 1, column 8): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
+		{`{"a":"say "x""}`, "is not valid JSON (line 1, column 12): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
+		{`{"a":1"b":2}`, "is not valid JSON (line 1, column 7): a comma or a colon is missing before it, or a quotation mark in a text is not written as \\\""},
+		{`{"a":1 // one`, "is not valid JSON (line 1, column 8): take out the comment"},
+		{"{\"a\":1\n# one\n}", "is not valid JSON (line 2, column 1): take out the comment"},
+		{`{"a":True}`, "is not valid JSON (line 1, column 6): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
+		{`{"a":nil}`, "is not valid JSON (line 1, column 7): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
+		{`{"a":12ab}`, "is not valid JSON (line 1, column 8): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
+		{`{'a':1}`, "is not valid JSON (line 1, column 2): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
+		{`{"a":"b`, "is not valid JSON (line 1, column 7): it ends too early, and was perhaps cut short"},
+		{`["\x"]`, `is not valid JSON (line 1, column 4): in a text write a line break as \n, a tab as \t, a backslash as \\`},
+		{`["\ud8"]`, `is not valid JSON (line 1, column 7): in a text write a line break as \n, a tab as \t, a backslash as \\`},
+		{`[01]`, "is not valid JSON (line 1, column 3): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
+		{"[\"a\x00\"]", `is not valid JSON (line 1, column 4): in a text write a line break as \n, a tab as \t, a backslash as \\`},
+		{"{\xff}", "is not valid JSON (line 1, column 2): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
 		{strings.Repeat("[", 66) + strings.Repeat("]", 66), "must not be nested deeper than 64 levels"},
 		{strings.Repeat(`{"a":`, 66) + "1" + strings.Repeat("}", 66), "must not be nested deeper than 64 levels"},
 		{strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), "is not valid JSON (line 1, column 10001)"},
@@ -142,10 +156,10 @@ func TestParseRefuses(t *testing.T) {
 		{"a: b\n--- c", "must not hold more than one YAML document"},
 		{"a: 'b\u0085c'", "must write U+0085, U+2028 and U+2029 as escapes in YAML"},
 		{"a: b\u2029c", "must write U+0085, U+2028 and U+2029 as escapes in YAML"},
-		{"%YAML 2.0\n---\na: b", "is not valid YAML"},
-		{"a: *secret", "is not valid YAML"},
-		{"a: b\nc\n", "is not valid YAML (near line 2)"},
-		{"a: [" + strings.Repeat("[", 60_000), "is not valid YAML"},
+		{"%YAML 2.0\n---\na: b", "is not valid YAML: write a blank after each colon, indent with blanks, not tabs, and put a text in quotes that begins with a sign or has a colon in it"},
+		{"a: *secret", "is not valid YAML: write a blank after each colon, indent with blanks, not tabs, and put a text in quotes that begins with a sign or has a colon in it"},
+		{"a: b\nc\n", "is not valid YAML (near line 2): write a blank after each colon, indent with blanks, not tabs, and put a text in quotes that begins with a sign or has a colon in it"},
+		{"a: [" + strings.Repeat("[", 60_000), "is not valid YAML: write a blank after each colon, indent with blanks, not tabs, and put a text in quotes that begins with a sign or has a colon in it"},
 	} {
 		n, err := Parse([]byte(test.text))
 		if err == nil || err.Error() != test.want || !reflect.DeepEqual(n, Node{}) {
@@ -229,8 +243,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// The nodes of such a text take fifty times its memory, and a queue's message can have a
-// megabyte of it.
+// As nodes, a list of single digits takes fifty times the memory of its text, of which an SQS
+// message can hold a megabyte.
 func TestNumberOfValues(t *testing.T) {
 	list := func(items int) []byte { return []byte("[" + strings.Repeat("0,", items-1) + "0]") }
 	most := 1

@@ -29,7 +29,7 @@ func ExampleParse() {
 func ExampleParse_syntax() {
 	_, err := document.Parse([]byte("{\n\t\"name\": \"Gold\",\n}"))
 	fmt.Println("the request", err)
-	// Output: the request is not valid JSON (line 3, column 1)
+	// Output: the request is not valid JSON (line 3, column 1): take out the comma before it
 }
 
 // What encoding/json would repair silently stays visible: it would take the second name

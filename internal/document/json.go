@@ -27,7 +27,11 @@ func parseJSON(text []byte) (Node, error) {
 		before := text[:max(at-1, 0)] // the character at fault may itself end a line
 		line := 1 + bytes.Count(before, []byte("\n"))
 		column := at - (bytes.LastIndexByte(before, '\n') + 1)
-		return Node{}, fmt.Errorf("is not valid JSON (line %d, column %d)", line, column)
+		place := fmt.Sprintf("is not valid JSON (line %d, column %d)", line, column)
+		if err.Error() == "unexpected end of JSON input" {
+			return Node{}, fmt.Errorf("%s: %w", place, ErrCutShort)
+		}
+		return Node{}, errors.New(place + mendJSON(err.Error(), before, text[at-1]))
 	}
 	r := reader{text: text, decoder: json.NewDecoder(bytes.NewReader(text)), left: mostValues + len(text)/16}
 	r.decoder.UseNumber() // 1e999 is valid, and no float64
@@ -37,6 +41,37 @@ func parseJSON(text []byte) (Node, error) {
 	}
 	n.Size = len(text)
 	return n, nil
+}
+
+// ErrCutShort is what [Parse] returns, with the place before it, for JSON that ends too early.
+var ErrCutShort = errors.New("it ends too early, and was perhaps cut short")
+
+// mendJSON returns ": " and the mend of what people write in place of JSON, or an empty
+// string. fault is encoding/json's error, of which nothing is shown: it quotes the byte at
+// fault.
+func mendJSON(fault string, before []byte, at byte) string {
+	reading := func(what string) bool { return strings.Contains(fault, what) }
+	isWord := func(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
+	ends := at == '}' || at == ']' || at == ','
+	switch {
+	case reading("after top-level value"):
+		return ": a message holds one document, take out what follows it"
+	case ends && bytes.HasSuffix(bytes.TrimRight(before, " \t\r\n"), []byte(",")):
+		return ": take out the comma before it"
+	case at == '/' || at == '#':
+		return ": take out the comment"
+	case ends && reading("beginning of value"):
+		return ": a value is missing before it"
+	case reading("in string"), reading("character escape"):
+		return `: in a text write a line break as \n, a tab as \t, a backslash as \\`
+	case reading("after object key"), reading("after array element"):
+		if !isWord(before[len(before)-1]) || !isWord(at) {
+			return `: a comma or a colon is missing before it, or a quotation mark in a text is not written as \"`
+		}
+	case reading("exceeded max depth"):
+		return ""
+	}
+	return ": write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"
 }
 
 // reader makes nodes of valid JSON, token by token: decoding into a value would keep

@@ -52,10 +52,11 @@ func parseYAML(text []byte) (n Node, err error) {
 // unknown anchors: a value that begins with * looks like one.
 func yamlError(err error) error {
 	var line int
+	const mend = ": write a blank after each colon, indent with blanks, not tabs, and put a text in quotes that begins with a sign or has a colon in it"
 	if _, scanErr := fmt.Sscanf(err.Error(), "yaml: line %d:", &line); scanErr == nil {
-		return fmt.Errorf("is not valid YAML (near line %d)", line)
+		return fmt.Errorf("is not valid YAML (near line %d)"+mend, line)
 	}
-	return errors.New("is not valid YAML")
+	return errors.New("is not valid YAML" + mend)
 }
 
 func fromYAML(y *yaml.Node, depth int) (Node, error) {

@@ -11,7 +11,7 @@ import (
 func ExampleDecode() {
 	batch, err := envelope.Decode([]byte(`{"Records": [
 		{"eventSource": "aws:sqs", "messageId": "m-1", "body": "{\"customerId\": \"cust-1\", \"name\": \"Gold\"}"},
-		{"eventSource": "aws:sqs", "messageId": "m-2", "body": "{\"customerId\": "}
+		{"eventSource": "aws:sqs", "messageId": "m-2", "body": "{\"customerId\": \"cust-1\",}"}
 	]}`), "lambda-1")
 	if err != nil {
 		log.Fatal(err)
@@ -25,7 +25,7 @@ func ExampleDecode() {
 	}
 	// Output:
 	// m-1 asks for Gold
-	// m-2 is rejected: body: is not valid JSON (line 1, column 15)
+	// m-2 is rejected: body: is not valid JSON (line 1, column 25): take out the comma before it
 }
 
 // The detail of an EventBridge event is the request. This one has neither customer nor

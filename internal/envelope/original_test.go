@@ -64,7 +64,7 @@ func TestOriginal(t *testing.T) {
 	}
 }
 
-// What cannot be told exactly must not be sent on as if it were the sender's.
+// A message that is not known exactly must not be passed on as the sender's.
 func TestOriginalThatIsNotKnownExactlyIsNone(t *testing.T) {
 	record := func(body, attributes string) string {
 		return `{"messageId":"m","eventSource":"aws:sqs","body":` + body + `,"messageAttributes":` + attributes + `}`

@@ -35,11 +35,14 @@ func fromSQSRecord(path string, record document.Node) (Message, error) {
 		if source == "" {
 			source = record.GetText("EventSource")
 		}
+		if source == "" {
+			return Message{}, failure.Reject("%s.eventSource: must be aws:sqs: %s, and requests come one by one, not in a list", path, noTemplate)
+		}
 		return Message{}, failure.Reject("%s.eventSource: must be aws:sqs, is %s", path, failure.Quote(source))
 	}
 	id := record.GetText("messageId")
 	if id == "" {
-		return Message{}, failure.Reject("%s.messageId: must not be empty", path)
+		return Message{}, failure.Reject("%s.messageId: must not be empty: %s", path, noTemplate)
 	}
 	m := unwrapText(record, "body", fromQueue)
 	m.ID = id
@@ -49,6 +52,9 @@ func fromSQSRecord(path string, record document.Node) (Message, error) {
 	m.Original = original(record)
 	return m, nil
 }
+
+// noTemplate is the mend of a record without what SQS puts into each.
+const noTemplate = "an EventBridge pipe must have no input template"
 
 // original returns the message of a record as its sender wrote it, or nil where a part of
 // it is missing or had to be repaired: no record of AWS's own is like that.

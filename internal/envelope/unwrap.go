@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"cmp"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -27,16 +28,23 @@ func rejected(format string, args ...any) Message {
 
 // unwrapText unwraps the document that is the text of a member.
 func unwrapText(envelope document.Node, member string, in carrier) Message {
-	text, ok := envelope.Get(member)
+	text, _ := envelope.Get(member) // absent is a null
 	switch {
-	case !ok || text.Kind != document.String:
-		return rejected("%s: must be a string", member)
+	case text.Kind != document.String && in == fromQueue:
+		return rejected("%s: must be a string, not %s: %s", member, text.Kind, noTemplate)
+	case text.Kind != document.String:
+		return rejected("%s: must be a string, not %s", member, text.Kind)
 	case text.Fault != "":
 		return rejected("%s: %s", member, text.Fault)
 	}
 	doc, err := document.Parse([]byte(text.Text))
-	if err != nil {
+	switch {
+	case errors.Is(err, document.ErrCutShort) && in == fromQueue:
+		return rejected("%s: %s: an API Gateway that sends to SQS cuts it at each & unless its mapping template has $util.urlEncode($input.body)", member, err)
+	case err != nil:
 		return rejected("%s: %s", member, err)
+	case doc.HoldsJSON():
+		return rejected("%s: %s", member, document.EncodedTwice)
 	}
 	return unwrap(doc, in)
 }
@@ -49,6 +57,9 @@ func unwrap(doc document.Node, in carrier) Message {
 		return fromEventBridge(doc)
 	case doc.GetText("Type") == "Notification" && doc.Has("Message") && in == fromQueue:
 		return fromNotification(doc)
+	case doc.GetText("default") != "": // no member of a request
+		return rejected("default: is for a message that is published with MessageStructure=json, and this one was not: " +
+			"publish it so, or publish the request alone")
 	case marketplace.IsNotification(doc):
 		return fromMarketplace(Message{}, marketplace.FromNotification, doc)
 	}
@@ -92,6 +103,8 @@ func fromEventBridge(doc document.Node) Message {
 	switch {
 	case source == "":
 		m.Err = failure.Reject("source: must be a string, not empty")
+	case detail.HoldsJSON():
+		m.Err = failure.Reject("detail: %s", document.EncodedTwice)
 	case source == "createkey":
 		m.Err = failure.Reject("source: is createkey: an outcome of this program's own is not a request")
 	case source == marketplace.Source:

@@ -78,7 +78,8 @@ func (e *environment) wantEvents(want string) {
 	}
 }
 
-// refuse lets the bus refuse the events of a message, times over, for good.
+// refuse makes the bus refuse a message's event that many times, with an error that is not
+// worth another try within the call.
 func (e *environment) refuse(messageID string, times int) {
 	e.aws.RefuseEvent = func(event awslocal.Event) *awslocal.Error {
 		if times == 0 || !strings.Contains(event.Detail, `"messageId":"`+messageID+`"`) {
@@ -113,8 +114,8 @@ func TestReadyEventIsTheDirectAnswerAndTheMessagesID(t *testing.T) {
 func TestRejectedEventTellsWhatIsKnown(t *testing.T) {
 	tests := map[string]struct{ payload, want string }{
 		"all":            {sqsBatch(faulty("a")), `{"messageId":"m0","customerId":"acme","name":"a","secretName":"test/acme/a","reasons":["tags.\"aws:x\": a tag's key must not begin with aws:, which is reserved"]}`},
-		"not the name":   {sqsBatch(`{"customerId":"acme","name":7,"x":0}`), `{"messageId":"m0","customerId":"acme","reasons":["name: must be a string, not a number","x: unknown member"]}`},
-		"no document":    {sqsBatch(`{`), `{"messageId":"m0","reasons":["body: is not valid JSON (line 1, column 1)"]}`},
+		"not the name":   {sqsBatch(`{"customerId":"acme","name":7,"x":0}`), `{"messageId":"m0","customerId":"acme","reasons":["name: must be a string, not a number: put it in quotes","x: unknown member: take it out, or use one of customerId, description, enabled, generateDistinctId, name, stageKeys, tags, usagePlanIds, value"]}`},
+		"no document":    {sqsBatch(`{`), `{"messageId":"m0","reasons":["body: is not valid JSON (line 1, column 1): it ends too early, and was perhaps cut short: an API Gateway that sends to SQS cuts it at each & unless its mapping template has $util.urlEncode($input.body)"]}`},
 		"the payload":    {`{"Records":[]}`, `{"messageId":"invocation-1","reasons":["Records: must be a list of SQS or SNS records, not empty"]}`},
 		"unsubscription": {sqsBatch(notification("subscribe-fail", "")), `{"messageId":"m0","customerId":"cust","name":"prod","reasons":["action: \"subscribe-fail\" of AWS Marketplace makes no key and ends none: nothing was bought"]}`},
 	}
@@ -239,7 +240,7 @@ func TestRejectionStaysOneThoughItsEventIsNotTaken(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.refuse("invocation-1", 2)
 		_, kind, text := e.invoke(`{"bogus":1}`)
-		e.wantError(kind, text, "RejectedError", "bogus: unknown member; event: was not sent: PutEvents: NotAuthorizedForSourceException: not here")
+		e.wantError(kind, text, "RejectedError", "bogus: unknown member: take it out, or use one of customerId, description, enabled, generateDistinctId, name, stageKeys, tags, usagePlanIds, value; event: was not sent: PutEvents: NotAuthorizedForSourceException: not here")
 		_, kind, text = e.invoke(`[]`)
 		e.wantError(kind, text, "RejectedError", "not empty; event: was not sent: PutEvents: NotAuthorizedForSourceException: not here")
 		_, kind, text = e.invoke(`[]`)
@@ -322,7 +323,7 @@ func TestBatchIsAnsweredInTimeThoughTheBusHangs(t *testing.T) {
 	}
 }
 
-// A call that hangs does not take the time that the others' events need.
+// When a call hangs, time is left to send the events of the other messages.
 func TestTimeIsKeptBackForEvents(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.aws.Before = func(ctx context.Context, c awslocal.Call) error {
@@ -363,7 +364,7 @@ func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
 	})
 }
 
-// Whatever a message holds, what is told of it fits into a log line and an event.
+// However much a message holds, its reasons fit into a log line and an event.
 func TestReasonsAreBounded(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.invoke(sqsBatch(

@@ -29,7 +29,8 @@ func batchOf(messages int) string {
 	return sqsBatch(bodies...)
 }
 
-// A second before the function's time is up, or a fifth of it where that is less.
+// The answer comes a second before the function's time is up, or a fifth of that time where it
+// is less.
 func TestBatchIsAnsweredInTimeThoughAnEndpointHangs(t *testing.T) {
 	for timeout, want := range map[time.Duration]time.Duration{
 		30 * time.Second: 29 * time.Second,
@@ -131,8 +132,8 @@ func TestTurnThatWouldComeTooLateIsRefused(t *testing.T) {
 	})
 }
 
-// The SDK repeats what was refused for a quota, and its second attempt has no turn in
-// time: the alarm hangs on the refusal all the same.
+// After a refusal for the quota the SDK tries again, and runs out of time. The log line has the
+// quota's code all the same, for an alarm hangs on it.
 func TestQuotaIsToldThoughTheTimeIsUp(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 0.5

@@ -141,8 +141,8 @@ func TestARejectedMessageOfAFIFOQueueTakesNobodyAlong(t *testing.T) {
 	})
 }
 
-// What is said of one key in one batch is worked through one after the other:
-// side by side would only cost a Conflict.
+// Messages about one key are handled one after the other: at the same time, they would only
+// meet a Conflict.
 func TestMessagesOfOneIdentityMakeOneKeyWithoutAConflict(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.invoke(sqsBatch(named("a"), `{"name":"a","customerId":"acme"}`, named("a")))
@@ -287,7 +287,7 @@ func TestErrorsTypeNamesTheClass(t *testing.T) {
 func TestErrorOfAListTellsAllItsFaults(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		_, _, text := e.invoke(sns(`{"bogus":1}`, named("b"), `{"bogus":2,"name":3}`))
-		if text != "bogus: unknown member; bogus: unknown member; name: must be a string, not a number" {
+		if text != strings.Repeat("bogus: unknown member: take it out, or use one of customerId, description, enabled, generateDistinctId, name, stageKeys, tags, usagePlanIds, value; ", 2)+"name: must be a string, not a number: put it in quotes" {
 			e.Errorf("the error is %q", text)
 		}
 	})
@@ -375,8 +375,8 @@ func TestDebugListsTheCallsMade(t *testing.T) {
 	}
 }
 
-// A panic fails its message alone, and is told by its place: what was panicked
-// with could hold anything.
+// A panic fails its message alone. The reason names its place and nothing else, for the panic's
+// value could hold anything.
 func TestPanicFailsItsMessageAlone(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
@@ -406,8 +406,8 @@ func TestPanicOfALibraryIsToldByItsCaller(t *testing.T) {
 	})
 }
 
-// A panic outside of every message, in the log here, is told by its place, too, and fails
-// the invocation: nothing is lost, for it is delivered again.
+// A panic outside of any message, here in the log's writer, is told by its place, too. It fails
+// the invocation, whose messages are then delivered again.
 func TestPanicOutsideOfAMessageFailsTheInvocation(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.handler = New(e.cfg, e.settings, NewLogger(panickingWriter{}, ""))

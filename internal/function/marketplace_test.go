@@ -102,8 +102,8 @@ func agreement(detailType, id string, minute int) string {
 	})
 }
 
-// A renewal is another agreement. Which of its start and the old one's end comes first is
-// not known of AWS.
+// A renewal is another agreement. Whether its start or the old one's end comes first, AWS does
+// not say.
 func TestRenewalKeepsTheKeyWhateverComesFirst(t *testing.T) {
 	start, end := agreement("License Updated", "agmt-2", 2), agreement("License Deprovisioned", "agmt-1", 3)
 	for _, order := range [][]string{{start, end}, {end, start}} {

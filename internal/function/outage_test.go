@@ -12,7 +12,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// An outage is one of everything that an AWS service answers, or of a part of it.
+// An outage is one way in which an AWS service fails, in all its operations.
 type outage struct {
 	Service string // as awslocal.Call has it
 	How     string
@@ -100,8 +100,8 @@ var (
 	outageAtOnce = flag.Int("outage.burst", 15, "sign-ups that come at once in an outage")
 )
 
-// A day without a service, of which nobody has to know: the queue allows 480 receives,
-// three minutes apart.
+// A service may fail for a day without anybody's hand being needed: the queue allows 480
+// receives, three minutes apart.
 func TestOutageHealsByItself(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays twenty outages of an hour: without -short")

@@ -96,7 +96,7 @@ func TestRejectedMessageIsSetAsideAsItWasSent(t *testing.T) {
 						"reason": `String tags."aws:x": a tag's key must not begin with aws:, which is reserved`,
 						"trace":  "String <a>\n", "tenant": "Number.int 7", "zip": "Binary \x00\xff\x1f",
 					},
-					{"messageId": "String m2", "reason": "String body: is not valid JSON (line 1, column 9)"},
+					{"messageId": "String m2", "reason": "String body: is not valid JSON (line 1, column 9): it ends too early, and was perhaps cut short: an API Gateway that sends to SQS cuts it at each & unless its mapping template has $util.urlEncode($input.body)"},
 				} {
 					if letters[i].Queue != "letters" || string(letters[i].Body) != messages[i+1].Body {
 						e.Errorf("letter %d is not the message as it was sent", i)
@@ -141,7 +141,7 @@ func TestWithoutADeadLetterQueueARejectedMessageIsAnsweredAsFailed(t *testing.T)
 	})
 }
 
-// What is set, but not used, is told once, before the first message.
+// A setting that is not used is logged once, before the first message.
 func TestStartTellsWhatIsNotUsed(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		var err error
@@ -180,7 +180,7 @@ func TestRejectionIsAnnouncedBeforeItIsSetAside(t *testing.T) {
 	})
 }
 
-// Each of these loses the call, or one of its letters, once or for good; nothing is lost.
+// Each of these fails the call, or one of its letters, once or always. No message is lost.
 func TestMessageThatCannotBeSetAsideComesAgain(t *testing.T) {
 	lost := awslocal.ErrConnectionLost
 	tests := map[string]struct {
@@ -322,7 +322,8 @@ func TestDeliveryThatWasStoppedBehindTheSendSetsAsideTwice(t *testing.T) {
 	})
 }
 
-// A second before the function's time is up, or a fifth of it where that is less.
+// The answer comes a second before the function's time is up, or a fifth of that time where it
+// is less.
 func TestBatchIsAnsweredInTimeThoughTheDeadLetterQueueHangs(t *testing.T) {
 	for timeout, want := range map[time.Duration]time.Duration{
 		30 * time.Second: 29 * time.Second,
@@ -352,7 +353,7 @@ func TestBatchIsAnsweredInTimeThoughTheDeadLetterQueueHangs(t *testing.T) {
 	}
 }
 
-// Neither a call that hangs nor a bus that does takes the time that letters need.
+// When a call or the bus hangs, time is left to set messages aside.
 func TestTimeIsKeptBackForLetters(t *testing.T) {
 	for _, hangs := range []string{"CreateSecret", "PutEvents"} {
 		withLetters(t, func(e *environment) {
@@ -605,7 +606,7 @@ func TestGroupsOfAStandardQueueHoldNobody(t *testing.T) {
 	})
 }
 
-// No record of AWS's own is like that; what a test or a transformer hands over may be.
+// AWS sends no such record, but a test or an input transformer may.
 func TestMessageThatTheRecordDoesNotTellExactlyIsNotSetAside(t *testing.T) {
 	withLetters(t, func(e *environment) {
 		e.wantAnswer(`{"Records":[{"messageId":"m0","eventSource":"aws:sqs"},{"messageId":"m1","eventSource":"aws:sqs","body":"{"}]}`, failures("m0"))
@@ -619,7 +620,7 @@ func TestMessageThatTheRecordDoesNotTellExactlyIsNotSetAside(t *testing.T) {
 	})
 }
 
-// A text is cut between its characters, and never in one.
+// A text is cut between characters, never inside one.
 func TestShorten(t *testing.T) {
 	const text = "aé🔑b" // 1 + 2 + 4 + 1 bytes
 	for longest, want := range map[int]string{

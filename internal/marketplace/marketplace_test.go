@@ -98,7 +98,7 @@ func TestRejections(t *testing.T) {
 	}{
 		"all faults together": {
 			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "", "product-code": 7}`,
-			"customer-identifier: must not be empty; product-code: must be a string", "",
+			"customer-identifier: must not be empty; product-code: must be a string, not a number: put it in quotes", "",
 		},
 		"no action": {
 			marketplace.FromNotification, `{"customer-identifier": "cust", "product-code": "prod"}`,
@@ -126,7 +126,7 @@ func TestRejections(t *testing.T) {
 		},
 		"an agreement without its parts": {
 			marketplace.FromEvent, agreementEvent(license, `{"acceptor": {"accountId": "4"}, "agreement": 7}`),
-			"detail.agreement: must be an object; detail.product.code: must not be empty; detail.agreement.id: must not be empty", "4",
+			"detail.agreement: must be an object, not a number; detail.product.code: must not be empty; detail.agreement.id: must not be empty", "4",
 		},
 		"the end of a license without its parts": {
 			marketplace.FromEvent, agreementEvent("License Deprovisioned - Manufacturer", `{"acceptor": {"accountId": "4"}}`),

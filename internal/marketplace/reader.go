@@ -22,8 +22,8 @@ type reader struct{ failure.Faults }
 // what can be read of it.
 func (r *reader) object(path string, of document.Node, name string) document.Node {
 	member, _ := of.Get(name) // absent is a null
-	if member.Kind != document.Object && member.Kind != document.Null {
-		r.Add(path+name, "must be an object")
+	if rule := member.Mismatch(document.Object); rule != "" && member.Kind != document.Null {
+		r.Add(path+name, rule)
 	}
 	r.noRepeats(path+name+".", member)
 	return member
@@ -55,7 +55,7 @@ func (r *reader) optional(path string, of document.Node, name string) string {
 	switch length := utf8.RuneCountInString(text); {
 	case member.Kind == document.Null:
 	case member.Kind != document.String, member.Fault != "":
-		r.Add(path+name, cmp.Or(member.Fault, "must be a string"))
+		r.Add(path+name, cmp.Or(member.Fault, member.Mismatch(document.String)))
 	case length > maxIdentifier:
 		r.Add(path+name, "must be at most "+strconv.Itoa(maxIdentifier)+" characters, has "+strconv.Itoa(length))
 	default:

@@ -86,7 +86,7 @@ func TestRepeatTellsOfTheKeyAsItIsNow(t *testing.T) {
 	}
 }
 
-// The mend is in the reason: what somebody took away by hand, he gives back by hand.
+// The reason says how to give back by hand what was taken away by hand.
 func TestRevokedKeyIsGivenBackByHand(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)

@@ -35,8 +35,8 @@ var operations = []struct {
 	{"PutSecretValue", "", true},
 }
 
-// Whatever AWS answers that is not known to be the message's fault, the message
-// is retried, and once AWS has recovered one more delivery finishes it.
+// A message is retried after any error that is not known to be its own fault. Once AWS has
+// recovered, one more delivery finishes it.
 func TestFailureOfAnyCallIsRetriedAndLosesNothing(t *testing.T) {
 	faults := map[string]error{
 		"429":         awslocal.TooManyRequests,
@@ -162,8 +162,8 @@ func TestWhatAPIGatewayRefusesIsRejectedInItsOwnWords(t *testing.T) {
 	})
 }
 
-// A message of AWS's that quotes the value, or eight characters of it, is not
-// passed on. (Every test here checks that nothing is; this one that the rest is.)
+// AWS's message is withheld where it quotes the value, or eight characters of it. That no part
+// of a value is passed on every test checks; this one also checks that all else is.
 func TestMessageThatQuotesTheValueIsWithheld(t *testing.T) {
 	for _, quoted := range []string{explicit, explicit[:8], explicit[len(explicit)-8:]} {
 		for _, op := range []string{"CreateSecret", "CreateApiKey", "PutSecretValue"} {
@@ -250,8 +250,8 @@ func (w *world) answer(operation string, times, status int, answer string) {
 	})
 }
 
-// The SDK makes an empty code of some errors that something between it and AWS may
-// answer. That is an error like any other, and no success.
+// The SDK gives an empty code to some errors that a proxy between it and AWS may answer. They
+// are errors like any other, and no success.
 func TestErrorWithoutACodeIsRetried(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusServiceUnavailable} {
 		for _, op := range operations {
@@ -276,6 +276,46 @@ func TestErrorWithoutACodeIsRetried(t *testing.T) {
 						w.provision(r)
 					}
 					w.wantComplete(r, "plan1")
+				})
+			})
+		}
+	}
+}
+
+// Only API Gateway's own NotFoundException says that a key is gone. A 404 from a proxy, or from
+// an emulator that lacks the operation, does not: a repeat would be rejected as revoked, and an
+// end would leave its key enabled.
+func TestNotFoundOfAnythingButAPIGatewayIsRetried(t *testing.T) {
+	answers := map[string]string{
+		"XML":            `<?xml version="1.0"?><Error><Code>NotFoundException</Code><Message>Invalid API Key identifier specified</Message></Error>`,
+		"HTML":           "<html><body>404 Not Found</body></html>",
+		"no body":        "",
+		"JSON of no AWS": `{"message":"Not Found"}`,
+	}
+	messages := map[string]struct {
+		message   apikey.Request
+		operation string
+	}{
+		"repeat":   {signUpAt(1), "GetApiKey"},
+		"rotation": {rotationAt(2), "GetApiKey"},
+		"end":      {endAt(2), "UpdateApiKey"},
+	}
+	for what, answer := range answers {
+		for name, test := range messages {
+			t.Run(name+" "+what, func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.finishedAt(signUpAt(1))
+					wait(6 * time.Minute)
+					w.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+						if !strings.HasPrefix(r.URL.Path, "/apikeys/") {
+							return next.RoundTrip(r)
+						}
+						return &http.Response{
+							StatusCode: http.StatusNotFound, Request: r, ContentLength: int64(len(answer)),
+							Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(answer)),
+						}, nil
+					})
+					w.wantOutcome(w.provision(test.message), "retried: "+test.operation)
 				})
 			})
 		}

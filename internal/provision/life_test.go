@@ -189,7 +189,8 @@ func (w *world) meanwhile(operation string, messages ...apikey.Request) {
 	})
 }
 
-// A key that was disabled after the record was read may have been by createkey.
+// A key that turns out to be disabled may have been disabled by createkey since the record was
+// read.
 func TestEndInTheMiddleOfASignUp(t *testing.T) {
 	for want, signUp := range map[string]apikey.Request{"ended": signUpAt(1), "created": signUpAt(3)} {
 		t.Run(want, func(t *testing.T) {
@@ -202,7 +203,8 @@ func TestEndInTheMiddleOfASignUp(t *testing.T) {
 	}
 }
 
-// A newer sign-up finishes the record, and an end between the two is heard of.
+// While a sign-up is under way, a newer one finishes the record, and an end that is newer than
+// the first comes in.
 func TestSignUpThatIsOverWhenItsRecordIsRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.meanwhile("PutSecretValue", ofAgreement(signUpAt(3), "agr-2"), ofAgreement(endAt(2), "agr-1"))

@@ -81,7 +81,8 @@ func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
 	}})
 }
 
-// A plan that is deleted after it was checked costs one key, not one a message.
+// A plan that is deleted after it was checked leaves one key without its plan, not one for each
+// message.
 func TestPlanThatIsDeletedLaterIsNoticed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)

@@ -86,8 +86,8 @@ func TestPlanOfAProductIsFoundByItsCode(t *testing.T) {
 	}})
 }
 
-// A plan that was deleted while its product was remembered costs one key's delivery, and
-// not one for every sign-up of a minute.
+// When a plan is deleted while its product is remembered, one delivery fails, and not every
+// sign-up of the next minute.
 func TestPlanOfAProductThatIsDeletedIsNoticed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addProductPlan(w)

@@ -610,16 +610,16 @@ func TestSecretScheduledForDeletion(t *testing.T) {
 
 func wait(d time.Duration) { <-time.After(d) }
 
-// That the value is accepted before the key exists, and that no second key appears,
-// every test in this package checks beside its own subject: see world. Deliveries that
-// are stopped, or under way at once, are the explorer's and the executable's.
+// Every test of this package also checks that the value is accepted before the key exists, and
+// that no second key appears: see world. Deliveries that are stopped, or that run at the same
+// time, are tested in packages explore and executable.
 
 // Two deliveries hold the same key; the first to finish the record has it.
 func TestLateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.interrupted(after, "CreateApiKey", request())
-		// Between the two descriptions of the key an operator disables it: the
-		// same record twice would be ignored, the late one is refused.
+		// An operator disables the key in between, so that the two records differ: AWS
+		// ignores a record that is put again, and refuses another one.
 		w.on(after, "GetApiKey", 1, func() error {
 			w.operatorEnablesKey(w.key(request()).ID, false)
 			w.finished(request())
@@ -652,8 +652,8 @@ func TestStrayKeyIsToldAsUnfinishedAndNeverAdopted(t *testing.T) {
 	})
 }
 
-// What the refusal of a finished record leaves open may hide a stray, and nobody
-// asks a second time.
+// When the finished record is refused and cannot be read, the key just made may be a stray,
+// which no later delivery would notice.
 func TestRefusedRecordThatCannotBeReadIsUnfinished(t *testing.T) {
 	deny := func(w *world) { w.fail(before, "GetSecretValue", always, awslocal.AccessDenied) }
 	tests := map[string]struct {

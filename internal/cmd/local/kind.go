@@ -56,6 +56,9 @@ func (k *kind) detail(doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, failure.Reject("request: %s", err)
 	}
+	if node.Has("detail-type", "detail") {
+		return nil, failure.Reject("request: is a whole event, which says itself what it asks for: leave KIND out")
+	}
 	if json.Valid(doc) {
 		return doc, nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"createkey/events"
 	"createkey/internal/apikey"
+	"createkey/internal/document"
 	"createkey/internal/envelope"
 	"createkey/internal/failure"
 )
@@ -99,7 +100,8 @@ func validateCommand(out io.Writer, args []string) error {
 		verdicts := []verdict{{err: r.err}}
 		if r.err == nil {
 			payload, err := k.body(anySource, r.document)
-			if r.line > 0 && err == nil { // one of many, which go to a queue or to a bus
+			node, _ := document.Parse(payload)
+			if (r.line > 0 || node.GetText("Type") == "Notification") && err == nil { // which lie on a queue
 				payload = events.QueueMessage(invocation, payload)
 			}
 			if err == nil {

@@ -98,7 +98,7 @@ def an_unhurried_customer(shell):
 
 
 VALUE = "0123456789-a-value-that-a-sender-chose"
-REASON = "enabled: must be a boolean, not a string"
+REASON = "enabled: must be a boolean, not a string: write true or false, without quotes"
 
 
 def a_dead_letter(shell):

@@ -5,9 +5,12 @@ and against AWS's own tables: part of `make test-template`. test_operations.py r
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
 import pages
 from cfn import Stack, source
@@ -142,6 +145,18 @@ def test_no_command_prints_what_can_hold_a_value():
                 assert "--query id" in command, f"{heading}: its answer has the key's value"
             if re.search(r"\bBody\b", command):
                 assert heading == "Events from the rules' dead-letter queue", f"{heading}: bodies hold values that senders chose"
+
+
+# ---- Marketplace ------------------------------------------------------------------------
+
+
+def test_the_rule_for_an_api_in_another_region_takes_what_createkeys_own_takes(tmp_path):
+    (text,) = pages.blocks(pages.DAY, "yaml")["An API outside us-east-1"]
+    template = tmp_path / "template.yaml"
+    template.write_text(text)
+    lint = subprocess.run([Path(sys.executable).with_name("cfn-lint"), "--format", "parseable", template], capture_output=True, text=True, check=False)
+    assert (lint.returncode, lint.stdout) == (0, ""), lint.stderr
+    assert yaml_parse(text)["Resources"]["ToTheApi"]["Properties"]["EventPattern"] == FULL.properties("MarketplaceRule")["EventPattern"]
 
 
 # ---- Parameters -------------------------------------------------------------------------

@@ -205,5 +205,5 @@ def test_sam_local_start_lambda(sam, new_aws, tmp_path):
 
         rejected, error = invoke(request | {"enabled": "true"})
         assert error == "Unhandled"
-        assert rejected == {"errorType": "RejectedError", "errorMessage": "enabled: must be a boolean, not a string"}
+        assert rejected == {"errorType": "RejectedError", "errorMessage": "enabled: must be a boolean, not a string: write true or false, without quotes"}
         assert aws.recorded(log.read_text()) == {answer["id"]: answer["secretName"]}

@@ -166,7 +166,7 @@ def test_a_bad_message_leaves_its_batch_alone_and_ends_in_the_dead_letter_queue(
     sent = app.sqs.send_message_batch(QueueUrl=app.queue, Entries=entries)["Successful"]
     by_id = {s["Id"]: s["MessageId"] for s in sent}
     app.line(messageId=by_id["1"], outcome="created")
-    assert app.line(messageId=by_id["2"], outcome="rejected")["reason"] == "enabled: must be a boolean, not a string"
+    assert app.line(messageId=by_id["2"], outcome="rejected")["reason"] == "enabled: must be a boolean, not a string: write true or false, without quotes"
     letter = app.letter(by_id["2"])
     assert json.loads(letter["Body"])["customerId"] == bad
     app.drop(by_id["2"])
@@ -182,7 +182,7 @@ def test_a_rejected_message_is_set_aside_at_its_first_receive(app):
     app.sqs.delete_message(QueueUrl=app.dead_letters, ReceiptHandle=letter["ReceiptHandle"])
     assert letter["Body"] == body
     assert {name: a["StringValue"] for name, a in letter["MessageAttributes"].items()} == {
-        "tenant": "acme", "reason": "enabled: must be a boolean, not a string", "messageId": message, "customerId": customer,
+        "tenant": "acme", "reason": "enabled: must be a boolean, not a string: write true or false, without quotes", "messageId": message, "customerId": customer,
         "secretName": f"{STACK}/{customer}/Gold"}
     time.sleep(3)  # it does not come again
     assert len(app.lines(messageId=message, outcome="rejected")) == 1
