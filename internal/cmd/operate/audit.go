@@ -28,7 +28,7 @@ const (
 )
 
 // world is what an audit looks at: an account, or the few things that one finding is of.
-// An account of 10,000 takes some 10 MB; TestTenThousandKeys tells.
+// An account of 10,000 takes some 10 MB; TestManyKeys tells.
 type world struct {
 	prefix   string
 	now      time.Time
