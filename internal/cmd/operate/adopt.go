@@ -189,7 +189,7 @@ func (a *adopter) request(r row, key apikey.Key, plans []types.UsagePlan) (apike
 		Tags: map[string]string{}, AddedTags: map[string]string{}, Agreement: r.cells[columnAgreement],
 	}
 	if key.CustomerID != "" && key.CustomerID != request.CustomerID {
-		return request, refuse("customerId: the key has another one, which cannot be that of a request for it")
+		return request, refuse("customerId: the key has another one: mend the row, or change the key's")
 	}
 	for _, stage := range key.StageKeys {
 		api, name, _ := strings.Cut(stage, "/")
