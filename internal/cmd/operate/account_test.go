@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -181,7 +182,7 @@ func (p *place) audit() (findings []string) {
 		}
 		findings = append(findings, strings.Join(strings.Fields(f.Finding+" "+f.KeyID+" "+f.SecretName), " "))
 	}
-	if amiss := err == errAmiss; amiss != (len(findings) > 0) || err != nil && !amiss {
+	if amiss := errors.Is(err, errAmiss); amiss != (len(findings) > 0) || err != nil && !amiss {
 		p.t.Errorf("%d findings, and the error is %v", len(findings), err)
 	}
 	return findings

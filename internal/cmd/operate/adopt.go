@@ -73,13 +73,14 @@ func (a *adopter) run(ctx context.Context, rows []row) (err error) {
 		done = "to be adopted"
 	}
 	_, _ = fmt.Fprintf(a.out, "%s: %d %s, %d adopted before, %d refused.\n", a.file, a.counts.adopted, done, a.counts.before, a.counts.refused)
+	if !a.confirmed {
+		_, _ = fmt.Fprintln(a.out, "Dry run: nothing was written. CONFIRM=yes adopts what is not refused.")
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w (the same command goes on from there)", err)
 	case a.counts.refused > 0:
 		return errAmiss
-	case !a.confirmed && a.counts.adopted > 0:
-		_, _ = fmt.Fprintln(a.out, "Dry run: nothing was written. CONFIRM=yes adopts them.")
 	}
 	return nil
 }
@@ -134,10 +135,12 @@ func (a *adopter) adopt(ctx context.Context, r row) (text string, err error) {
 		return "adopted before, by " + name, nil
 	case owned:
 		if a.confirmed {
-			err = a.finish(ctx, name, r.id(), value)
+			if err := a.finish(ctx, name, r.id(), value); err != nil {
+				return "", err
+			}
 		}
 		a.counts.adopted++
-		return "its tags, " + name, err
+		return name + "; it has its record, and gets its tags", nil
 	case exists:
 		return "", refuse("name: secret %s exists already, %s", name, s.state())
 	}

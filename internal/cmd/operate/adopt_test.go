@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -165,7 +166,7 @@ func TestDryRunWritesNothing(t *testing.T) {
 		p.aws.ResetCalls()
 		printed, err := p.adopt(file(id), false)
 		want := "keys.csv:2: key " + id + ": createkey/acme/Gold; existing: a request with customerId, name, enabled: true, description, stageKeys, tags\n" +
-			"keys.csv: 1 to be adopted, 0 adopted before, 0 refused.\nDry run: nothing was written. CONFIRM=yes adopts them.\n"
+			"keys.csv: 1 to be adopted, 0 adopted before, 0 refused.\nDry run: nothing was written. CONFIRM=yes adopts what is not refused.\n"
 		if printed != want || err != nil {
 			t.Errorf("printed\n%s, want\n%s (%v)", printed, want, err)
 		}
@@ -226,7 +227,7 @@ func TestAdoptStoppedAtEachCall(t *testing.T) {
 						t.Errorf("repeated: %s%v", printed, err)
 					}
 					if slices.ContainsFunc(p.aws.Calls(), func(c awslocal.Call) bool {
-						return c.Method != "GET" && c.Service == "apigateway" || c.Operation == "CreateSecret"
+						return c.Method != http.MethodGet && c.Service == "apigateway" || c.Operation == "CreateSecret"
 					}) {
 						t.Error("a repeat writes")
 					}
@@ -289,6 +290,7 @@ func TestAdoptRefuses(t *testing.T) {
 		"another customer's":   {nil, "", "ID,bob,Gold", "customerId: the key has another one"},
 		"another description":  {nil, ",description", "ID,acme,Gold,other", "description: differs from the key's"},
 		"other plans":          {nil, ",usagePlanIds", "ID,acme,Gold,gold;silver", "usagePlanIds: differ from those that the key is in: gold"},
+		"every agreement":      {nil, ",agreementId", "ID,acme,Gold,*", "agreementId: must be the id of an AWS Marketplace agreement"},
 		"another tag":          {nil, ",tags.cost", "ID,acme,Gold,43", "tags.cost: the key has no such tag with this text"},
 		"another record's tag": {tagged(apikey.TagSecret, "createkey/bob/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, createkey/bob/Gold"},
 		"another stack's tag":  {tagged(apikey.TagSecret, "other/acme/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, other/acme/Gold"},

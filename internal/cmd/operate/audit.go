@@ -203,7 +203,7 @@ func audit(ctx context.Context, a *account, prefix string, p *progress) (w world
 		findings = append(findings, finding{kind: kindQuota, what: fmt.Sprintf("the account has %d of its %d keys", len(w.keys), maxKeys)})
 	}
 	slices.SortFunc(findings, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(a.kind.rank, b.kind.rank), cmp.Compare(a.secretName, b.secretName), cmp.Compare(a.keyID, b.keyID))
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.secretName, b.secretName), cmp.Compare(a.keyID, b.keyID))
 	})
 	return w, findings, nil
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"maps"
+	"net/http"
 	"runtime"
 	"slices"
 	"strconv"
@@ -164,7 +166,7 @@ func TestAuditOfAHealthyAccount(t *testing.T) {
 			t.Errorf("found %q", findings)
 		}
 		for _, c := range p.aws.Calls() {
-			if c.Service == "apigateway" && c.Method != "GET" || strings.HasPrefix(c.Operation, "Create") || strings.HasPrefix(c.Operation, "Put") || strings.Contains(c.Query, "includeValue=true") {
+			if c.Service == "apigateway" && c.Method != http.MethodGet || strings.HasPrefix(c.Operation, "Create") || strings.HasPrefix(c.Operation, "Put") || strings.Contains(c.Query, "includeValue=true") {
 				t.Errorf("called %s (%s)", c.Operation, c.Query)
 			}
 		}
@@ -287,7 +289,7 @@ func TestAuditThatCannotLook(t *testing.T) {
 				return nil
 			}
 			err := auditCommand(t.Context(), newAccount(p.aws.Config()), prefix, report{out: &p.printed}, nil)
-			if err == nil || err == errAmiss || !strings.HasPrefix(err.Error(), operation) || p.printed.Len() > 0 {
+			if err == nil || errors.Is(err, errAmiss) || !strings.HasPrefix(err.Error(), operation) || p.printed.Len() > 0 {
 				t.Errorf("%s is denied, and the audit says %v", operation, err)
 			}
 		})
@@ -333,8 +335,7 @@ func TestManyKeys(t *testing.T) {
 		}
 		p.aws.ResetCalls()
 		with := heap()
-		runtime.KeepAlive(w)
-		w = world{}
+		runtime.KeepAlive(w) // and not any longer
 		t.Logf("%d keys: %v at API Gateway's pace, %v, %d kB held", *size, took, calls, (with-heap())/1000)
 		if took > time.Minute {
 			t.Errorf("took %v", took)

@@ -169,6 +169,8 @@ func newRow(line int, header, cells []string) row {
 		r.err = refuse("id: must be given: the id, not the value, of an API key")
 	case !isID(r.id()): // it may be a value
 		r.err = refuse("id: must be the id of an API key: letters and digits, 10 as a rule; this has %d characters", len(r.id()))
+	case r.cells[columnAgreement] == apikey.EveryHold:
+		r.err = refuse("agreementId: must be the id of an AWS Marketplace agreement")
 	case utf8.RuneCountInString(r.cells[columnName]) > apikey.MaxNameLength:
 		r.err = refuse("name: must be at most %d characters", apikey.MaxNameLength)
 	}
