@@ -346,7 +346,7 @@ def test_audit_and_adopt(app, shell, tmp_path):
     (adopt,) = NIGHT["Adopt keys made by hand"]
     printed += adopter.run(adopt.replace("FILE=keys.csv", f"FILE={keys}"))
     assert re.search(r"1 to be adopted, 0 adopted before, 0 refused[\s\S]*1 adopted, 0 adopted before, 0 refused", printed), printed
-    tags = app.keys.get_api_key(apiKey=by_hand)["tags"]
+    tags = app.keys.get_tags(resourceArn=f"arn:aws:apigateway:{REGION}::/apikeys/{by_hand}")["tags"]  # MiniStack shows them here alone
     assert tags["createkey:secret"] == f"{STACK}/{customer}/Gold"
     line = app.line(messageId=app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="existing")
     assert line["keyId"] == by_hand
