@@ -172,10 +172,9 @@ func (a *account) plans(ctx context.Context, keyID string) ([]types.UsagePlan, e
 // A secret is what is kept of one: about 500 bytes, and no value.
 type secret struct {
 	name, arn string
-	scheduled bool  // for deletion: nothing more is known of it
-	fault     error // what it holds is no record that this version reads
-	version   string
-	written   time.Time // of that version
+	scheduled bool      // for deletion: nothing more is known of it
+	fault     error     // what it holds is no record that this version reads
+	written   time.Time // the version that is current
 
 	finished, ended bool // neither: pending
 	rotating        bool // a rotation is under way
@@ -251,7 +250,7 @@ func (a *account) record(ctx context.Context, name string, options ...func(*secr
 	if err != nil {
 		return nil, apikey.Record{}, failed(ctx, "GetSecretValue ("+name+")", err)
 	}
-	s := &secret{name: name, arn: aws.ToString(out.ARN), version: aws.ToString(out.VersionId), written: aws.ToTime(out.CreatedDate)}
+	s := &secret{name: name, arn: aws.ToString(out.ARN), written: aws.ToTime(out.CreatedDate)}
 	r, err := apikey.ParseRecord(aws.ToString(out.SecretString))
 	s.fault = err
 	s.finished, s.ended, s.rotating = r.Finished(), r.HasEnded(), r.Next != nil

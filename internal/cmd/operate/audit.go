@@ -264,7 +264,9 @@ func (w world) lookAgain(ctx context.Context, a *account, suspicion finding) ([]
 		if err != nil {
 			return nil, err
 		}
-		if before == nil && after != nil || before != nil && (after == nil || before.version != after.version || before.scheduled != after.scheduled) {
+		// All that is kept of it, for a secret that was deleted and made anew has versions
+		// of the same ids.
+		if (before == nil) != (after == nil) || before != nil && *before != *after {
 			continue
 		}
 		small.now = time.Now()
