@@ -76,10 +76,15 @@ func must[T any](p *place) func(T, error) T {
 // outcome.
 func (p *place) tell(detailType, detail string) string {
 	p.t.Helper()
+	return p.tellFrom("onboarding", detailType, detail)
+}
+
+func (p *place) tellFrom(source, detailType, detail string) string {
+	p.t.Helper()
 	p.events++
 	time.Sleep(time.Second)
-	payload := fmt.Sprintf(`{"version":"0","id":"event-%d","source":"onboarding","detail-type":%q,"time":%q,"detail":%s}`,
-		p.events, detailType, time.Now().UTC().Format(time.RFC3339), detail)
+	payload := fmt.Sprintf(`{"version":"0","id":"event-%d","source":%q,"detail-type":%q,"time":%q,"detail":%s}`,
+		p.events, source, detailType, time.Now().UTC().Format(time.RFC3339), detail)
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	answer, err := p.handler.Invoke(ctx, []byte(payload))

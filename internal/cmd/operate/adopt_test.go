@@ -141,20 +141,30 @@ func TestWhichRequestIsExisting(t *testing.T) {
 	}
 }
 
-// An agreement's hold is let go of by that agreement's end, and by no other's.
+// A customer of an AWS Marketplace agreement: what Marketplace tells is existing, and the
+// agreement's end, and no other's, disables the key.
 func TestAdoptedForAnAgreement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
-		id := p.byHand()
-		if printed, err := p.adopt("id,customerId,name,agreementId\n"+id+",acme,Gold,agmt-1\n", true); err != nil {
+		const product, account = "prod-code-1", "111122223333"
+		p.aws.AddUsagePlan(awslocal.UsagePlan{ID: "market", ProductCode: product})
+		id := p.made(apigateway.CreateApiKeyInput{Name: aws.String("by hand"), Description: aws.String("d"), Enabled: true}, "market")
+		if printed, err := p.adopt("id,customerId,name,description,agreementId\n"+id+","+account+","+product+",,agmt-1\n", true); err != nil {
 			t.Fatal(printed, err)
 		}
-		holds := p.recorded(byHandSecret).Holds
-		if len(holds) != 1 || holds[0].Agreement != "agmt-1" || !holds[0].Start.Equal(apikey.Beginning) {
-			t.Errorf("the key has other holds (%d)", len(holds))
+		for i, step := range []struct{ detailType, agreement, want string }{
+			{"License Updated - Manufacturer", "agmt-1", "existing"},
+			{"License Deprovisioned - Manufacturer", "agmt-0", "existing"},
+			{"License Deprovisioned - Manufacturer", "agmt-1", "ended"},
+		} {
+			got := p.tellFrom("aws.agreement-marketplace", step.detailType, `{"catalog":"AWSMarketplace","agreement":{"id":"`+step.agreement+
+				`"},"product":{"code":"`+product+`","id":"p"},"license":{"arn":"arn:aws:license-manager::1:license:l"},"acceptor":{"accountId":"`+account+`"},"offer":{"id":"o"}}`)
+			if got != step.want {
+				t.Errorf("step %d: %s of %s is %q, want %q", i, step.detailType, step.agreement, got, step.want)
+			}
 		}
-		if after, _ := holds.Ended("agmt-1", time.Now()); after.Held() {
-			t.Error("the agreement's end does not let go of the key")
+		if key := p.aws.Keys()[0]; key.ID != id || key.Enabled {
+			t.Error("the key is enabled")
 		}
 	})
 }

@@ -124,7 +124,7 @@ func settings(getenv func(string) string) (function.Settings, error) {
 
 // Bounds of trying again, and of one attempt.
 const (
-	maxAttempts = 8
+	maxAttempts = 6
 	maxBackoff  = 20 * time.Second
 	callTimeout = 30 * time.Second
 )

@@ -187,7 +187,7 @@ func TestTable(t *testing.T) {
 	r.finding(finding{kind: kindQuota, what: "what"})
 	r.summary(8000, 1, 2)
 	want := "KEY-GONE          a1b2c3d4e5  createkey/acme/Gold\n  what\n  Do: " + kindGone.do + "\n" +
-		"QUOTA             -           \n  what\n  Do: " + kindQuota.do + "\n8000 of 10000 keys, 1 records, 2 findings.\n"
+		"QUOTA             -           \n  what\n  Do: " + kindQuota.do + "\nKeys: 8000 of 10000. Records: 1. Findings: 2.\nWhat stands in brackets is a section of docs/operations.md.\n"
 	if b.String() != want {
 		t.Errorf("printed\n%s, want\n%s", b.String(), want)
 	}

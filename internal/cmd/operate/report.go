@@ -84,7 +84,10 @@ func (r report) summary(keys, records, findings int) {
 		}{keys, maxKeys, records, findings})
 		return
 	}
-	_, _ = fmt.Fprintf(r.out, "%d of %d keys, %d records, %d findings.\n", keys, maxKeys, records, findings)
+	_, _ = fmt.Fprintf(r.out, "Keys: %d of %d. Records: %d. Findings: %d.\n", keys, maxKeys, records, findings)
+	if findings > 0 {
+		_, _ = fmt.Fprintln(r.out, "What stands in brackets is a section of docs/operations.md.")
+	}
 }
 
 func pad(text string, width int) string {
