@@ -85,6 +85,16 @@ send: local-tool ## Send FILE, one request or many, KIND=sign-up, end or rotatio
 	@$(BUILD)/local/local send $(if $(KIND),-kind "$(KIND)") -file "$(FILE)" -queue-url "$(QUEUE_URL)" -event-bus "$(EVENT_BUS)" \
 		$(if $(EVENT_SOURCE),-source "$(EVENT_SOURCE)") $(if $(filter yes,$(CONFIRM)),-confirm)
 
+##@ Operate it
+
+.PHONY: audit
+audit: operator-tool ## Look for keys and records of SECRET_PREFIX that are not as they should be, with your own credentials; writes nothing (FORMAT=json)
+	@$(BUILD)/local/operate audit $(if $(FORMAT),-format "$(FORMAT)")
+
+.PHONY: adopt
+adopt: operator-tool ## Give the keys of FILE (id,customerId,name as CSV), made by hand, a record under SECRET_PREFIX; CONFIRM=yes writes
+	@$(BUILD)/local/operate adopt -file "$(FILE)" $(if $(filter yes,$(CONFIRM)),-confirm)
+
 ##@ Test it
 
 .PHONY: test
@@ -210,6 +220,10 @@ local-runner: local-bootstrap local-tool
 .PHONY: local-tool
 local-tool:
 	@go build -buildvcs=false -o $(BUILD)/local/local ./internal/cmd/local
+
+.PHONY: operator-tool
+operator-tool:
+	@go build -buildvcs=false -o $(BUILD)/local/operate ./internal/cmd/operate
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -79,10 +79,10 @@ func succeeded(err error) bool {
 	return ok && response.HTTPStatusCode() == http.StatusOK
 }
 
-// keyFrom takes all that API Gateway says of a key, but its value. Its list of
+// KeyFrom takes all that API Gateway says of a key, but its value. Its list of
 // stages is never nil: the function's answer shows it as [], as the record does.
 // It returns errUnreadable for a key without an id.
-func keyFrom(out apigateway.GetApiKeyOutput) (apikey.Key, error) {
+func KeyFrom(out apigateway.GetApiKeyOutput) (apikey.Key, error) {
 	if aws.ToString(out.Id) == "" {
 		return apikey.Key{}, errUnreadable
 	}
@@ -107,11 +107,11 @@ func stageKeys(stages []apikey.StageKey) []types.StageKey {
 	return list
 }
 
-// secretTags returns the tags in the form of CreateSecret, in the order of their names.
+// SecretTags returns the tags in the form of CreateSecret, in the order of their names.
 // They go into the call that makes the secret, because an organisation's policy may deny
 // one without the tags that it requires
 // (https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_examples_tagging.html).
-func secretTags(tags map[string]string) []secretstypes.Tag {
+func SecretTags(tags map[string]string) []secretstypes.Tag {
 	var list []secretstypes.Tag
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
 		list = append(list, secretstypes.Tag{Key: &name, Value: aws.String(tags[name])})

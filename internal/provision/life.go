@@ -397,7 +397,7 @@ func (j *job) makeNext(ctx context.Context, living apikey.Key) (apikey.Key, erro
 	})
 	var key apikey.Key
 	if err == nil {
-		key, err = keyFrom(apigateway.GetApiKeyOutput(*out))
+		key, err = KeyFrom(apigateway.GetApiKeyOutput(*out))
 	}
 	switch errorCode(err) {
 	case noError:

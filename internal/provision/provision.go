@@ -266,8 +266,8 @@ func (j *job) newValue() (apikey.Value, error) {
 // where there is a secret of the name.
 func (j *job) createSecret(ctx context.Context, first apikey.Record) error {
 	out, err := j.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-		Name: &j.secretName, Description: aws.String(secretDescription), KmsKeyId: optional(j.KMSKeyID),
-		SecretString: aws.String(first.Encode().Reveal()), Tags: secretTags(j.ResourceTags),
+		Name: &j.secretName, Description: aws.String(SecretDescription), KmsKeyId: optional(j.KMSKeyID),
+		SecretString: aws.String(first.Encode().Reveal()), Tags: SecretTags(j.ResourceTags),
 	})
 	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
 	case noError:
@@ -280,9 +280,9 @@ func (j *job) createSecret(ctx context.Context, first apikey.Record) error {
 	return retryable("CreateSecret", err, first.Value)
 }
 
-// secretDescription is for whoever finds the secret in the console, or in a report that
+// SecretDescription is for whoever finds the secret in the console, or in a report that
 // asks to delete what nobody reads.
-const secretDescription = "The value of an Amazon API Gateway key, made by createkey. Do not delete it while the key exists: " +
+const SecretDescription = "The value of an Amazon API Gateway key, made by createkey. Do not delete it while the key exists: " +
 	"createkey would no longer know of the key, and a repeated request would make a second one."
 
 // errNoSecret: there is no secret of that name, or none that can be seen yet.
@@ -466,7 +466,7 @@ func (j *job) makeKey(ctx context.Context) error {
 	}
 	out, err := j.keys.CreateApiKey(ctx, in)
 	if err == nil {
-		j.result.Key, err = keyFrom(apigateway.GetApiKeyOutput(*out))
+		j.result.Key, err = KeyFrom(apigateway.GetApiKeyOutput(*out))
 	}
 	switch code := errorCode(err); {
 	case code == noError:
@@ -547,7 +547,7 @@ func (j *job) getKey(ctx context.Context, id string) (apikey.Key, error) {
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	return keyFrom(*out)
+	return KeyFrom(*out)
 }
 
 // finish is step 4: it puts the finished record.

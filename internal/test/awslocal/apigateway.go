@@ -333,7 +333,9 @@ func (s *Server) getAPIKeys(r *request) (any, error) {
 	items := make([]keyJSON, len(keys))
 	for i, k := range keys {
 		items[i] = k.json(q.Get("includeValues") == "true")
-		items[i].Tags = nil // AWS has been seen to list them, but nobody is to rest on it
+		if !s.ListTags {
+			items[i].Tags = nil
+		}
 	}
 	position := ""
 	if next > 0 {

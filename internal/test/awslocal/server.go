@@ -75,6 +75,9 @@ type Server struct {
 	// PlanKeyWindow is how close to another that took effect CreateUsagePlanKey is refused with ConcurrentModification: about a second, AWS
 	// support says (https://github.com/serverless/serverless/issues/12065).
 	PlanKeyWindow time.Duration
+	// ListTags makes GetApiKeys show the keys' tags. AWS has been seen to do so, and no
+	// page of its own says it: nobody is to rest on either.
+	ListTags bool
 	// NameRelease is how long the name of a secret that was deleted without a
 	// recovery window stays taken: AWS frees it asynchronously. Until then the
 	// secret counts as scheduled for deletion.

@@ -259,6 +259,29 @@ var keyCases = []Case{
 		},
 	},
 	{
+		Name: "key/tag", Source: "D API_TagResource; the ARN of a key is in the developer guide's ARN format reference",
+		Behaviour: "TagResource adds tags to a key that has some, and GetApiKey shows all",
+		run: func(e *env) error {
+			out, err := e.createKey(&apigateway.CreateApiKeyInput{Name: &e.name, Tags: map[string]string{"team": "billing"}})
+			if err != nil {
+				return err
+			}
+			_, err = e.Gateway.TagResource(e.ctx, &apigateway.TagResourceInput{
+				ResourceArn: aws.String("arn:aws:apigateway:" + e.Gateway.Options().Region + "::/apikeys/" + aws.ToString(out.Id)), Tags: map[string]string{"createkey:secret": e.name},
+			})
+			if err != nil {
+				return err
+			}
+			return e.eventually(func() error {
+				key, err := e.Gateway.GetApiKey(e.ctx, &apigateway.GetApiKeyInput{ApiKey: out.Id})
+				if err == nil && (len(key.Tags) != 2 || key.Tags["team"] != "billing" || key.Tags["createkey:secret"] != e.name) {
+					err = fmt.Errorf("it shows %d tags, or others", len(key.Tags))
+				}
+				return err
+			})
+		},
+	},
+	{
 		Name: "key/update-refused", Source: recordedKeys,
 		Behaviour: "the value cannot be replaced, and nothing beside it in the same request is",
 		run: func(e *env) error {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
@@ -190,6 +191,31 @@ var planCases = []Case{
 				}
 				return err
 			})
+		},
+	},
+	{
+		Name: "plan-key/list", Source: "D API_GetUsagePlanKeys",
+		Behaviour: "GetUsagePlanKeys lists the keys of one plan",
+		run: func(e *env) error {
+			plan, key, err := e.planAndKey()
+			if err != nil {
+				return err
+			}
+			other, err := e.createPlan("-other", false)
+			if err != nil {
+				return err
+			}
+			if _, err := e.attach(plan, key.Id); err != nil {
+				return err
+			}
+			lists := func(plan *string, want int) error {
+				out, err := e.Gateway.GetUsagePlanKeys(e.ctx, &apigateway.GetUsagePlanKeysInput{UsagePlanId: plan, Limit: aws.Int32(500)})
+				if err == nil && (len(out.Items) != want || want == 1 && aws.ToString(out.Items[0].Id) != aws.ToString(key.Id)) {
+					err = fmt.Errorf("it lists %d keys, want %d, of that id", len(out.Items), want)
+				}
+				return err
+			}
+			return e.eventually(func() error { return errors.Join(lists(plan, 1), lists(other.Id, 0)) })
 		},
 	},
 	{

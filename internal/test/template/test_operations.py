@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 import logfilter
 import pages
 from application import STACK, customers
-from stack import BUCKET, EVENT_BUS, OUTCOME_BUS, REGION, ROOT, SAM, wait_for
+from stack import BUCKET, EVENT_BUS, OUTCOME_BUS, REGION, RESOURCE_TAGS, ROOT, SAM, wait_for
 
 README = (ROOT / "README.md").read_text()
 NIGHT, DAY = pages.blocks(pages.NIGHT), pages.blocks(pages.DAY)
@@ -24,6 +24,8 @@ ELSEWHERE = {
     "The schema registry": "MiniStack knows no schema registries; test_template.py looks at the template",
     "Upgrade": "test_update_and_delete deploys again",
     "Remove the stack": "test_remove_the_stack does",
+    "Audit": "test_audit_and_adopt does, in the checkout",
+    "Adopt keys made by hand": "test_audit_and_adopt does, in the checkout",
 }
 SECTIONS = {heading: found for heading, found in (NIGHT | DAY).items() if heading not in ELSEWHERE}
 
@@ -71,10 +73,15 @@ def on_call(app):
         {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": f"arn:aws:logs:{REGION}:000000000000:log-group:{app.outputs['LogGroupName']}"},
         {"Effect": "Allow", "Action": "events:DescribeEventBus", "Resource": "*"},
     ]
-    arn = app.iam.create_policy(PolicyName="on-call", PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
-    app.iam.create_user(UserName="on-call")
-    app.iam.attach_user_policy(UserName="on-call", PolicyArn=arn)
-    key = app.iam.create_access_key(UserName="on-call")["AccessKey"]
+    return a_user(app, "on-call", policy)
+
+
+def a_user(app, name, policy):
+    """The credentials of a user who has this policy and nothing else."""
+    arn = app.iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
+    app.iam.create_user(UserName=name)
+    app.iam.attach_user_policy(UserName=name, PolicyArn=arn)
+    key = app.iam.create_access_key(UserName=name)["AccessKey"]
     return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
 
@@ -303,6 +310,48 @@ def test_who_is_on_call_may_do_no_more(app, on_call):
     ):
         with pytest.raises(ClientError, match="AccessDenied|not authorized"):
             call(**arguments)
+
+
+def test_audit_and_adopt(app, shell, tmp_path):
+    """Each as a user who has the page's policy for it."""
+    for key in app.all_keys():  # which MiniStack lists with "false" in quotes, and no SDK of types reads that
+        if key["enabled"] is not True:
+            app.keys.delete_api_key(apiKey=key["id"])
+    names = {"REGION": REGION, "ACCOUNT": "000000000000", "STACK": STACK}
+    auditor = Shell(app, ROOT, a_user(app, "auditor", pages.policy(pages.NIGHT, "The permissions of an audit", **names)))
+    (audit,) = NIGHT["Audit"]
+
+    def findings():
+        lines = [json.loads(line) for line in auditor.run(audit.replace("make audit", "make audit FORMAT=json"), check=False).splitlines() if line.startswith("{")]
+        assert lines[-1]["keys"] == len(app.all_keys()) and lines[-1]["findings"] == len(lines) - 1
+        return {(line["finding"], line.get("keyId"), line.get("secretName")) for line in lines[:-1]}
+
+    before, gone = findings(), f"{STACK}/planted/Gold"
+    app.secrets.create_secret(Name=gone, SecretString=json.dumps({
+        "format": "createkey/1", "value": VALUE, "id": "a1b2c3d4e5", "name": "Gold", "customerId": "planted", "enabled": True, "createdDate": "2026-01-01T00:00:00Z",
+        "lastUpdatedDate": "2026-01-01T00:00:00Z", "stageKeys": [], "tags": {}, "usagePlanIds": []}))
+    try:
+        assert findings() - before == {("key-gone", "a1b2c3d4e5", gone)}
+        printed = auditor.run(audit, check=False)
+        assert re.search(rf"^KEY-GONE +a1b2c3d4e5 +{gone}$", printed, re.MULTILINE), printed
+    finally:
+        app.secrets.delete_secret(SecretId=gone, ForceDeleteWithoutRecovery=True)
+
+    customer = next(customers)
+    by_hand = app.keys.create_api_key(name="By hand", enabled=True)["id"]
+    keys = tmp_path / "keys.csv"  # MiniStack lists all plans as the key's
+    keys.write_text(f"id,customerId,name,usagePlanIds\n{by_hand},{customer},Gold,\n")
+    policy = pages.policy(pages.NIGHT, "The permissions of an adoption", **names)
+    adopter = Shell(app, ROOT, a_user(app, "adopter", policy) | {"RESOURCE_TAGS": RESOURCE_TAGS})
+    (adopt,) = NIGHT["Adopt keys made by hand"]
+    printed += adopter.run(adopt.replace("FILE=keys.csv", f"FILE={keys}"))
+    assert re.search(r"1 to be adopted, 0 adopted before, 0 refused[\s\S]*1 adopted, 0 adopted before, 0 refused", printed), printed
+    tags = app.keys.get_tags(resourceArn=f"arn:aws:apigateway:{REGION}::/apikeys/{by_hand}")["tags"]  # MiniStack shows them here alone
+    assert tags["createkey:secret"] == f"{STACK}/{customer}/Gold"
+    line = app.line(messageId=app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="existing")
+    assert line["keyId"] == by_hand
+    values = [VALUE] + [app.keys.get_api_key(apiKey=key["id"], includeValue=True)["value"] for key in app.all_keys()]
+    assert not any(value in printed for value in values), "a value is printed (not shown)"
 
 
 def test_remove_the_stack(cloud, app, shell):

