@@ -196,13 +196,17 @@ func (j *job) end(ctx context.Context) error {
 func (j *job) endPrevious(ctx context.Context) error {
 	r := j.record
 	if r.Previous != j.request.KeyID {
-		return failure.Reject("keyId: is not the key before the last rotation, which alone can be ended by itself")
+		return notPrevious()
 	}
 	if err := j.disablePrevious(ctx); err != nil {
 		return err
 	}
 	j.result.Status, j.result.Generation = Ended, r.Number()
 	return nil
+}
+
+func notPrevious() error {
+	return failure.Reject("keyId: is not the key before the last rotation, which alone can be ended by itself")
 }
 
 // createEnded records an end that came before its sign-up. It returns errOvertaken where

@@ -238,6 +238,18 @@ func TestEndOfThePreviousKeyAlone(t *testing.T) {
 	})
 }
 
+// An end that names a key ends nothing else: where there is no key, it is mistyped, and
+// must not keep the sign-up that comes later from making one.
+func TestEndOfAKeyOfNobodysChangesNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		end := endAt(2)
+		end.KeyID = "mistyped"
+		w.wantOutcome(w.provision(end), "rejected: keyId")
+		w.wantCalls("GetSecretValue")
+		w.wantOutcome(w.provision(signUpAt(1)), "created")
+	})
+}
+
 func (w *world) finishedAt(r apikey.Request) string {
 	w.wantOutcome(w.provision(r), "created")
 	return w.result.Key.ID

@@ -175,6 +175,8 @@ func (p *Provisioner) change(ctx context.Context, j job) (Result, error) {
 	switch {
 	case errors.Is(err, errNoSecret) && j.request.Kind == apikey.Rotation:
 		err = failure.Reject("request: there is no key of this customerId and name to rotate")
+	case errors.Is(err, errNoSecret) && j.request.KeyID != "":
+		err = notPrevious()
 	case errors.Is(err, errNoSecret):
 		if err = j.createEnded(ctx); errors.Is(err, errOvertaken) {
 			err = j.readRecord(ctx)
