@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -347,7 +348,8 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	if key.UsagePlanIDs, err = j.plansNow(ctx); err != nil {
 		return key, err
 	}
-	if len(r.Key.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 && j.young(r.Key) { // the next key would be in none for good
+	unseen := func(id string) bool { return !slices.Contains(key.UsagePlanIDs, id) }
+	if slices.ContainsFunc(r.Key.UsagePlanIDs, unseen) && j.young(r.Key) { // the next key would lack it for good
 		return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 	}
 	if key.Tags[apikey.TagSecret] == "" { // somebody took the tags off the key; the record has them still

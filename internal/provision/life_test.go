@@ -297,7 +297,12 @@ func TestPreviousKeyThatCannotBeSeenYet(t *testing.T) {
 
 // A rotation takes the usage plans of the living key, which lists may lack at first.
 func TestRotationOfAKeyThatCannotBeSeenInItsPlansYet(t *testing.T) {
-	planned := signUpAt(1, withPlans("plan1"))
+	for name, plans := range map[string][]string{"in none": {"plan1"}, "in one of two": {"plan1", "plan2"}} {
+		t.Run(name, func(t *testing.T) { rotateUnseenInPlan1(t, signUpAt(1, withPlans(plans...))) })
+	}
+}
+
+func rotateUnseenInPlan1(t *testing.T, planned apikey.Request) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
 		id := w.finishedAt(planned)
