@@ -139,8 +139,10 @@ func (j *job) beginAgain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !j.request.Value.IsZero() && value.Equal(j.record.Value) {
-		return failure.Reject("value: is that of the key that has ended: leave it out, or give another")
+	if !j.request.Value.IsZero() {
+		if err := j.isNew(ctx, value); err != nil {
+			return err
+		}
 	}
 	holds, _ := j.record.Holds.Started(j.request.Agreement, j.request.License, j.start())
 	begun := apikey.Record{Value: value, Life: apikey.Life{Generation: j.record.Number() + 1, Since: j.request.Time, Holds: holds}}
@@ -149,6 +151,31 @@ func (j *job) beginAgain(ctx context.Context) error {
 	}
 	j.drawn = j.request.Value.IsZero()
 	return nil
+}
+
+// isNew rejects a value that a return gives, and that a key has already: in the end that
+// key would be found, and taken for the one that is to be made. One that is enabled may be
+// that of another delivery, which has written the step before.
+func (j *job) isNew(ctx context.Context, value apikey.Value) error {
+	const advice = ": leave it out, or give another"
+	if value.Equal(j.record.Value) {
+		return failure.Reject("value: is that of the key that has ended" + advice)
+	}
+	id, err := j.findID(ctx, value)
+	if err != nil {
+		return retryable("GetApiKeys", err, value)
+	}
+	if id == "" {
+		return nil
+	}
+	key, err := j.getKey(ctx, id)
+	switch {
+	case err != nil:
+		return retryable("GetApiKey", err, value)
+	case key.Enabled && key.Tags[apikey.TagSecret] == apikey.SecretTag(j.secretName):
+		return nil
+	}
+	return failure.Reject("value: is that of key %s"+advice, id)
 }
 
 // end is an end at the record that was read.

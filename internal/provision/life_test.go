@@ -156,6 +156,38 @@ func TestEndOfOneAgreementWhenTheKeyIsRevoked(t *testing.T) {
 	}
 }
 
+// A value that a key has already, disabled or somebody else's, begins no generation.
+func TestReturnWithAValueThatIsTaken(t *testing.T) {
+	inWorld(t, func(w *world) {
+		first := w.finishedAt(signUpAt(1, withValue(explicit)))
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		w.wantOutcome(w.provision(signUpAt(3, withValue(explicit))), "rejected: value: is that of the key that has ended")
+		w.finishedAt(signUpAt(3, withValue(another)))
+		w.wantOutcome(w.provision(endAt(4)), "ended")
+		theirs := w.aws.AddKey(awslocal.Key{Name: "theirs"})
+		for value, id := range map[string]string{explicit: first, string(theirs.Value): theirs.ID} {
+			w.forgetCalls()
+			w.p.ForgetKeys()
+			w.wantOutcome(w.provision(signUpAt(5, withValue(value))), "rejected: value: is that of key "+id+": leave it out, or give another")
+			w.wantCalls("CreateSecret GetSecretValue UpdateApiKey GetApiKeys GetApiKey")
+		}
+		w.wantOutcome(w.provision(signUpAt(5)), "created")
+	})
+}
+
+// The key of a return's value may be that of another delivery of the same message.
+func TestReturnWithAValueInTheMiddleOfAnother(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		w.meanwhile("GetApiKeys", signUpAt(3, withValue(explicit)))
+		w.wantOutcome(w.provision(signUpAt(3, withValue(explicit))), "created") // both are: their records are the same
+		if got := w.enabled(); len(got) != 1 {
+			w.Errorf("keys %v are enabled, want one", got)
+		}
+	})
+}
+
 func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.wantOutcome(w.provision(endAt(2)), "ended")

@@ -324,6 +324,8 @@ func (h *history) againstSignUp(m *message, secret awslocal.Secret, r promise.Re
 		return ""
 	case key.Tags["createkey:secret"] != secret.Name:
 		return "somebody else's key has the value"
+	case r.HasEnded() && !key.Enabled:
+		return "its value is that of a key that has ended"
 	case !m.made(key):
 		return "the key says something else"
 	case r.Finished() && m.enabled && !key.Enabled:

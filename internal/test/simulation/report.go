@@ -55,6 +55,7 @@ var branches = []struct{ outcome, reason string }{
 	{"rejected", "is not the key before the last rotation"},
 	{"rejected", "its envelope has no time"},
 	{"rejected", "is that of the key that has ended"},
+	{"rejected", "is that of key"},
 	{"retried", "PutEvents: "},
 	{"retried", "scheduled for deletion"},
 	{"retried", "not done: an earlier message of its group is to come again"},

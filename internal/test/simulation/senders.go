@@ -190,7 +190,7 @@ func (h *history) sendMessages() {
 	kinds := []kind{signUp}
 	switch {
 	case h.oneIn(2):
-		likely, most, explicit, messages = pick(h, "a", "a", "d", "aaaac"), 2, 12, 3+h.rng.IntN(5)
+		likely, most, explicit, messages = pick(h, "a", "a", "d", "aaaac"), 2, 6, 3+h.rng.IntN(5)
 		kinds = []kind{signUp, signUp, signUp, end, end, rotation, rotation, endOfPrevious}
 	case h.oneIn(2):
 		likely, most, explicit = "a", 1, 1000
