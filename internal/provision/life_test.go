@@ -110,6 +110,52 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// What a message costs of AWS's quotas, as docs/design.md has it, in an environment that
+// has seen the usage plan.
+func TestCallsOfAMessage(t *testing.T) {
+	planned := withPlans("plan1")
+	for _, test := range []struct {
+		what    string
+		given   []apikey.Request
+		message apikey.Request
+		calls   int
+	}{
+		{"a sign-up", nil, signUpAt(1), 3},
+		{"a sign-up with a plan", nil, signUpAt(1, planned), 4},
+		{"a repeat", []apikey.Request{signUpAt(1)}, signUpAt(1), 3},
+		{"a repeat where the record names plans", []apikey.Request{signUpAt(1, planned)}, signUpAt(1, planned), 4},
+		{"a newer start, one more", []apikey.Request{signUpAt(1)}, signUpAt(2), 4},
+		{"an end of a living key", []apikey.Request{signUpAt(1, planned)}, endAt(2), 3},
+		{"an end behind a rotation", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, endAt(3), 4},
+		{"an end before its sign-up", nil, endAt(1), 2},
+		{"a sign-up that is over", []apikey.Request{endAt(2)}, signUpAt(1), 2},
+		{"a return with a plan", []apikey.Request{signUpAt(1, planned), endAt(2)}, signUpAt(3, planned), 7},
+		{"a rotation", []apikey.Request{signUpAt(1)}, rotationAt(2), 5},
+		{"a rotation with a plan", []apikey.Request{signUpAt(1, planned)}, rotationAt(2), 7},
+		{"a rotation with a plan, behind another", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, rotationAt(3), 8},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				addPlans(w)
+				seen := signUpAt(1, planned)
+				seen.CustomerID = "another"
+				for _, m := range append([]apikey.Request{seen}, test.given...) {
+					w.provision(m)
+				}
+				w.forgetCalls()
+				if outcome := w.provision(test.message); strings.HasPrefix(outcome, "re") {
+					w.Errorf("outcome is %q", outcome)
+				}
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				if len(w.calls) != test.calls {
+					w.Errorf("%d calls, want %d: %q", len(w.calls), test.calls, w.calls)
+				}
+			})
+		})
+	}
+}
+
 func TestAgreementsHoldTheKeyEach(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for _, step := range []struct {

@@ -140,7 +140,7 @@ type Result struct {
 // a stray. No error holds a value.
 //
 // A new key takes three AWS calls, one more for each usage plan, and another one for
-// each plan that was not seen before.
+// each plan that was not seen before; docs/design.md has those of the other messages.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
 	if r.Kind != apikey.SignUp {
 		return p.change(ctx, job{Provisioner: p, request: r, secretName: secretName})

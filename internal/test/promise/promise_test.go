@@ -97,8 +97,10 @@ func returned(changes ...func(map[string]any)) awslocal.SecretVersion {
 	return pending(append([]func(map[string]any){with("step", 4), with("generation", 2), with("value", other), with("holds", holds(3, 2))}, changes...)...)
 }
 
-func rotating(step int, value string) awslocal.SecretVersion {
-	return finished(with("step", step), with("holds", holds(1, 0)), with("next", map[string]any{"value": value, "time": begun}))
+func rotating(step int, value string, changes ...func(map[string]any)) awslocal.SecretVersion {
+	return finished(append([]func(map[string]any){
+		with("step", step), with("holds", holds(1, 0)), with("next", map[string]any{"value": value, "time": begun}),
+	}, changes...)...)
 }
 
 func with(member string, v any) func(map[string]any) {
@@ -295,6 +297,34 @@ func TestLives(t *testing.T) {
 		test.change(a)
 		if faults := promise.Lives(a, name, test.told); len(faults) != test.faults {
 			t.Errorf("%s: faults are %q, want %d", test.name, faults, test.faults)
+		}
+	}
+}
+
+// TestMayDisable holds createkey to disable what has ended, and what a rotation has left.
+func TestMayDisable(t *testing.T) {
+	k := key("key1", 0)
+	next := k
+	next.ID, next.Value = "key2", other
+	for _, test := range []struct {
+		name  string
+		step  awslocal.SecretVersion
+		k     awslocal.Key
+		named bool
+		want  bool
+	}{
+		{"a key that lives", finished(), k, false, false},
+		{"a key that lives, which an end names", finished(), k, true, false},
+		{"a key that has ended", ended(), k, false, true},
+		{"the next key of a rotation that an end overtook", ended(with("next", map[string]any{"value": other, "time": begun})), next, false, true},
+		{"a key of a generation before", ended(), next, false, false},
+		{"the key before a rotation", finished(with("previous", "key2")), next, false, false},
+		{"the key before a rotation, which an end names", finished(with("previous", "key2")), next, true, true},
+		{"the key before a rotation, and another rotation begins", rotating(3, value+"next", with("previous", "key2")), next, false, true},
+		{"the key before a rotation that has ended", ended(with("previous", "key2")), next, false, true},
+	} {
+		if got := promise.Decode(test.step).MayDisable(test.k, test.named); got != test.want {
+			t.Errorf("%s may be disabled: %t, want %t", test.name, got, test.want)
 		}
 	}
 }
