@@ -126,7 +126,7 @@ func (h *history) checkWrite(c *call, before, after snapshot) {
 	}
 	for name, is := range after.secrets {
 		was, r := promise.Decode(before.secrets[name].Current()), promise.Decode(is.Current())
-		if r.Finished() && !(was.Finished() && was.ID == r.ID) {
+		if r.Finished() && (!was.Finished() || was.ID != r.ID) {
 			h.checkFinished(is, was, after)
 		}
 		if len(is.Versions) != len(before.secrets[name].Versions) {

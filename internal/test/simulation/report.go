@@ -175,7 +175,7 @@ func (h *history) reachStep(was, is promise.Record) {
 
 // reachDisabled notes why a call made or left a key disabled, by the record that there is.
 func (h *history) reachDisabled(c *call, key awslocal.Key, r promise.Record, fenced bool) {
-	name := ""
+	var name string
 	switch {
 	case r.HasEnded() && key.Value == r.Next.Value:
 		name = map[bool]string{true: fencedNext, false: endedNextKey}[fenced]

@@ -188,11 +188,13 @@ func (m *message) valueLetter() string { return string(m.value[0]) }
 func (h *history) sendMessages() {
 	likely, most, explicit, messages := "aaaaaaabbbccddefg", 3, 3, 2+h.rng.IntN(4) // contents, identities, one in so many
 	kinds := []kind{signUp}
+	lives := h.oneIn(2)
+	same := !lives && h.oneIn(2)
 	switch {
-	case h.oneIn(2):
+	case lives:
 		likely, most, explicit, messages = pick(h, "a", "a", "d", "aaaac"), 2, 6, 3+h.rng.IntN(5)
 		kinds = []kind{signUp, signUp, signUp, end, end, rotation, rotation, endOfPrevious}
-	case h.oneIn(2):
+	case same:
 		likely, most, explicit = "a", 1, 1000
 	}
 	for _, i := range h.rng.Perm(len(identities))[:1+h.rng.IntN(most)] {
@@ -219,7 +221,7 @@ func (h *history) sendMessages() {
 		case m.carrier == eventBus, m.carrier == direct:
 		case i.event != "": // nothing else carries an id that is the same for all of them
 			m.wrapped = eventBus
-		case len(kinds) > 1 && wrapped == "" && !h.oneIn(4):
+		case lives && wrapped == "" && !h.oneIn(4):
 			m.wrapped = eventBus
 		case m.carrier != wrapped:
 			m.wrapped = wrapped
