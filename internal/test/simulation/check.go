@@ -447,8 +447,10 @@ func (h *history) mayAnswer(m *message, l line) bool {
 		if l.Outcome == "ended" {
 			return len(ends) > 0
 		}
-		key, ok := h.snapshot().key(l.KeyID)
-		return l.Outcome == "rotated" && ok && h.wasRecorded(m.identity, key)
+		return l.Outcome == "rotated" && slices.ContainsFunc(h.server.SecretEver(m.identity.secret), func(s awslocal.Secret) bool {
+			r := promise.Decode(s.Current())
+			return r.Finished() && r.ID == l.KeyID && !r.Since.Before(m.sent())
+		})
 	}
 	return l.Outcome == "ended" && !slices.Contains(promise.Enabled(h.server, m.identity.secret), m.keyID)
 }

@@ -194,6 +194,9 @@ func (h *history) sendMessages() {
 	case lives:
 		likely, most, explicit, messages = pick(h, "a", "a", "d", "aaaac"), 2, 6, 3+h.rng.IntN(5)
 		kinds = []kind{signUp, signUp, signUp, end, end, rotation, rotation, endOfPrevious}
+		if h.oneIn(3) {
+			most, kinds = 1, []kind{signUp, end, rotation, rotation, rotation, endOfPrevious}
+		}
 	case same:
 		likely, most, explicit = "a", 1, 1000
 	}
@@ -214,7 +217,7 @@ func (h *history) sendMessages() {
 		if oneGroup {
 			m.group = "everybody"
 		}
-		if i.event != "" { // what has no name cannot be named
+		if i.event != "" || n == 0 && !h.oneIn(4) { // what has no name cannot be named; most lives begin with a sign-up
 			m.kind = signUp
 		}
 		switch wrapped := pick(h, "", "", topic, eventBus); {
