@@ -434,7 +434,7 @@ func (h *history) settle() {
 }
 
 func (h *history) settleMessage(m *message, round int) {
-	before := h.snapshot()
+	before, was := h.snapshot(), m.last
 	l := h.deliverInPeace(m)
 	after := h.snapshot()
 	reason := h.against(m, after)
@@ -448,6 +448,7 @@ func (h *history) settleMessage(m *message, round int) {
 		h.violate(honest, "%s is rejected, and nothing is against it", m.id)
 	case l.done() && reason != "":
 		h.violate(honest, "%s is called %s, although %s", m.id, l.Outcome, reason)
+	case m.kind == signUp && was.Outcome == "rejected": // its content was another than that of a key that has ended since
 	case round >= settledIn[m.kind] && !reflect.DeepEqual(before.withoutDates(), after.withoutDates()):
 		h.violate(untouched, "a repeat of %s, which is settled, changed something", m.id)
 	}
