@@ -60,7 +60,9 @@
 //
 // The quotas, which the bursts of internal/function's tests cover. A key that
 // is deleted, or a secret that is purged, before its record is finished, and a
-// usage plan that is deleted while an unfinished key is to be in it. A default
+// usage plan that is deleted while an unfinished key is to be in it. A secret that is
+// purged while a rotation is under way. A key that an end made, disabled, and that
+// somebody deletes: a repeat of the end makes it again. A default
 // plan that is replaced by another one of the same API stage while a key made
 // under the first is unfinished: API Gateway does not let the key into both, and
 // its message is not settled before somebody takes the key out of the first.
