@@ -123,9 +123,10 @@ test-aws: ## The conformance suite on a real account; without CREATEKEY_TEST_AWS
 	go test -count=1 -run '^TestAWS$$' -v ./internal/test/conformance
 
 .PHONY: simulate
-simulate: ## SEEDS=100000 simulated histories of the real handler, then a burst of 10,000 sign-ups; needs only Go
+simulate: ## SEEDS=100000 simulated histories of the real handler, a burst of 10,000 sign-ups, eight executables that get the same thousand messages; needs only Go
 	go test -count=1 -timeout 6h -run '^TestSimulation$$' -v ./internal/test/simulation -simulate.seeds $(or $(SEEDS),100000) -simulate.progress
 	go test -count=1 -run '^TestPace_' -v ./internal/function -burst 10000
+	go test -count=1 -run '^TestExecutable$$/^EndsAs' -v ./internal/test/executable -executable.crowd
 
 .PHONY: explore
 explore: ## Every interleaving of three deliveries of the algorithm that ships, some of four, within wider bounds than `make test`; some minutes, 4 GB

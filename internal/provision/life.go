@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -138,8 +139,10 @@ func (j *job) beginAgain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !j.request.Value.IsZero() && value.Equal(j.record.Value) {
-		return failure.Reject("value: is that of the key that has ended: leave it out, or give another")
+	if !j.request.Value.IsZero() {
+		if err := j.isNew(ctx, value); err != nil {
+			return err
+		}
 	}
 	holds, _ := j.record.Holds.Started(j.request.Agreement, j.request.License, j.start())
 	begun := apikey.Record{Value: value, Life: apikey.Life{Generation: j.record.Number() + 1, Since: j.request.Time, Holds: holds}}
@@ -148,6 +151,31 @@ func (j *job) beginAgain(ctx context.Context) error {
 	}
 	j.drawn = j.request.Value.IsZero()
 	return nil
+}
+
+// isNew rejects a value that a return gives, and that a key has already: in the end that
+// key would be found, and taken for the one that is to be made. One that is enabled may be
+// that of another delivery, which has written the step before.
+func (j *job) isNew(ctx context.Context, value apikey.Value) error {
+	const advice = ": leave it out, or give another"
+	if value.Equal(j.record.Value) {
+		return failure.Reject("value: is that of the key that has ended" + advice)
+	}
+	id, err := j.findID(ctx, value)
+	if err != nil {
+		return retryable("GetApiKeys", err, value)
+	}
+	if id == "" {
+		return nil
+	}
+	key, err := j.getKey(ctx, id)
+	switch {
+	case err != nil:
+		return retryable("GetApiKey", err, value)
+	case key.Enabled && key.Tags[apikey.TagSecret] == apikey.SecretTag(j.secretName):
+		return nil
+	}
+	return failure.Reject("value: is that of key %s"+advice, id)
 }
 
 // end is an end at the record that was read.
@@ -196,13 +224,17 @@ func (j *job) end(ctx context.Context) error {
 func (j *job) endPrevious(ctx context.Context) error {
 	r := j.record
 	if r.Previous != j.request.KeyID {
-		return failure.Reject("keyId: is not the key before the last rotation, which alone can be ended by itself")
+		return notPrevious()
 	}
 	if err := j.disablePrevious(ctx); err != nil {
 		return err
 	}
 	j.result.Status, j.result.Generation = Ended, r.Number()
 	return nil
+}
+
+func notPrevious() error {
+	return failure.Reject("keyId: is not the key before the last rotation, which alone can be ended by itself")
 }
 
 // createEnded records an end that came before its sign-up. It returns errOvertaken where
@@ -343,7 +375,8 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	if key.UsagePlanIDs, err = j.plansNow(ctx); err != nil {
 		return key, err
 	}
-	if len(r.Key.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 && j.young(r.Key) { // the next key would be in none for good
+	unseen := func(id string) bool { return !slices.Contains(key.UsagePlanIDs, id) }
+	if slices.ContainsFunc(r.Key.UsagePlanIDs, unseen) && j.young(r.Key) { // the next key would lack it for good
 		return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 	}
 	if key.Tags[apikey.TagSecret] == "" { // somebody took the tags off the key; the record has them still

@@ -110,6 +110,52 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// What a message costs of AWS's quotas, as docs/design.md has it, in an environment that
+// has seen the usage plan.
+func TestCallsOfAMessage(t *testing.T) {
+	planned := withPlans("plan1")
+	for _, test := range []struct {
+		what    string
+		given   []apikey.Request
+		message apikey.Request
+		calls   int
+	}{
+		{"a sign-up", nil, signUpAt(1), 3},
+		{"a sign-up with a plan", nil, signUpAt(1, planned), 4},
+		{"a repeat", []apikey.Request{signUpAt(1)}, signUpAt(1), 3},
+		{"a repeat where the record names plans", []apikey.Request{signUpAt(1, planned)}, signUpAt(1, planned), 4},
+		{"a newer start, one more", []apikey.Request{signUpAt(1)}, signUpAt(2), 4},
+		{"an end of a living key", []apikey.Request{signUpAt(1, planned)}, endAt(2), 3},
+		{"an end behind a rotation", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, endAt(3), 4},
+		{"an end before its sign-up", nil, endAt(1), 2},
+		{"a sign-up that is over", []apikey.Request{endAt(2)}, signUpAt(1), 2},
+		{"a return with a plan", []apikey.Request{signUpAt(1, planned), endAt(2)}, signUpAt(3, planned), 7},
+		{"a rotation", []apikey.Request{signUpAt(1)}, rotationAt(2), 5},
+		{"a rotation with a plan", []apikey.Request{signUpAt(1, planned)}, rotationAt(2), 7},
+		{"a rotation with a plan, behind another", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, rotationAt(3), 8},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				addPlans(w)
+				seen := signUpAt(1, planned)
+				seen.CustomerID = "another"
+				for _, m := range append([]apikey.Request{seen}, test.given...) {
+					w.provision(m)
+				}
+				w.forgetCalls()
+				if outcome := w.provision(test.message); strings.HasPrefix(outcome, "re") {
+					w.Errorf("outcome is %q", outcome)
+				}
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				if len(w.calls) != test.calls {
+					w.Errorf("%d calls, want %d: %q", len(w.calls), test.calls, w.calls)
+				}
+			})
+		})
+	}
+}
+
 func TestAgreementsHoldTheKeyEach(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for _, step := range []struct {
@@ -154,6 +200,38 @@ func TestEndOfOneAgreementWhenTheKeyIsRevoked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A value that a key has already, disabled or somebody else's, begins no generation.
+func TestReturnWithAValueThatIsTaken(t *testing.T) {
+	inWorld(t, func(w *world) {
+		first := w.finishedAt(signUpAt(1, withValue(explicit)))
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		w.wantOutcome(w.provision(signUpAt(3, withValue(explicit))), "rejected: value: is that of the key that has ended")
+		w.finishedAt(signUpAt(3, withValue(another)))
+		w.wantOutcome(w.provision(endAt(4)), "ended")
+		theirs := w.aws.AddKey(awslocal.Key{Name: "theirs"})
+		for value, id := range map[string]string{explicit: first, string(theirs.Value): theirs.ID} {
+			w.forgetCalls()
+			w.p.ForgetKeys()
+			w.wantOutcome(w.provision(signUpAt(5, withValue(value))), "rejected: value: is that of key "+id+": leave it out, or give another")
+			w.wantCalls("CreateSecret GetSecretValue UpdateApiKey GetApiKeys GetApiKey")
+		}
+		w.wantOutcome(w.provision(signUpAt(5)), "created")
+	})
+}
+
+// The key of a return's value may be that of another delivery of the same message.
+func TestReturnWithAValueInTheMiddleOfAnother(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		w.meanwhile("GetApiKeys", signUpAt(3, withValue(explicit)))
+		w.wantOutcome(w.provision(signUpAt(3, withValue(explicit))), "created") // both are: their records are the same
+		if got := w.enabled(); len(got) != 1 {
+			w.Errorf("keys %v are enabled, want one", got)
+		}
+	})
 }
 
 func TestEndThatComesBeforeItsSignUp(t *testing.T) {
@@ -240,6 +318,18 @@ func TestEndOfThePreviousKeyAlone(t *testing.T) {
 	})
 }
 
+// An end that names a key ends nothing else: where there is no key, it is mistyped, and
+// must not keep the sign-up that comes later from making one.
+func TestEndOfAKeyOfNobodysChangesNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		end := endAt(2)
+		end.KeyID = "mistyped"
+		w.wantOutcome(w.provision(end), "rejected: keyId")
+		w.wantCalls("GetSecretValue")
+		w.wantOutcome(w.provision(signUpAt(1)), "created")
+	})
+}
+
 func (w *world) finishedAt(r apikey.Request) string {
 	w.wantOutcome(w.provision(r), "created")
 	return w.result.Key.ID
@@ -287,7 +377,12 @@ func TestPreviousKeyThatCannotBeSeenYet(t *testing.T) {
 
 // A rotation takes the usage plans of the living key, which lists may lack at first.
 func TestRotationOfAKeyThatCannotBeSeenInItsPlansYet(t *testing.T) {
-	planned := signUpAt(1, withPlans("plan1"))
+	for name, plans := range map[string][]string{"in none": {"plan1"}, "in one of two": {"plan1", "plan2"}} {
+		t.Run(name, func(t *testing.T) { rotateUnseenInPlan1(t, signUpAt(1, withPlans(plans...))) })
+	}
+}
+
+func rotateUnseenInPlan1(t *testing.T, planned apikey.Request) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
 		id := w.finishedAt(planned)

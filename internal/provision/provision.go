@@ -140,7 +140,7 @@ type Result struct {
 // a stray. No error holds a value.
 //
 // A new key takes three AWS calls, one more for each usage plan, and another one for
-// each plan that was not seen before.
+// each plan that was not seen before; docs/design.md has those of the other messages.
 func (p *Provisioner) Provision(ctx context.Context, r apikey.Request, secretName string) (Result, error) {
 	if r.Kind != apikey.SignUp {
 		return p.change(ctx, job{Provisioner: p, request: r, secretName: secretName})
@@ -175,6 +175,8 @@ func (p *Provisioner) change(ctx context.Context, j job) (Result, error) {
 	switch {
 	case errors.Is(err, errNoSecret) && j.request.Kind == apikey.Rotation:
 		err = failure.Reject("request: there is no key of this customerId and name to rotate")
+	case errors.Is(err, errNoSecret) && j.request.KeyID != "":
+		err = notPrevious()
 	case errors.Is(err, errNoSecret):
 		if err = j.createEnded(ctx); errors.Is(err, errOvertaken) {
 			err = j.readRecord(ctx)

@@ -34,6 +34,7 @@ func TestExecutable(t *testing.T) {
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},
 		{"ConnectsToAWSBeforeItsFirstMessage", testConnects},
 		{"LivesThroughEndReturnAndRotation", testLife},
+		{"EndsAsTheNewestMessageSays_AmongOthersThatGetTheSame", testCrowd},
 		{"MakesOfEachSampleWhatItStates", testSamples},
 	} {
 		t.Run(promise.name, func(t *testing.T) {

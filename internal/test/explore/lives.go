@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -21,76 +20,20 @@ import (
 // fenceTag is what createkey:request says on a key that was made disabled.
 const fenceTag = "ended"
 
-// everyHold is the agreement of an end that lets go of all that began before it.
-const everyHold = "*"
-
-// epoch is the beginning of time, from which a sign-up without a time holds.
-var epoch = time.Unix(0, 0).UTC()
-
-// holds are what was heard of each agreement.
-type holds map[string]promise.Hold
-
-// heard are the holds of a record; a finished one without any was made by a sign-up
-// without a time.
-func (r record) heard() holds {
-	h := holds{}
-	for _, hold := range r.Holds {
-		h[hold.Agreement] = promise.Hold{Start: hold.Start.UTC(), End: hold.End.UTC()}
-	}
-	if len(h) == 0 && r.finished {
-		h[""] = promise.Hold{Start: epoch}
+// with are the holds after a message.
+func with(h promise.Holds, m *message) promise.Holds {
+	switch r := m.request; r.Kind {
+	case apikey.SignUp:
+		return h.Started(r.Agreement, r.Time)
+	case apikey.End:
+		return h.Ended(r.Agreement, r.Time)
 	}
 	return h
 }
 
-// with are the holds after a message.
-func (h holds) with(m *message) holds {
-	after := maps.Clone(h)
-	hold := after[m.request.Agreement]
-	switch m.request.Kind {
-	case apikey.SignUp:
-		hold.Start = latest(hold.Start, m.start())
-	case apikey.End:
-		hold.End = latest(hold.End, m.request.Time)
-	default:
-		return after
-	}
-	after[m.request.Agreement] = hold
-	return after
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-func (h holds) endOf(agreement string) time.Time {
-	return latest(h[agreement].End, h[everyHold].End)
-}
-
-// held reports whether anything holds the key; a tie is an end.
-func (h holds) held() bool {
-	for agreement, hold := range h {
-		if hold.Start.After(h.endOf(agreement)) {
-			return true
-		}
-	}
-	return false
-}
-
-// over reports whether an end was heard of that a sign-up is not newer than.
-func (h holds) over(m *message) bool {
-	end := h.endOf(m.request.Agreement)
-	return m.request.Kind == apikey.SignUp && !end.IsZero() && !m.start().After(end)
-}
-
-func (m *message) start() time.Time {
-	if m.request.Time.IsZero() {
-		return epoch
-	}
-	return m.request.Time
+// over reports whether an end was heard of that a message's sign-up is not newer than.
+func over(h promise.Holds, m *message) bool {
+	return m.request.Kind == apikey.SignUp && h.Over(m.request.Agreement, m.request.Time)
 }
 
 // mayStop reports whether a delivery may disable a key, by the record that there is.
@@ -161,7 +104,7 @@ func (e *explorer) judgeGenerations(from, to *account, r record) *violation {
 // judgeStep judges a step that a delivery of a message wrote, and that follows the one
 // before.
 func (e *explorer) judgeStep(to *account, before, after record, m *message) *violation {
-	kind, heard := m.request.Kind, before.heard()
+	kind, heard := m.request.Kind, before.Heard()
 	begun := before.ours && after.Number() != before.Number()
 	switch {
 	case !before.ours && after.HasEnded() != (kind == apikey.End):
@@ -170,17 +113,11 @@ func (e *explorer) judgeStep(to *account, before, after record, m *message) *vio
 		return breaks(promise.Described, "the record has another value than the message gives")
 	case !before.ours && kind == apikey.SignUp:
 		return nil
-	case heard.over(m):
+	case over(heard, m):
 		return breaks(promise.Steps, "a sign-up is over, and writes a step")
 	}
-	if want := heard.with(m); !maps.Equal(want, after.heard()) {
+	if !with(heard, m).Equal(after.Heard()) {
 		return breaks(promise.Described, "the record's holds are not those of what it has heard of")
-	}
-	if after.HasEnded() == after.heard().held() {
-		if after.HasEnded() {
-			return breaks(promise.Steps, "the record says that it has ended, and something holds the key")
-		}
-		return breaks(promise.Described, "the record says that the key lives, and nothing holds it")
 	}
 	changed := changedMembers(before, after, "step", "holds")
 	switch {
@@ -248,7 +185,7 @@ func (e *explorer) believed(d *delivery) record {
 // judgeAnswer judges the answer of a delivery that has ended.
 func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 	m, r := d.message, e.believed(d)
-	kind, heard := m.request.Kind, r.heard()
+	kind, heard := m.request.Kind, r.Heard()
 	status, generation := d.result.Status, r.Number()
 	agreement := m.request.Agreement
 	switch classOf(d.err) {
@@ -264,9 +201,9 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 		return breaks(truthful, "an answer that is neither: %s", d.err)
 	}
 	switch {
-	case kind == apikey.SignUp && heard.over(m) != (status == provision.Ended):
-		return breaks(truthful, "%q, and the sign-up is over: %t", status, heard.over(m))
-	case kind == apikey.SignUp && !heard.over(m) && heard[agreement].Start.Before(m.start()):
+	case kind == apikey.SignUp && over(heard, m) != (status == provision.Ended):
+		return breaks(truthful, "%q, and the sign-up is over: %t", status, over(heard, m))
+	case kind == apikey.SignUp && !over(heard, m) && !with(heard, m).Equal(heard):
 		return breaks(truthful, "%q, and the record has not heard of it", status)
 	case kind == apikey.End && m.request.KeyID == "" && heard[agreement].End.Before(m.request.Time):
 		return breaks(truthful, "%q, and the record has not heard of it", status)
@@ -374,7 +311,7 @@ func (e *explorer) againstLife(a *account, r record, m *message) bool {
 			return true
 		}
 	case apikey.SignUp:
-		if old && maps.Equal(r.heard(), r.heard().with(m)) { // a newer one writes a step, and is refused
+		if old && with(r.Heard(), m).Equal(r.Heard()) { // a newer one writes a step, and is refused
 			return true
 		}
 	case apikey.End:
@@ -455,9 +392,9 @@ func (e *explorer) settleOn(s settling) (*violation, []string) {
 // judgeSettled judges an account when every message was answered for good. What holds
 // the key is told by the messages alone.
 func (e *explorer) judgeSettled(s settling) (*violation, []string) {
-	a, all, rotated := &s.account, holds{}, false
+	a, all, rotated := &s.account, promise.Holds{}, false
 	for i := range e.scene.messages {
-		all = all.with(&e.scene.messages[i])
+		all = with(all, &e.scene.messages[i])
 		rotated = rotated || e.scene.messages[i].request.Kind == apikey.Rotation
 	}
 	r := e.record(a.current())
@@ -465,7 +402,7 @@ func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 	for i, k := range a.keys {
 		switch i := int8(i); {
 		case !e.on(k):
-		case !all.held():
+		case !all.Held():
 			return breaks(promise.Described, "nothing holds the key, and %s is enabled", keyID(i)), nil
 		case byHand && k.value == r.next: // its rotation was under way when the key before was revoked
 		case i != r.key && (i != r.previous || !rotated):
@@ -473,18 +410,18 @@ func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 		}
 	}
 	switch {
-	case all.held() && byHand:
-	case all.held() && (!r.finished || r.next != 0):
+	case all.Held() && byHand:
+	case all.Held() && (!r.finished || r.next != 0):
 		return breaks(promise.Described, "the key is held, and its record is %s", e.showRecord(r)), nil
-	case all.held() && !e.on(a.keys[r.key]):
+	case all.Held() && !e.on(a.keys[r.key]):
 		return breaks(promise.Described, "the key is held, and %s is not enabled", keyID(r.key)), nil
-	case !all.held() && !r.HasEnded():
+	case !all.Held() && !r.HasEnded():
 		return breaks(promise.Described, "nothing holds the key, and its record is %s", e.showRecord(r)), nil
 	}
-	heard := r.heard()
+	heard := r.Heard()
 	for agreement, want := range all {
 		got := heard[agreement]
-		if !got.End.Equal(want.End) || !got.Start.Equal(want.Start) && want.Start.After(all.endOf(agreement)) && !byHand {
+		if !got.End.Equal(want.End) || !got.Start.Equal(want.Start) && want.Start.After(all.EndOf(agreement)) && !byHand {
 			return breaks(promise.Described, "the record does not know what holds the key"), nil
 		}
 	}

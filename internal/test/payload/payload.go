@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"time"
 )
 
 // Resources that payloads come from.
@@ -22,6 +23,8 @@ type Message struct {
 	ID    string
 	Body  string
 	Group string // MessageGroupId; empty: none
+	// Sent is the Timestamp of a topic's notification; zero: it has none.
+	Sent time.Time
 	// Attributes are the message attributes of an SQS message.
 	Attributes map[string]Attribute
 }
@@ -83,11 +86,20 @@ type notification struct {
 	MessageID string `json:"MessageId"`
 	TopicARN  string `json:"TopicArn"`
 	Message   string
+	Timestamp time.Time `json:",omitzero"`
 }
 
-// Notification returns the notification that a topic puts into an SQS body.
-func Notification(id, message string) string {
-	return JSON(notification{"Notification", id, TopicARN, message})
+func (m Message) notification() notification {
+	return notification{"Notification", m.ID, TopicARN, m.Body, m.Sent}
+}
+
+// Notification returns the notification that a topic puts into an SQS body, without a
+// Timestamp.
+func Notification(id, message string) string { return NotificationAt(id, message, time.Time{}) }
+
+// NotificationAt returns a notification that was published at that time.
+func NotificationAt(id, message string, sent time.Time) string {
+	return JSON(Message{ID: id, Body: message, Sent: sent}.notification())
 }
 
 // SNS returns a batch of a topic, as it is delivered to a function.
@@ -98,20 +110,31 @@ func SNS(messages ...Message) string {
 	}
 	var records []record
 	for _, m := range messages {
-		records = append(records, record{"aws:sns", notification{"Notification", m.ID, TopicARN, m.Body}})
+		records = append(records, record{"aws:sns", m.notification()})
 	}
 	return JSON(map[string]any{"Records": records})
 }
 
-// EventBridge returns the event of a request, whose detail is JSON.
-func EventBridge(id, detail string) string {
+// The detail-types of the events that ask for something.
+const (
+	Requested         = "API Key Requested"
+	EndRequested      = "API Key End Requested"
+	RotationRequested = "API Key Rotation Requested"
+)
+
+// EventBridge returns the event of a request, whose detail is JSON, without a time.
+func EventBridge(id, detail string) string { return EventAt(id, Requested, detail, time.Time{}) }
+
+// EventAt returns an event of a detail-type that was sent at that time; zero: it has none.
+func EventAt(id, detailType, detail string, sent time.Time) string {
 	return JSON(struct {
 		Version    string          `json:"version"`
 		ID         string          `json:"id"`
 		Source     string          `json:"source"`
 		DetailType string          `json:"detail-type"`
+		Time       time.Time       `json:"time,omitzero"`
 		Detail     json.RawMessage `json:"detail"`
-	}{"0", id, "com.example.signup", "API Key Requested", json.RawMessage(detail)})
+	}{"0", id, "com.example.signup", detailType, sent, json.RawMessage(detail)})
 }
 
 // JSON returns the JSON text of v, which must be one that can be marshalled.

@@ -14,7 +14,8 @@ func Leaks(a Account, text []byte, extra ...string) bool {
 	for _, states := range a.SecretsEver() {
 		for _, s := range states {
 			for _, v := range s.Versions {
-				values = append(values, string(Decode(v).Value))
+				r := Decode(v)
+				values = append(values, string(r.Value), string(r.Next.Value))
 			}
 		}
 	}

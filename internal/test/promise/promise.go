@@ -50,6 +50,7 @@ func Check(a Account, byHand ...string) (faults []string) {
 			faults = append(faults, l.checkKeys(keys)...)
 			faults = append(faults, l.checkSteps()...)
 			faults = append(faults, l.checkRecord(later)...)
+			faults = append(faults, l.checkEnabled(keys, later)...)
 		}
 	}
 	for _, k := range keys {
@@ -107,10 +108,10 @@ func (l life) versions() (ours []awslocal.SecretVersion) {
 	return ours
 }
 
-// finished returns when the record was finished; zero if it was not.
-func (l life) finished() time.Time {
+// finished returns when the record of a value's generation was finished; zero if it was not.
+func (l life) finished(value awslocal.Sensitive) time.Time {
 	for _, v := range l.versions() {
-		if Decode(v).Finished() {
+		if r := Decode(v); r.Finished() && r.Value == value {
 			return v.Created
 		}
 	}
@@ -140,7 +141,6 @@ func (l life) holds(k awslocal.Key) bool {
 
 // checkKeys checks that the keys of this life follow each other, and each its value.
 func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
-	finished := l.finished()
 	var made []awslocal.Key
 	for _, k := range keys {
 		if !l.owns(k) {
@@ -150,6 +150,7 @@ func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 			if earlier.Value != k.Value {
 				continue // of another generation, if the secret held it
 			}
+			finished := l.finished(k.Value)
 			exists := earlier.Deleted.IsZero() || earlier.Deleted.After(k.Created)
 			tooSoon := finished.IsZero() || earlier.Deleted.Sub(finished) < deletable
 			if b := MadeAgain(exists, tooSoon); b != nil {
@@ -204,6 +205,22 @@ func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
 			return k.ID == r.ID && k.Value == r.Value && !k.Created.After(v.Created)
 		}) {
 			faults = append(faults, fmt.Sprintf(Described+": the record of %s names key %s, which never had its value", l.name(), r.ID))
+		}
+	}
+	return faults
+}
+
+// checkEnabled checks that the record knows of every key that is enabled, and was when the
+// record was read: nobody enables one again of which it does not.
+func (l life) checkEnabled(before, after []awslocal.Key) (faults []string) {
+	r := Decode(l.states[len(l.states)-1].Current())
+	if !r.Ours() || !l.until.IsZero() {
+		return nil
+	}
+	enabled := func(k awslocal.Key) bool { return k.Enabled && k.Deleted.IsZero() }
+	for _, k := range before {
+		if enabled(k) && l.owns(k) && !r.Knows(k) && slices.ContainsFunc(after, func(now awslocal.Key) bool { return now.ID == k.ID && enabled(now) }) {
+			faults = append(faults, fmt.Sprintf("%s: key %s is enabled, and secret %s does not know of it any more", OneKey, k.ID, l.name()))
 		}
 	}
 	return faults

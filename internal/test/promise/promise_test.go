@@ -2,6 +2,8 @@ package promise_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +64,43 @@ func finished(changes ...func(map[string]any)) awslocal.SecretVersion {
 		change(document)
 	}
 	return version("second", 2*time.Second, document)
+}
+
+// lived is an account whose finished record was followed by other steps.
+func lived(a *account, steps ...awslocal.SecretVersion) {
+	versions := []awslocal.SecretVersion{pending(), finished()}
+	versions[0].Stages = nil
+	for i, step := range steps {
+		step.ID = fmt.Sprint("step ", i)
+		versions[len(versions)-1].Stages = nil
+		versions = append(versions, step)
+		a.secrets[0] = append(a.secrets[0], secret(slices.Clone(versions)...))
+	}
+}
+
+// holds are those of a subscription that was begun and ended at those seconds; 0: never.
+func holds(start, end int) []map[string]time.Time {
+	hold := map[string]time.Time{}
+	for name, second := range map[string]int{"start": start, "end": end} {
+		if second > 0 {
+			hold[name] = begun.Add(time.Duration(second) * time.Second)
+		}
+	}
+	return []map[string]time.Time{hold}
+}
+
+func ended(changes ...func(map[string]any)) awslocal.SecretVersion {
+	return finished(append([]func(map[string]any){with("step", 3), with("ended", begun.Add(2*time.Second)), with("holds", holds(1, 2))}, changes...)...)
+}
+
+func returned(changes ...func(map[string]any)) awslocal.SecretVersion {
+	return pending(append([]func(map[string]any){with("step", 4), with("generation", 2), with("value", other), with("holds", holds(3, 2))}, changes...)...)
+}
+
+func rotating(step int, value string, changes ...func(map[string]any)) awslocal.SecretVersion {
+	return finished(append([]func(map[string]any){
+		with("step", step), with("holds", holds(1, 0)), with("next", map[string]any{"value": value, "time": begun}),
+	}, changes...)...)
 }
 
 func with(member string, v any) func(map[string]any) {
@@ -150,6 +189,20 @@ func TestCheck(t *testing.T) {
 			a.secrets[0] = append(a.secrets[0], secret(pending(), superseded(finished()), third))
 			a.secrets[0][2].Versions[0].Stages = nil
 		}, ""},
+		{"an ended key", func(a *account) { lived(a, ended()) }, ""},
+		{"a return, once the key is disabled", func(a *account) { lived(a, ended(), returned()); a.keys[0].Enabled = false }, ""},
+		{"a return before the key is disabled", func(a *account) { lived(a, ended(), returned()) }, "promise 1"},
+		{"a return with the value that has ended", func(a *account) { lived(a, ended(), returned(with("value", value))) }, "promise 4"},
+		{"an end, and something holds the key", func(a *account) { lived(a, ended(with("holds", holds(1, 0)))) }, "promise 4"},
+		{"a record that lives, and nothing holds the key", func(a *account) {
+			lived(a, ended(func(document map[string]any) { delete(document, "ended") }))
+		}, "promise 3"},
+		{"a return that forgets the end", func(a *account) {
+			a.keys[0].Enabled = false
+			lived(a, ended(), returned(with("holds", holds(3, 0))))
+		}, "promise 4"},
+		{"a rotation that begins", func(a *account) { lived(a, rotating(3, other)) }, ""},
+		{"a rotation in place of another", func(a *account) { lived(a, rotating(3, other), rotating(4, "an0th3r-fAk3-n0t-a-r3al-k3y")) }, "promise 4"},
 		{"a foreign secret written", func(a *account) {
 			foreign := version("hand", 0, map[string]any{"password": "x"})
 			a.keys = nil
@@ -212,6 +265,107 @@ func TestSettled(t *testing.T) {
 	a.keys[0].Enabled, a.keys[0].LastUpdated = false, begun.Add(time.Hour)
 	if faults := promise.Describes(a, name, "default"); faults != nil {
 		t.Errorf("a key that an operator disabled, in a plan that may be: faults are %q", faults)
+	}
+}
+
+// TestLives breaks what a life ends as, once its messages are processed.
+func TestLives(t *testing.T) {
+	second := func(n int) time.Time { return begun.Add(time.Duration(n) * time.Second) }
+	started := promise.Holds{}.Started("", second(1))
+	living := func(a *account) { lived(a, finished(with("step", 3), with("holds", holds(1, 0)))) }
+	for _, test := range []struct {
+		name   string
+		told   promise.Holds
+		change func(a *account)
+		faults int
+	}{
+		{"held", started, living, 0},
+		{"held, and the key is disabled", started, func(a *account) { living(a); a.keys[0].Enabled = false }, 2},
+		{"held, and a rotation is not done", started, func(a *account) { lived(a, rotating(3, other)) }, 1},
+		{"held, and another key is enabled", started, func(a *account) {
+			living(a)
+			a.keys = append(a.keys, key("key2", time.Hour))
+		}, 1},
+		{"held by a newer start than the record knows", started.Started("", second(2)), living, 1},
+		{"ended", started.Ended("", second(2)), func(a *account) { lived(a, ended()); a.keys[0].Enabled = false }, 0},
+		{"ended by all", started.Ended(promise.EveryHold, second(2)), func(a *account) { lived(a, ended()); a.keys[0].Enabled = false }, 2},
+		{"ended, and the key is enabled", started.Ended("", second(2)), func(a *account) { lived(a, ended()) }, 1},
+		{"ended, and the record lives", started.Ended("", second(1)), func(a *account) { living(a); a.keys[0].Enabled = false }, 2},
+		{"ended, and there is no record", started.Ended("", second(1)), func(a *account) { a.keys, a.secrets = nil, nil }, 1},
+	} {
+		a := kept()
+		test.change(a)
+		if faults := promise.Lives(a, name, test.told); len(faults) != test.faults {
+			t.Errorf("%s: faults are %q, want %d", test.name, faults, test.faults)
+		}
+	}
+}
+
+// TestMayDisable holds createkey to disable what has ended, and what a rotation has left.
+func TestMayDisable(t *testing.T) {
+	k := key("key1", 0)
+	next := k
+	next.ID, next.Value = "key2", other
+	for _, test := range []struct {
+		name  string
+		step  awslocal.SecretVersion
+		k     awslocal.Key
+		named bool
+		want  bool
+	}{
+		{"a key that lives", finished(), k, false, false},
+		{"a key that lives, which an end names", finished(), k, true, false},
+		{"a key that has ended", ended(), k, false, true},
+		{"the next key of a rotation that an end overtook", ended(with("next", map[string]any{"value": other, "time": begun})), next, false, true},
+		{"a key of a generation before", ended(), next, false, false},
+		{"the key before a rotation", finished(with("previous", "key2")), next, false, false},
+		{"the key before a rotation, which an end names", finished(with("previous", "key2")), next, true, true},
+		{"the key before a rotation, and another rotation begins", rotating(3, value+"next", with("previous", "key2")), next, false, true},
+		{"the key before a rotation that has ended", ended(with("previous", "key2")), next, false, true},
+	} {
+		if got := promise.Decode(test.step).MayDisable(test.k, test.named); got != test.want {
+			t.Errorf("%s may be disabled: %t, want %t", test.name, got, test.want)
+		}
+	}
+}
+
+// TestHolds shows that the order in which a record hears of starts and ends never matters.
+func TestHolds(t *testing.T) {
+	at := func(n int) time.Time { return begun.Add(time.Duration(n) * time.Minute) }
+	type told func(promise.Holds) promise.Holds
+	start := func(agreement string, n int) told {
+		return func(h promise.Holds) promise.Holds { return h.Started(agreement, at(n)) }
+	}
+	end := func(agreement string, n int) told {
+		return func(h promise.Holds) promise.Holds { return h.Ended(agreement, at(n)) }
+	}
+	untimed := told(func(h promise.Holds) promise.Holds { return h.Started("", time.Time{}) })
+	for _, test := range []struct {
+		name string
+		told []told
+		held bool
+	}{
+		{"nothing", nil, false},
+		{"a start", []told{start("", 1)}, true},
+		{"an end", []told{end("*", 1)}, false},
+		{"a tie is an end", []told{start("", 1), end("", 1)}, false},
+		{"a return", []told{start("", 1), end("*", 2), start("", 3)}, true},
+		{"a renewal", []told{start("a", 1), start("b", 2), end("a", 3)}, true},
+		{"an end of all", []told{start("a", 1), start("b", 2), end("*", 3)}, false},
+		{"no time", []told{untimed}, true},
+		{"no time, and an end", []told{untimed, end("*", 1)}, false},
+	} {
+		forth, back := promise.Holds{}, promise.Holds{}
+		for i := range test.told {
+			forth, back = test.told[i](forth), test.told[len(test.told)-1-i](back)
+		}
+		if !forth.Equal(back) || forth.Held() != test.held {
+			t.Errorf("%s: held: %t and %t, want %t", test.name, forth.Held(), back.Held(), test.held)
+		}
+	}
+	h := start("", 1)(end("*", 2)(promise.Holds{}))
+	if !h.Over("", at(2)) || !h.Over("", time.Time{}) || h.Over("", at(3)) || (promise.Holds{}).Over("", time.Time{}) {
+		t.Error("a sign-up is over exactly where an end is not older")
 	}
 }
 

@@ -2,6 +2,7 @@ package promise
 
 import (
 	"encoding/json"
+	"sync"
 	"time"
 
 	"createkey/internal/test/awslocal"
@@ -37,20 +38,33 @@ type Record struct {
 	members int
 }
 
-// A Hold is the newest start and the newest end that a record has heard of, of one thing
-// that keeps the key alive: the subscription itself, or an agreement of AWS Marketplace.
-// That of the agreement "*" is an end of all that began before it.
-type Hold struct {
-	Agreement string    `json:"agreement"`
-	Start     time.Time `json:"start"`
-	End       time.Time `json:"end"`
+// Decode returns what a version holds, and the zero Record where that is not a JSON
+// object of these types. What it refers to must not be changed.
+func Decode(v awslocal.SecretVersion) Record {
+	decoded.Lock()
+	defer decoded.Unlock()
+	r, known := decoded.records[v.String]
+	if !known {
+		if len(decoded.records) == mostDecoded {
+			clear(decoded.records)
+		}
+		r = decode(v.String)
+		decoded.records[v.String] = r
+	}
+	return r
 }
 
-// Decode returns what a version holds, and the zero Record where that is not a JSON
-// object of these types.
-func Decode(v awslocal.SecretVersion) (r Record) {
+// decoded remembers records: a simulation looks at each of them after every step.
+var decoded = struct {
+	sync.Mutex
+	records map[awslocal.Sensitive]Record
+}{records: map[awslocal.Sensitive]Record{}}
+
+const mostDecoded = 10_000
+
+func decode(text awslocal.Sensitive) (r Record) {
 	var members map[string]json.RawMessage
-	if json.Unmarshal([]byte(v.String), &members) != nil || json.Unmarshal([]byte(v.String), &r) != nil {
+	if json.Unmarshal([]byte(text), &members) != nil || json.Unmarshal([]byte(text), &r) != nil {
 		return Record{}
 	}
 	if _, marked := members["format"]; !marked {
@@ -106,6 +120,10 @@ func (r Record) Follows(before Record) string {
 		return "its key is another, in the same generation"
 	case same && before.HasEnded() && !r.HasEnded():
 		return "it lives again, in the same generation"
+	case same && before.Next.Value != "" && r.Next.Value != before.Next.Value:
+		return "its next value is another, in the same generation"
+	case r.Heard().forget(before.Heard()):
+		return "it forgets what it has heard of"
 	case same:
 		return ""
 	case r.Number() != before.Number()+1:
@@ -116,6 +134,22 @@ func (r Record) Follows(before Record) string {
 		return "" // a rotation
 	}
 	return "a generation begins with neither a return nor a rotation"
+}
+
+// Knows reports whether a record knows of a key: it is that of its value, of the next one
+// of a rotation, or the one before a rotation. No other key of its secret may be enabled.
+func (r Record) Knows(k awslocal.Key) bool {
+	return k.Value == r.Value || k.Value == r.Next.Value || k.ID == r.Previous
+}
+
+// MayDisable reports whether createkey may disable a key that is enabled, by the record
+// that its secret holds: nothing holds it any more, a rotation is about to put another in
+// the place of the one before, or an end names that one.
+func (r Record) MayDisable(k awslocal.Key, named bool) bool {
+	if r.HasEnded() {
+		return r.Knows(k)
+	}
+	return k.ID == r.Previous && (r.Next.Value != "" || named)
 }
 
 // whole reports whether a finished record has all its members and none that is empty:

@@ -25,8 +25,9 @@ type Broken struct{ Promise, How string }
 
 // Written returns how a version that createkey wrote into a secret breaks a promise; nil
 // where it breaks none. held are the versions that the secret had before, oldest first. A
-// secret is made with a pending record of format and value, or with an end, and each step
-// follows the one before; somebody else's is not written.
+// secret is made with a pending record of format and value, or with an end, each step
+// follows the one before, and what the record has heard of says whether it has ended;
+// somebody else's is not written.
 func Written(held []Record, next Record) *Broken {
 	switch {
 	case len(held) == 0 && !next.First():
@@ -37,6 +38,10 @@ func Written(held []Record, next Record) *Broken {
 		return &Broken{Steps, "somebody else's secret was written"}
 	case !next.Ours() || next.Follows(held[len(held)-1]) != "":
 		return &Broken{Steps, "a version is not the next step: " + next.Follows(held[len(held)-1])}
+	case next.HasEnded() && next.Heard().Held():
+		return &Broken{Steps, "the record says that it has ended, and something holds the key"}
+	case !next.HasEnded() && !next.Heard().Held():
+		return &Broken{Described, "the record says that the key lives, and nothing holds it"}
 	case next.Finished() && !next.whole():
 		return &Broken{Described, "the finished record lacks a member, or has one that is empty or unknown"}
 	}

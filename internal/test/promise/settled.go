@@ -33,6 +33,56 @@ func Settled(a Account, secretName string) (awslocal.Key, []string) {
 	return living[0], faults
 }
 
+// Lives returns the faults of promise 3 of an identity all of whose messages have been
+// processed, in whatever order: told are the holds that they tell of. A key that is held
+// is enabled and completely described, and the one before a rotation may be enabled, too;
+// nothing else is. extra are those of [Describes].
+func Lives(a Account, secretName string, told Holds, extra ...string) (faults []string) {
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Sprintf(Described+": secret %s: ", secretName)+fmt.Sprintf(format, args...))
+	}
+	s, exists := secret(a, secretName)
+	if !exists {
+		fault("does not exist")
+		return faults
+	}
+	r, enabled := Decode(s.Current()), Enabled(a, secretName)
+	if !told.Held() {
+		if len(enabled) > 0 {
+			fault("nothing holds the key, and keys %q are enabled", enabled)
+		}
+		if !r.HasEnded() {
+			fault("nothing holds the key, and the record does not say so")
+		}
+	} else {
+		faults = append(faults, Describes(a, secretName, extra...)...)
+		if r.Next.Value != "" {
+			fault("a rotation is not done")
+		}
+		if !slices.Contains(enabled, r.ID) || slices.ContainsFunc(enabled, func(id string) bool { return id != r.ID && id != r.Previous }) {
+			fault("held, and keys %q are enabled; the record names %q and, before it, %q", enabled, r.ID, r.Previous)
+		}
+	}
+	heard := r.Heard()
+	for agreement, want := range told {
+		got, over := heard[agreement], !want.Start.After(told.EndOf(agreement))
+		if !got.End.Equal(want.End) || !over && !got.Start.Equal(want.Start) {
+			fault("the record does not know what holds the key")
+		}
+	}
+	return faults
+}
+
+// Enabled returns the ids of a secret's keys that exist and are enabled.
+func Enabled(a Account, secretName string) (ids []string) {
+	for _, k := range a.KeysEver() {
+		if k.Tags[secretTag] == tag(secretName) && k.Deleted.IsZero() && k.Enabled {
+			ids = append(ids, k.ID)
+		}
+	}
+	return ids
+}
+
 // Describes returns the faults of a secret's current record: it must be finished and
 // describe its key completely, as [Differences] has it. extra are plans that the key may be attached to beyond those that the record names.
 func Describes(a Account, secretName string, extra ...string) []string {

@@ -25,6 +25,7 @@ type call struct {
 	awslocal.Call
 	ctx     context.Context
 	from    *environment
+	asked   *invocation // that makes the call
 	arrived time.Time
 	done    bool // it has taken effect or was refused: its answer waits
 	turn    chan verdict

@@ -52,17 +52,31 @@ func (s snapshot) bearer(value awslocal.Sensitive) (awslocal.Key, bool) {
 	return s.find(func(k awslocal.Key) bool { return k.Value == value && k.Deleted.IsZero() })
 }
 
-// finished is when the secret's record was finished; zero if it is not.
+// withoutDates is a snapshot in which it does not show when a key was disabled last: a
+// repeat of an end disables it again.
+func (s snapshot) withoutDates() snapshot {
+	s.keys = slices.Clone(s.keys)
+	for i := range s.keys {
+		if !s.keys[i].Enabled {
+			s.keys[i].LastUpdated = time.Time{}
+		}
+	}
+	return s
+}
+
+// finished is when the key that the secret's record names was recorded; zero: it names
+// none that lives.
 func finished(s awslocal.Secret) time.Time {
+	r := promise.Decode(s.Current())
 	for _, v := range s.Versions {
-		if promise.Decode(v).Finished() {
+		if was := promise.Decode(v); r.Finished() && was.Finished() && was.ID == r.ID {
 			return v.Created
 		}
 	}
 	return time.Time{}
 }
 
-// recordedKey is the key that a finished record names, if it still exists.
+// recordedKey is the key that the secret's record names, if it still exists.
 func (h *history) recordedKey(s awslocal.Secret) (awslocal.Key, bool) {
 	key, ok := h.snapshot().key(promise.Decode(s.Current()).ID)
 	return key, ok && key.Deleted.IsZero()
@@ -86,21 +100,22 @@ const (
 	aside     = "a rejected message is set aside or stays on the queue"
 )
 
-// checkWrite judges the step from before to after, which one call of the
+// checkWrite judges the step from before to after, which a call of the
 // program made: by the oracle, by what an operator's acts hide from it, and by what the
 // senders asked for.
-func (h *history) checkWrite(before, after snapshot) {
+func (h *history) checkWrite(c *call, before, after snapshot) {
 	for _, fault := range promise.Check(h.server, h.byHand...) {
 		h.violate(fault, "after a call of the program's")
 	}
 	for _, key := range after.keys {
-		if was, existed := before.key(key.ID); existed && !reflect.DeepEqual(was, key) {
-			h.violate(untouched, "key %s was changed", key.ID)
-		} else if !existed && !h.wasAsked(key, nil) {
-			h.violate(complete, "key %s is not what any request said", key.ID)
+		secret := after.secrets[key.Tags["createkey:secret"]]
+		r := promise.Decode(secret.Current())
+		if was, existed := before.key(key.ID); !existed {
+			h.checkMade(c, key, secret, after)
+		} else if !reflect.DeepEqual(was, key) {
+			h.checkChanged(c, was, key, r)
 		}
-		recorded := promise.Decode(after.secrets[key.Tags["createkey:secret"]].Current()).ID == key.ID
-		if recorded && !slices.Equal(h.known(after.plans[key.ID], nil), h.known(before.plans[key.ID], nil)) {
+		if r.Finished() && r.ID == key.ID && !slices.Equal(h.known(after.plans[key.ID], nil), h.known(before.plans[key.ID], nil)) {
 			h.violate(untouched, "key %s of a finished record was attached to a plan", key.ID)
 		}
 	}
@@ -110,23 +125,97 @@ func (h *history) checkWrite(before, after snapshot) {
 		}
 	}
 	for name, is := range after.secrets {
-		if len(is.Versions) > 1 && len(before.secrets[name].Versions) == 1 {
-			h.checkFinished(is, after)
+		was, r := promise.Decode(before.secrets[name].Current()), promise.Decode(is.Current())
+		if r.Finished() && (!was.Finished() || was.ID != r.ID) {
+			h.checkFinished(is, was, after)
+		}
+		if len(is.Versions) != len(before.secrets[name].Versions) {
+			h.reachStep(was, r)
 		}
 	}
 	if len(after.secrets) > len(h.identities) {
 		h.violate(complete, "there is a secret of nobody's")
 	}
+	h.checkEnded()
 	h.noteReasons()
 }
 
-// checkFinished judges a record that a call has just finished.
-func (h *history) checkFinished(s awslocal.Secret, now snapshot) {
+// checkMade judges a key that a call has just made: as a request says, like the living
+// one for a rotation, or disabled, for an end.
+func (h *history) checkMade(c *call, key awslocal.Key, secret awslocal.Secret, now snapshot) {
+	r := promise.Decode(secret.Current())
+	if key.Tags["createkey:request"] == "ended" {
+		if key.Enabled || !r.HasEnded() || !r.Knows(key) {
+			h.violate(complete, "key %s fences a value that has not ended, or is enabled", key.ID)
+		}
+		h.reachDisabled(c, key, r, true)
+		return
+	}
+	for _, v := range secret.Versions {
+		if began := promise.Decode(v); began.Next.Value == key.Value {
+			living, _ := now.key(began.ID)
+			if key.Name != living.Name || key.CustomerID != living.CustomerID || key.Description != living.Description ||
+				key.Enabled != began.Enabled && !h.revoked[secret.Name] || !reflect.DeepEqual(key.Tags, living.Tags) {
+				h.violate(complete, "key %s is not like key %s, which it is to replace", key.ID, living.ID)
+			}
+			return
+		}
+	}
+	if !h.wasAsked(key, nil) {
+		h.violate(complete, "key %s is not what any request said", key.ID)
+	}
+}
+
+// checkChanged judges a change of a key: from enabled to disabled, and where it is already,
+// only the date.
+func (h *history) checkChanged(c *call, was, is awslocal.Key, r promise.Record) {
+	disabled := was
+	disabled.Enabled, disabled.LastUpdated = false, is.LastUpdated
+	switch {
+	case !reflect.DeepEqual(disabled, is):
+		h.violate(promise.LeftAlone, "key %s was changed, and not only disabled", is.ID)
+	case !was.Enabled:
+	case !r.MayDisable(is, h.namedByEnd(is.ID)):
+		h.violate(promise.LeftAlone, "key %s was disabled, and the record does not say so", is.ID)
+	default:
+		h.reachDisabled(c, is, r, false)
+	}
+}
+
+// namedByEnd reports whether an end names a key.
+func (h *history) namedByEnd(id string) bool {
+	return slices.ContainsFunc(h.messages, func(m *message) bool { return m.keyID == id })
+}
+
+// checkEnded holds the keys of an identity to be disabled, for good, once an end was
+// answered that no sign-up is newer than.
+func (h *history) checkEnded() {
+	for _, i := range h.identities {
+		holds, ended := promise.Holds{}, false
+		for _, m := range h.messages {
+			if m.identity == i && (m.kind == signUp || m.heard) {
+				holds, ended = m.tell(holds), ended || m.heard
+			}
+		}
+		if !ended || holds.Held() {
+			continue
+		}
+		if enabled := promise.Enabled(h.server, i.secret); len(enabled) > 0 {
+			h.violate(complete, "an end of %s is done that no sign-up is newer than, and keys %q are enabled", i.secret, enabled)
+		}
+	}
+}
+
+// checkFinished judges a record that a call has just finished, and what it was before.
+func (h *history) checkFinished(s awslocal.Secret, was promise.Record, now snapshot) {
 	for _, fault := range promise.Describes(h.server, s.Name, slices.Collect(maps.Keys(h.defaults))...) {
 		h.violate(fault, "when it was finished")
 	}
 	r := promise.Decode(s.Current())
-	if key, ok := now.key(r.ID); ok && !h.wasAsked(key, r.UsagePlanIDs) {
+	if was.Finished() && !h.revoked[s.Name] && slices.ContainsFunc(was.UsagePlanIDs, func(id string) bool { return !slices.Contains(r.UsagePlanIDs, id) }) {
+		h.violate(complete, "key %s is not in all usage plans of key %s, which it replaces", r.ID, was.ID)
+	}
+	if key, ok := now.key(r.ID); ok && !was.Finished() && !h.wasAsked(key, r.UsagePlanIDs) {
 		h.violate(complete, "the record of %s is not what any request said", s.Name)
 	}
 }
@@ -135,7 +224,7 @@ func (h *history) checkFinished(s awslocal.Secret, now snapshot) {
 // in whatever plans.
 func (h *history) wasAsked(key awslocal.Key, plans []string) bool {
 	return slices.ContainsFunc(h.messages, func(m *message) bool {
-		return m.identity.secret == key.Tags["createkey:secret"] && m.made(key) &&
+		return m.kind == signUp && m.identity.secret == key.Tags["createkey:secret"] && m.made(key) &&
 			(plans == nil || m.plans == nil || slices.Equal(slices.Sorted(slices.Values(plans)), slices.Sorted(slices.Values(m.plans))))
 	})
 }
@@ -162,26 +251,68 @@ func (h *history) known(plans, wanted []string) (known []string) {
 // against tells what speaks against a message as the world stands, which is
 // when it is to be rejected; empty: nothing.
 func (h *history) against(m *message, now snapshot) string {
-	fault := ""
+	secret, exists := now.secrets[m.identity.secret]
+	r := promise.Decode(secret.Current())
 	switch {
 	case m.malformed:
 		return "it is malformed"
+	case m.faulty():
+		return "it has no time"
+	case exists && secret.DeletionDate.IsZero() && !r.Ours():
+		return "the secret is somebody else's"
+	case exists && !secret.DeletionDate.IsZero() && m.kind != signUp:
+		return "" // retried
+	}
+	switch m.kind {
+	case end:
+		return ""
+	case endOfPrevious:
+		if m.keyID == "" || r.Previous != m.keyID {
+			return "its keyId is not that of the key before"
+		}
+		return ""
+	case rotation:
+		key, _ := now.key(r.ID)
+		switch {
+		case !exists:
+			return "there is no key"
+		case r.HasEnded():
+			return "the key has ended"
+		case r.Finished() && (!key.Deleted.IsZero() || r.Enabled && !key.Enabled):
+			return "the key was revoked"
+		}
+		return ""
+	}
+	return h.againstSignUp(m, secret, r, now)
+}
+
+func (h *history) againstSignUp(m *message, secret awslocal.Secret, r promise.Record, now snapshot) string {
+	fault := ""
+	switch {
 	case slices.Contains(m.plans, planOne) && slices.Contains(m.plans, planOneToo):
 		fault = "two of its plans share a stage"
 	case slices.ContainsFunc(m.plans, func(id string) bool { return !h.planExists(id) }):
 		fault = "one of its plans does not exist"
 	}
-	secret, exists := now.secrets[m.identity.secret]
-	r := promise.Decode(secret.Current())
+	over := r.Heard().Over(m.hold(), m.sent())
+	pending := !r.Finished() && !r.HasEnded()
 	switch {
-	case !exists:
+	case secret.Name == "":
 		return fault
 	case !secret.DeletionDate.IsZero():
 		return fault // else retried, until an operator restores it or the name is free
-	case !r.Ours():
-		return "the secret is somebody else's"
+	case pending && fault == "" && m.value != "" && m.value != r.Value:
+		return "the secret holds another value"
+	case over && m.sent().IsZero():
+		return "the key has ended, and it has no time"
+	case over:
+		return "" // ended
 	case !r.Finished() && fault != "":
 		return fault
+	case r.HasEnded() && m.value != "" && m.value == r.Value:
+		return "its value is that of the key that has ended"
+	case r.HasEnded():
+		r.Value = m.value
 	case m.value != "" && m.value != r.Value:
 		return "the secret holds another value"
 	}
@@ -193,10 +324,14 @@ func (h *history) against(m *message, now snapshot) string {
 		return ""
 	case key.Tags["createkey:secret"] != secret.Name:
 		return "somebody else's key has the value"
+	case r.HasEnded() && !key.Enabled:
+		return "its value is that of a key that has ended"
 	case !m.made(key):
 		return "the key says something else"
 	case r.Finished() && m.enabled && !key.Enabled:
 		return "the key was revoked"
+	case r.Finished() && len(now.plans[key.ID]) == 0 && slices.ContainsFunc(r.UsagePlanIDs, h.planExists):
+		return "the key was taken out of its plans"
 	}
 	return ""
 }
@@ -205,16 +340,21 @@ func (h *history) planExists(id string) bool {
 	return slices.ContainsFunc(h.server.UsagePlans(), func(p awslocal.UsagePlan) bool { return p.ID == id })
 }
 
-// disabled reports whether somebody disabled the key of a secret, be its deletion
-// scheduled since or not: a delivery may have read the record before.
-func disabled(now snapshot, secret string) bool {
-	key, exists := now.bearer(promise.Decode(now.secrets[secret].Current()).Value)
-	return exists && !key.Enabled
+// mistakable reports whether a delivery that still sees an old record, whose key was
+// disabled or deleted since, may take it for revoked: it is a repeat of what that record
+// has heard of.
+func (m *message) mistakable(now snapshot) bool {
+	return slices.ContainsFunc(now.secrets[m.identity.secret].Versions, func(v awslocal.SecretVersion) bool {
+		r := promise.Decode(v)
+		key, made := now.key(r.ID)
+		repeat := m.kind == rotation || m.kind == signUp && m.tell(r.Heard()).Equal(r.Heard())
+		return r.Finished() && made && repeat && (!key.Enabled || !key.Deleted.IsZero())
+	})
 }
 
-// noteReasons remembers which messages had something against them. Reads lag,
-// so that a rejection may be for what was so a while ago; nor does a deletion that was
-// scheduled meanwhile undo what a delivery has read of the secret.
+// noteReasons remembers which messages have something against them, and until when they
+// had. Reads lag, so that a rejection may be for what was so a while ago; nor does a
+// deletion that was scheduled meanwhile undo what a delivery has read of the secret.
 func (h *history) noteReasons() {
 	now := h.snapshot()
 	for name, secret := range now.secrets {
@@ -222,14 +362,20 @@ func (h *history) noteReasons() {
 		now.secrets[name] = secret
 	}
 	for _, m := range h.messages {
-		m.against = m.against || h.against(m, now) != "" || m.enabled && disabled(now, m.identity.secret)
+		if m.against {
+			m.againstUntil = time.Now()
+		}
+		m.against = h.against(m, now) != "" || m.mistakable(now)
 	}
 }
 
 // A line is what the function's log says of one message.
 type line struct{ MessageID, Outcome, KeyID, SecretName, Reason, Code string }
 
-func (l line) done() bool { return l.Outcome == "created" || l.Outcome == "existing" }
+// done reports whether the message is answered for good, and not rejected.
+func (l line) done() bool {
+	return slices.Contains([]string{"created", "existing", "ended", "rotated"}, l.Outcome)
+}
 
 // checkAnswer judges what an invocation answered and logged.
 func (h *history) checkAnswer(e *environment, inv *invocation) map[*message]line {
@@ -251,7 +397,7 @@ func (h *history) checkAnswer(e *environment, inv *invocation) map[*message]line
 			h.violate(honest, "the log has no line for %s", m.id)
 		}
 		outcomes[m] = l
-		h.checkOutcome(m, l)
+		h.checkOutcome(m, l, inv)
 		if e.bus != "" {
 			h.checkEvent(m, l)
 		}
@@ -260,15 +406,16 @@ func (h *history) checkAnswer(e *environment, inv *invocation) map[*message]line
 	return outcomes
 }
 
-func (h *history) checkOutcome(m *message, l line) {
+func (h *history) checkOutcome(m *message, l line, inv *invocation) {
 	switch {
 	case l.done():
-		if l.SecretName != m.identity.secret || !h.wasEver(m, l.KeyID) {
-			h.violate(honest, "%s is called %s, and no secret records key %s for what it said", m.id, l.Outcome, l.KeyID)
+		if l.SecretName != m.identity.secret || !h.mayAnswer(m, l) {
+			h.violate(honest, "%s is called %s, of key %q, which it is not", m.id, l.Outcome, l.KeyID)
 		}
 	case l.Outcome == "rejected":
-		if !m.against {
-			h.violate(honest, "%s is rejected, and nothing was ever against it", m.id)
+		seen := inv.deadline.Add(-timeLimit - gatewayLag) // by the oldest read
+		if !m.against && m.againstUntil.Before(seen) {
+			h.violate(honest, "%s is rejected, and nothing was against it", m.id)
 		}
 	case l.Outcome != "retried":
 		h.violate(honest, "%s has outcome %q", m.id, l.Outcome)
@@ -277,14 +424,45 @@ func (h *history) checkOutcome(m *message, l line) {
 	}
 }
 
+// mayAnswer reports whether a message can have ended in an outcome.
+func (h *history) mayAnswer(m *message, l line) bool {
+	ends := promise.Holds{} // all that can have been heard of
+	for _, other := range h.messages {
+		if other.identity == m.identity && other.kind == end {
+			ends = other.tell(ends)
+		}
+	}
+	switch m.kind {
+	case signUp:
+		if l.Outcome == "ended" {
+			return !m.sent().IsZero() && ends.Over(m.hold(), m.sent())
+		}
+		key, ok := h.snapshot().key(l.KeyID)
+		return l.Outcome != "rotated" && ok && m.made(key) && h.wasRecorded(m.identity, key)
+	case end:
+		key, ok := h.snapshot().key(l.KeyID)
+		return l.Outcome == "ended" && (l.KeyID == "" || ok && h.wasRecorded(m.identity, key)) ||
+			l.Outcome == "existing" && ok && h.wasRecorded(m.identity, key)
+	case rotation:
+		if l.Outcome == "ended" {
+			return len(ends) > 0
+		}
+		return l.Outcome == "rotated" && slices.ContainsFunc(h.server.SecretEver(m.identity.secret), func(s awslocal.Secret) bool {
+			r := promise.Decode(s.Current())
+			return r.Finished() && r.ID == l.KeyID && !r.Since.Before(m.sent())
+		})
+	}
+	return l.Outcome == "ended" && !slices.Contains(promise.Enabled(h.server, m.identity.secret), m.keyID)
+}
+
 // checkEvent judges whether the bus has taken what a final outcome is told by.
 func (h *history) checkEvent(m *message, l line) {
-	wanted := "API Key Ready"
+	wanted := map[string]string{"ended": "API Key Ended", "rotated": "API Key Rotated", "rejected": "API Key Rejected"}[l.Outcome]
 	switch {
 	case l.Outcome == "retried", strings.Contains(l.Reason, "event: was not sent"):
 		return
-	case l.Outcome == "rejected":
-		wanted = "API Key Rejected"
+	case wanted == "":
+		wanted = "API Key Ready"
 	}
 	if !slices.ContainsFunc(h.server.Events(), func(e awslocal.Event) bool {
 		var detail struct{ MessageID, ID, SecretName string }
@@ -295,16 +473,11 @@ func (h *history) checkEvent(m *message, l line) {
 	}
 }
 
-// wasEver tells whether a finished record of the message's secret ever named
-// the key, and whether that is a key that its request asks for.
-func (h *history) wasEver(m *message, keyID string) bool {
-	key, ok := h.snapshot().key(keyID)
-	if !ok || !m.made(key) {
-		return false
-	}
-	return slices.ContainsFunc(h.server.SecretEver(m.identity.secret), func(s awslocal.Secret) bool {
+// wasRecorded reports whether a record of the identity ever named the key.
+func (h *history) wasRecorded(i *identity, key awslocal.Key) bool {
+	return slices.ContainsFunc(h.server.SecretEver(i.secret), func(s awslocal.Secret) bool {
 		r := promise.Decode(s.Current())
-		return r.Ours() && r.ID == keyID && r.Value == key.Value
+		return r.Ours() && r.ID == key.ID && r.Value == key.Value
 	})
 }
 

@@ -11,7 +11,9 @@
 //     read shows what was so a while ago;
 //   - a batch is delivered to an idle environment, in any of the forms that the
 //     docs list, again or for the first time, out of order (but for
-//     FIFO queues), to several environments at once;
+//     FIFO queues), to several environments at once: sign-ups and, in every second
+//     history, ends, returns, renewals and rotations, each sent at a time of its own
+//     or at that of the one before;
 //   - an environment is killed, and a cold one takes its place. It makes no call
 //     any more; those that are under way are lost or take effect late;
 //   - time passes, until clients and invocations time out, lag is over, or
@@ -19,8 +21,10 @@
 //   - the operator does something that docs/operations.md allows, no sooner than it
 //     allows, or deploys other settings.
 //
-// At the end the faults stop, and everything is delivered twice more: the first
-// round has to settle every message, and the second must change nothing.
+// At the end the faults stop, and everything is delivered again until repeats change
+// nothing: the first round has to settle every sign-up and end, which may make room for a
+// rotation in the second. Then each identity must be what the times of its messages tell,
+// in whatever order they came.
 //
 // It is played from a test, with a [Factory] that makes the handler as it ships:
 //
@@ -56,7 +60,9 @@
 //
 // The quotas, which the bursts of internal/function's tests cover. A key that
 // is deleted, or a secret that is purged, before its record is finished, and a
-// usage plan that is deleted while an unfinished key is to be in it. A default
+// usage plan that is deleted while an unfinished key is to be in it. A secret that is
+// purged while a rotation is under way. A key that an end made, disabled, and that
+// somebody deletes: a repeat of the end makes it again. A default
 // plan that is replaced by another one of the same API stage while a key made
 // under the first is unfinished: API Gateway does not let the key into both, and
 // its message is not settled before somebody takes the key out of the first.

@@ -26,13 +26,13 @@ const (
 
 // The calls that the program may make, by service.
 var (
-	gatewayCalls = []string{"GetUsagePlan", "GetUsagePlans", "CreateApiKey", "GetApiKeys", "GetApiKey", "CreateUsagePlanKey", "GetUsagePlanKey"}
+	gatewayCalls = []string{"GetUsagePlan", "GetUsagePlans", "CreateApiKey", "GetApiKeys", "GetApiKey", "UpdateApiKey", "CreateUsagePlanKey", "GetUsagePlanKey"}
 	secretCalls  = []string{"CreateSecret", "GetSecretValue", "PutSecretValue"}
 	busCalls     = []string{"PutEvents"}
 	queueCalls   = []string{"SendMessageBatch"}
 	allCalls     = slices.Concat(gatewayCalls, secretCalls, busCalls, queueCalls)
 	// The reads whose answer matters and changes.
-	lagging = []string{"GetApiKeys", "GetApiKey", "GetUsagePlanKey", "GetSecretValue"}
+	lagging = []string{"GetApiKeys", "GetApiKey", "GetUsagePlanKey", "GetUsagePlans", "GetSecretValue"}
 )
 
 // A fault is what can happen to a call.
@@ -66,9 +66,14 @@ var faults = []fault{
 	// A write's checks may lag too: what was just made is refused as unknown.
 	{name: "not found yet", calls: []string{"CreateUsagePlanKey"}, verdict: verdict{before: &awslocal.Error{
 		Status: http.StatusNotFound, Code: "NotFoundException", Message: "Invalid API Key identifier specified"}}},
+	{name: unseenKey, calls: []string{"UpdateApiKey"}, verdict: verdict{before: &awslocal.Error{
+		Status: http.StatusNotFound, Code: "NotFoundException", Message: "Invalid API Key identifier specified"}}},
 	{name: "not found yet", calls: []string{"PutSecretValue"}, verdict: verdict{before: &awslocal.Error{
 		Status: http.StatusBadRequest, Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}}},
 }
+
+// unseenKey befalls only a key that is younger than gatewayLag.
+const unseenKey = "key not found yet"
 
 // The moments of a call at which its environment may die, and the late effect
 // of a call whose environment is dead or has turned away; and a read that sees
@@ -101,7 +106,7 @@ func (h *history) draw(c *call) (what string, v verdict) {
 	}
 	var possible []fault
 	for _, f := range h.faults {
-		if slices.Contains(f.calls, c.Operation) {
+		if slices.Contains(f.calls, c.Operation) && (f.name != unseenKey || h.isYoung(strings.TrimPrefix(c.Path, "/apikeys/"))) {
 			possible = append(possible, f)
 		}
 	}
@@ -120,6 +125,12 @@ func (h *history) draw(c *call) (what string, v verdict) {
 		h.reach("fault", staleRead, c.Operation)
 	}
 	return what, v
+}
+
+// isYoung reports whether reads may not see a key yet.
+func (h *history) isYoung(id string) bool {
+	key, _ := h.snapshot().key(id)
+	return time.Since(key.Created) < gatewayLag
 }
 
 // serveOne makes the scheduler's choice of one waiting call come true.
@@ -172,7 +183,7 @@ func (h *history) release(c *call, what string, v verdict) {
 	}
 	h.tell(c.from.String(), "%s", describe(c, what, v))
 	if !reads {
-		h.checkWrite(before, h.snapshot())
+		h.checkWrite(c, before, h.snapshot())
 	}
 }
 

@@ -1,12 +1,15 @@
 package simulation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -16,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 // An Environment is one execution environment of the function, with its caches: a
@@ -73,9 +77,11 @@ type history struct {
 	refuseLetter *awslocal.Error // the next letter that comes to the dead-letter queue is
 	weights      struct{ serve, deliver, pause, kill, operate, redeploy int }
 
-	defaults map[string]bool // plans that were a default
-	byHand   []string        // versions of secrets that the program did not write
-	printed  []byte          // logs, answers and errors
+	defaults map[string]bool      // plans that were a default
+	reissued map[string]time.Time // when a secret was deleted last, and all that it had heard of
+	revoked  map[string]bool      // secrets whose keys an operator has changed, or somebody before him
+	byHand   []string             // versions of secrets that the program did not write
+	printed  []byte               // logs, answers and errors
 	lines    []string
 	reached  tally
 	broken   string
@@ -108,6 +114,8 @@ type invocation struct {
 	log    []byte
 }
 
+func (inv *invocation) begun() time.Time { return inv.deadline.Add(-timeLimit) }
+
 // output gathers what an environment writes.
 type output struct {
 	mu    sync.Mutex
@@ -133,7 +141,7 @@ func (o *output) take() []byte {
 func play(newEnvironment Factory, seed uint64, part cut) *history {
 	h := &history{
 		seed: seed, newEnvironment: newEnvironment, bus: &bus{effects: map[int]*call{}}, start: time.Now(),
-		defaults: map[string]bool{}, reached: tally{},
+		defaults: map[string]bool{}, revoked: map[string]bool{}, reissued: map[string]time.Time{}, reached: tally{},
 	}
 	h.server = &awslocal.Server{
 		Before: h.bus.before, After: h.bus.after, Lag: h.bus.lag,
@@ -312,13 +320,15 @@ func (h *history) deliver(e *environment, batch []*message) {
 	ids := ""
 	for _, m := range batch {
 		ids += " " + m.id
-	}
-	h.reach("delivered", batch[0].carrier, "")
-	for _, m := range batch {
-		if m.signUp {
+		if !h.named(m) {
+			m.keyID = mistypedID
+		}
+		if m.bought {
 			h.reach("delivered", marketplace, "")
 		}
+		h.reach("delivered", string(m.kind), "")
 	}
+	h.reach("delivered", batch[0].carrier, "")
 	h.tell(e.String(), "is delivered%s by %s", ids, batch[0].carrier)
 	ctx, cancel := context.WithDeadline(e.alive, inv.deadline)
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: batch[0].eventID()})
@@ -340,7 +350,10 @@ func (h *history) passTime(d time.Duration) {
 // look takes the calls that have arrived and the answers that were given.
 func (h *history) look() {
 	synctest.Wait()
-	h.waiting = append(h.waiting, h.bus.take()...)
+	for _, c := range h.bus.take() {
+		c.asked = cmp.Or(c.asked, c.from.busy)
+		h.waiting = append(h.waiting, c)
+	}
 	h.dropOld()
 	for n, e := range h.environments {
 		if e == nil || e.busy == nil {
@@ -370,13 +383,20 @@ func (h *history) answered(e *environment) {
 	for _, m := range inv.messages {
 		l := outcomes[m]
 		m.last, m.done = l, m.done || l.done() || h.isSetAside(m)
+		m.heard = m.heard || m.kind == end && l.done() && inv.begun().After(h.reissued[m.identity.secret])
 		h.reachOutcome(l)
 		h.tell(e.String(), "answers %s: %s %s", m.id, l.Outcome, l.Reason)
 	}
+	h.checkEnded()
 }
 
+// settledIn is how many rounds without faults it takes until a repeat of a message
+// changes nothing: a rotation may have come before its key, and an end of the key before a
+// rotation before that.
+var settledIn = map[kind]int{signUp: 1, end: 1, rotation: 2, endOfPrevious: 3}
+
 // settle is the end of every history: the faults stop, and everything is
-// delivered again. The first round has to settle every message, the second one
+// delivered again. The first round has to settle every message, the last one
 // to change nothing.
 func (h *history) settle() {
 	h.tell("", "from here on without faults")
@@ -394,27 +414,70 @@ func (h *history) settle() {
 	}
 	h.passTime(max(onTheWay, gatewayLag) + time.Minute)
 	h.replace(0)
-	for round := range 2 {
-		before := h.snapshot()
+	rounds := 0
+	for _, m := range h.messages {
+		rounds = max(rounds, settledIn[m.kind]+1)
+	}
+	for round := range rounds {
 		for _, n := range h.rng.Perm(len(h.messages)) {
-			m := h.messages[n]
-			l := h.deliverInPeace(m)
+			if m := h.messages[n]; round <= settledIn[m.kind] {
+				h.settleMessage(m, round)
+			}
 			if h.broken != "" {
 				return
 			}
-			reason := h.against(m, h.snapshot())
-			switch {
-			case l.Outcome == "retried":
-				h.violate(complete, "without faults, %s is not settled: %s", m.id, l.Reason)
-			case round == 0:
-			case l.Outcome == "rejected" && reason == "":
-				h.violate(honest, "%s is rejected, and nothing is against it", m.id)
-			case l.done() && reason != "":
-				h.violate(honest, "%s is called %s, although %s", m.id, l.Outcome, reason)
-			}
 		}
-		if round == 1 && !reflect.DeepEqual(before, h.snapshot()) {
-			h.violate(untouched, "repeats of settled messages changed something")
+	}
+	for _, i := range h.identities {
+		h.checkSettled(i)
+	}
+}
+
+func (h *history) settleMessage(m *message, round int) {
+	before, was := h.snapshot(), m.last
+	l := h.deliverInPeace(m)
+	after := h.snapshot()
+	reason := h.against(m, after)
+	r := promise.Decode(after.secrets[m.identity.secret].Current())
+	switch {
+	case h.broken != "":
+	case l.Outcome == "retried" && (m.kind != rotation || r.Finished() || r.HasEnded()):
+		h.violate(complete, "without faults, %s is not settled: %s", m.id, l.Reason)
+	case round == 0:
+	case l.Outcome == "rejected" && reason == "":
+		h.violate(honest, "%s is rejected, and nothing is against it", m.id)
+	case l.done() && reason != "":
+		h.violate(honest, "%s is called %s, although %s", m.id, l.Outcome, reason)
+	case m.kind == signUp && was.Outcome == "rejected": // its content was another than that of a key that has ended since
+	case round >= settledIn[m.kind] && !reflect.DeepEqual(before.withoutDates(), after.withoutDates()):
+		h.violate(untouched, "a repeat of %s, which is settled, changed something", m.id)
+	}
+}
+
+// checkSettled holds an identity to what its messages tell, by their times alone. Where one
+// was rejected, or somebody changed the key by hand, it can only be held to have no key
+// that is enabled if it is not held.
+func (h *history) checkSettled(i *identity) {
+	told, heard := promise.Holds{}, !h.revoked[i.secret]
+	for _, m := range h.messages {
+		if m.identity == i {
+			told = m.tell(told)
+		}
+	}
+	for _, m := range h.messages {
+		if m.identity == i && !m.faulty() && (m.kind == signUp && !told.Over(m.hold(), m.sent()) || m.kind == end) {
+			heard = heard && m.last.done() && (m.kind == end || m.enabled)
+		}
+	}
+	switch {
+	case len(told) == 0:
+	case heard:
+		for _, fault := range promise.Lives(h.server, i.secret, told, slices.Collect(maps.Keys(h.defaults))...) {
+			h.violate(fault, "in the end")
+		}
+	case !told.Held():
+		if enabled := promise.Enabled(h.server, i.secret); len(enabled) > 0 {
+			h.violate(complete, "nothing holds the key of %s, and keys %q are enabled", i.secret, enabled)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,7 +39,10 @@ var acts = []struct {
 	do   func(h *history, s awslocal.Secret) bool
 }{
 	{"disables the key", (*history).disableKey},
+	{"enables the key again", (*history).enableKey},
+	{"takes the key out of its plans", (*history).detachKey},
 	{"deletes the key", (*history).deleteKey},
+	{"deletes the key that has ended", (*history).deleteEnded},
 	{"re-issues: deletes key and secret", (*history).reissue},
 	{"schedules the secret's deletion", (*history).scheduleDeletion},
 	{"restores the secret", (*history).restore},
@@ -78,36 +82,92 @@ func must[T any](out T, err error) T {
 	return out
 }
 
-func (h *history) disableKey(s awslocal.Secret) bool {
-	key, ok := h.snapshot().bearer(promise.Decode(s.Current()).Value)
-	if !ok || !key.Enabled {
+func (h *history) setEnabled(s awslocal.Secret, from bool) bool {
+	r := promise.Decode(s.Current())
+	key, ok := h.snapshot().bearer(r.Value)
+	if !ok || key.Enabled != from || r.HasEnded() || !from && !r.Enabled {
 		return false
 	}
+	h.revoked[s.Name] = true
 	must(h.operator.keys.UpdateApiKey(context.Background(), &apigateway.UpdateApiKeyInput{ApiKey: &key.ID, PatchOperations: []types.PatchOperation{
-		{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
+		{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String(strconv.FormatBool(!from))},
 	}}))
 	return true
 }
 
-func (h *history) deleteKey(s awslocal.Secret) bool {
+func (h *history) disableKey(s awslocal.Secret) bool { return h.setEnabled(s, true) }
+
+// enableKey gives back a key that lives, which nobody but the operator disables.
+func (h *history) enableKey(s awslocal.Secret) bool {
+	return !finished(s).IsZero() && h.setEnabled(s, false)
+}
+
+// mayDelete reports whether a key may be deleted, or taken out of its plans.
+func mayDelete(s awslocal.Secret) bool {
+	at := finished(s)
+	return !at.IsZero() && time.Since(at) >= beforeDeletion
+}
+
+func (h *history) detachKey(s awslocal.Secret) bool {
 	key, ok := h.recordedKey(s)
-	if !ok || time.Since(finished(s)) < beforeDeletion {
+	plans := h.snapshot().plans[key.ID]
+	if !ok || len(plans) == 0 || !mayDelete(s) {
 		return false
 	}
-	must(h.operator.keys.DeleteApiKey(context.Background(), &apigateway.DeleteApiKeyInput{ApiKey: &key.ID}))
+	h.revoked[s.Name] = true
+	for _, id := range plans {
+		must(h.operator.keys.DeleteUsagePlanKey(context.Background(), &apigateway.DeleteUsagePlanKeyInput{UsagePlanId: &id, KeyId: &key.ID}))
+	}
 	return true
 }
 
-func (h *history) reissue(s awslocal.Secret) bool {
-	if finished(s).IsZero() {
+func (h *history) remove(keyID string) {
+	must(h.operator.keys.DeleteApiKey(context.Background(), &apigateway.DeleteApiKeyInput{ApiKey: &keyID}))
+}
+
+func (h *history) deleteKey(s awslocal.Secret) bool {
+	key, ok := h.recordedKey(s)
+	if !ok || !mayDelete(s) {
 		return false
 	}
-	if _, exists := h.recordedKey(s); exists && !h.deleteKey(s) {
+	h.revoked[s.Name] = true
+	h.remove(key.ID)
+	return true
+}
+
+// deleteEnded deletes a key that has ended, which still takes one of the account's.
+func (h *history) deleteEnded(s awslocal.Secret) bool {
+	key, ok := h.recordedKey(s)
+	if !ok || key.Enabled || !promise.Decode(s.Current()).HasEnded() || time.Since(lastStep(s)) < beforeDeletion {
 		return false
+	}
+	h.remove(key.ID)
+	return true
+}
+
+// lastStep is when the secret was written last.
+func lastStep(s awslocal.Secret) time.Time { return s.Versions[len(s.Versions)-1].Created }
+
+// reissue deletes all keys of a secret, and the secret. It waits for a rotation that is
+// under way. A value that was ended before its key was finished is left alone: whoever
+// repeats the end makes its key again, disabled.
+func (h *history) reissue(s awslocal.Secret) bool {
+	r := promise.Decode(s.Current())
+	if r.ID == "" || r.Next.Value != "" || time.Since(lastStep(s)) < beforeDeletion {
+		return false
+	}
+	for _, key := range h.snapshot().keys {
+		if key.Tags["createkey:secret"] == s.Name && key.Deleted.IsZero() {
+			h.remove(key.ID)
+		}
 	}
 	must(h.operator.secrets.DeleteSecret(context.Background(), &secretsmanager.DeleteSecretInput{
 		SecretId: &s.Name, ForceDeleteWithoutRecovery: aws.Bool(true),
 	}))
+	h.reissued[s.Name] = time.Now()
+	for _, m := range h.messages {
+		m.heard = m.heard && m.identity.secret != s.Name
+	}
 	return true
 }
 
@@ -130,7 +190,7 @@ func (h *history) restore(s awslocal.Secret) bool {
 
 // rotate writes a new current version, as somebody would who adds a note.
 func (h *history) rotate(s awslocal.Secret) bool {
-	if finished(s).IsZero() || !s.DeletionDate.IsZero() {
+	if promise.Decode(s.Current()).ID == "" || !s.DeletionDate.IsZero() {
 		return false
 	}
 	var doc object
@@ -156,6 +216,9 @@ func (h *history) deletePlan(awslocal.Secret) bool {
 		if at := finished(now.secrets[m.identity.secret]); slices.Contains(m.plans, planTwo) && (at.IsZero() || time.Since(at) < beforeDeletion) {
 			return false
 		}
+	}
+	for _, m := range h.messages {
+		h.revoked[m.identity.secret] = h.revoked[m.identity.secret] || slices.Contains(m.plans, planTwo)
 	}
 	must(h.operator.keys.DeleteUsagePlan(context.Background(), &apigateway.DeleteUsagePlanInput{UsagePlanId: aws.String(planTwo)}))
 	return true

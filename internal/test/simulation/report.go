@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"createkey/internal/test/awslocal"
+	"createkey/internal/test/promise"
 )
 
 // A tally counts what was reached: faults, answers, outcomes, acts.
@@ -30,6 +33,8 @@ var branches = []struct{ outcome, reason string }{
 	{"created", "the key is in no usage plan"},
 	{"created", ""},
 	{"existing", ""},
+	{"ended", ""},
+	{"rotated", ""},
 	{"rejected", "was not set aside: SendMessageBatch: "},
 	{"rejected", "event: was not sent"},
 	{"rejected", "must be a boolean"},
@@ -39,13 +44,29 @@ var branches = []struct{ outcome, reason string }{
 	{"rejected", "which is final"},
 	{"rejected", "which this request did not make"},
 	{"rejected", "exists already for this customerId and name, and differs in"},
-	{"rejected", "was revoked"},
+	{"rejected", "was revoked: it is gone from API Gateway, and secret"},
+	{"rejected", "was revoked: it is disabled in API Gateway, and the request"},
+	{"rejected", "was revoked: it is in no usage plan"},
+	{"rejected", "was revoked: it is gone from API Gateway, and cannot be rotated"},
+	{"rejected", "was revoked: it is disabled in API Gateway, and cannot be rotated"},
+	{"rejected", "has ended, and a message without a time cannot bring it back"},
+	{"rejected", "has ended: there is nothing to rotate"},
+	{"rejected", "there is no key of this customerId and name to rotate"},
+	{"rejected", "is not the key before the last rotation"},
+	{"rejected", "its envelope has no time"},
+	{"rejected", "is that of the key that has ended"},
+	{"rejected", "is that of key"},
 	{"retried", "PutEvents: "},
 	{"retried", "scheduled for deletion"},
 	{"retried", "not done: an earlier message of its group is to come again"},
 	{"retried", "default usage plan mistyped does not exist"},
 	{"retried", "default usage plan"}, // one that was deleted
 	{"retried", "no key with this value can be seen yet"},
+	{"retried", "no key with the value to be ended can be seen yet"},
+	{"retried", "no key with the next value can be seen yet"},
+	{"retried", "the key is still being made: it cannot be rotated yet"},
+	{"retried", "just made, cannot be seen in a usage plan yet"},
+	{"retried", "UpdateApiKey ("},
 	{"retried", "just made, cannot be seen yet"},
 	{"retried", "the finished record of key"},
 	{"retried", "not started: an earlier message of its group is to come again"},
@@ -91,9 +112,90 @@ var answers = map[string][]string{
 	"CreateApiKey":       {"ok", "ConflictException"},
 	"GetApiKeys":         {"ok"},
 	"GetApiKey":          {"ok", "NotFoundException"},
+	"UpdateApiKey":       {"ok", "NotFoundException"},
 	"CreateUsagePlanKey": {"ok", "ConflictException"},
 	"GetUsagePlanKey":    {"ok", "NotFoundException"},
 	"PutSecretValue":     {"ok", "ResourceExistsException", "InvalidRequestException"},
+}
+
+// What befalls a key in its life, told by the records and the keys alone.
+const (
+	endedFirst     = "an end comes before its sign-up"
+	endedHalfMade  = "an end comes while the key is half made"
+	endedFinished  = "an end comes when the key is finished"
+	fencedValue    = "a half-made value is fenced"
+	fencedKey      = "a fence finds the key made, and disables it"
+	fencedNext     = "the next value of a rotation is fenced"
+	endedNextKey   = "a fence finds the next key made, and disables it"
+	endedPrevious  = "an end disables the key before a rotation, too"
+	endedOtherHold = "an end lets go, and something else holds the key"
+	helped         = "a return does what a stopped end stands for"
+	returned       = "a return begins the next generation"
+	begunAfterEnd  = "a sign-up begins after an end that came before it"
+	renewed        = "a newer start is written"
+	rotationBegun  = "a rotation begins"
+	rotated        = "a rotation is done"
+	rotatedAgain   = "a second rotation disables the key before the first"
+	overtaken      = "a rotation is overtaken by an end"
+	endedAlone     = "the key before a rotation is ended alone"
+)
+
+var ofLives = []string{
+	endedFirst, endedHalfMade, endedFinished, fencedValue, fencedKey, fencedNext, endedNextKey, endedPrevious, endedOtherHold, helped,
+	returned, begunAfterEnd, renewed, rotationBegun, rotated, rotatedAgain, overtaken, endedAlone,
+}
+
+// reachStep notes what a step of a record means.
+func (h *history) reachStep(was, is promise.Record) {
+	reach := func(name string, reached bool) {
+		if reached {
+			h.reach("life", name, "")
+		}
+	}
+	begun := is.Number() > was.Number()
+	switch {
+	case is.HasEnded() && !was.HasEnded():
+		reach(endedFirst, !was.Ours())
+		reach(endedHalfMade, was.Ours() && !was.Finished())
+		reach(endedFinished, was.Finished())
+		reach(overtaken, was.Next.Value != "")
+	case was.HasEnded() && begun:
+		reach(returned, was.Value != "")
+		reach(begunAfterEnd, was.Value == "")
+	case was.Finished() && begun:
+		reach(rotated, true)
+	case was.Finished() && is.Finished():
+		reach(rotationBegun, was.Next.Value == "" && is.Next.Value != "")
+		for agreement, hold := range is.Heard() {
+			reach(renewed, hold.Start.After(was.Heard()[agreement].Start))
+			reach(endedOtherHold, hold.End.After(was.Heard()[agreement].End))
+		}
+	}
+}
+
+// reachDisabled notes why a call made or left a key disabled, by the record that there is.
+func (h *history) reachDisabled(c *call, key awslocal.Key, r promise.Record, fenced bool) {
+	var name string
+	switch {
+	case r.HasEnded() && key.Value == r.Next.Value:
+		name = map[bool]string{true: fencedNext, false: endedNextKey}[fenced]
+	case r.HasEnded() && key.ID == r.Previous:
+		name = endedPrevious
+	case fenced:
+		name = fencedValue
+	case r.HasEnded() && r.ID == "":
+		name = fencedKey
+	case r.HasEnded():
+		name = endedFinished
+	case r.Next.Value != "":
+		name = rotatedAgain
+	default:
+		name = endedAlone
+	}
+	h.reach("life", name, "")
+	if c.asked != nil && !slices.ContainsFunc(c.asked.messages, func(m *message) bool { return m.kind != signUp }) {
+		h.reach("life", helped, "")
+	}
 }
 
 // required lists what a run must reach: a fault that was never reached proves
@@ -120,6 +222,12 @@ func required() (all []reached) {
 	}
 	for _, a := range acts {
 		all = append(all, reached{"operator", a.name, ""})
+	}
+	for _, name := range ofLives {
+		all = append(all, reached{"life", name, ""})
+	}
+	for _, k := range []kind{signUp, end, rotation, endOfPrevious} {
+		all = append(all, reached{"delivered", string(k), ""})
 	}
 	for _, name := range []string{redeploys, foreignSecret, foreignKey} {
 		all = append(all, reached{"operator", name, ""})

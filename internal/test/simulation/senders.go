@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"createkey/internal/test/awslocal"
 	"createkey/internal/test/payload"
+	"createkey/internal/test/promise"
 )
 
 // An identity is whose key it is. Its secret's name is spelled out here, not
@@ -16,7 +18,7 @@ import (
 type identity struct {
 	customer, name string
 	event          string // of what carries it, for one that has neither
-	signsUp        bool   // through AWS Marketplace
+	bought         bool   // through AWS Marketplace
 	secret         string
 }
 
@@ -27,8 +29,8 @@ var identities = []identity{
 	{customer: "c2", secret: prefix + "c2/_"},
 	{name: "Dev_1", secret: prefix + "_/Dev=5F1"},
 	{event: "event-1", secret: prefix + "_/_/event-1"},
-	{customer: "c1", name: product, signsUp: true, secret: prefix + "c1/prod"},
-	{customer: "444455556666", name: "other", signsUp: true, secret: prefix + "444455556666/other"},
+	{customer: "c1", name: product, bought: true, secret: prefix + "c1/prod"},
+	{customer: "444455556666", name: "other", bought: true, secret: prefix + "444455556666/other"},
 }
 
 // A content is all that a request says beside identity and value. The letter
@@ -39,7 +41,7 @@ type content struct {
 	enabled     bool
 	plans       []string
 	malformed   bool
-	signUp      bool // in a message of AWS Marketplace, which has no letter
+	bought      bool // in a message of AWS Marketplace, which has no letter
 }
 
 var contents = map[byte]content{
@@ -79,25 +81,86 @@ const (
 // marketplace is what is delivered by any of them to a product's seller.
 const marketplace = "AWS Marketplace"
 
+// What a message asks for.
+type kind string
+
+const (
+	signUp        kind = "sign-up"
+	end           kind = "end"
+	rotation      kind = "rotation"
+	endOfPrevious kind = "end of the key before" // alone, by its id
+)
+
 // A message is one request that somebody sent. It is delivered until it is
 // answered as done, and sometimes afterwards.
 type message struct {
 	id       string
+	kind     kind
+	at       time.Time // by its sender's clock
 	identity *identity
 	content
-	value   awslocal.Sensitive // explicit; empty: none
-	padded  bool               // spelled with empty members, which say nothing
-	carrier string
-	wrapped string // what it lies in, inside of an SQS message: "", topic or eventBus
-	group   string // of a FIFO queue
+	value     awslocal.Sensitive // explicit; empty: none
+	padded    bool               // spelled with empty members, which say nothing
+	agreement string             // of AWS Marketplace
+	keyID     string             // of an end of the key before; known once there is one
+	carrier   string
+	wrapped   string // what it lies in, inside of an SQS message: "", topic or eventBus
+	group     string // of a FIFO queue
 
-	last    line // the latest outcome
-	done    bool // answered as created or existing, or set aside
-	against bool // something was, at some moment of the history, against the request
+	last         line      // the latest outcome
+	done         bool      // answered for good, or set aside
+	heard        bool      // an end that was answered for good, since its secret was made
+	against      bool      // something is against the request
+	againstUntil time.Time // when something last was
+}
+
+// firstSent is the senders' clock when the first message is sent.
+var firstSent = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+// sent is the time that the message's envelope tells; zero: it has none.
+func (m *message) sent() time.Time {
+	isEvent := m.carrier == eventBus || m.wrapped == eventBus || m.bought && m.identity.name != product
+	if isEvent || m.carrier == topic || m.wrapped == topic {
+		return m.at
+	}
+	return time.Time{}
+}
+
+// faulty reports whether the message has to be rejected, whatever there is: an end or a
+// rotation has a time.
+func (m *message) faulty() bool { return m.malformed || m.kind != signUp && m.sent().IsZero() }
+
+// hold is the name of what the message begins or ends.
+func (m *message) hold() string {
+	if m.kind == end && !m.bought {
+		return promise.EveryHold
+	}
+	return m.agreement
+}
+
+// tell returns the holds after the message has been heard of.
+func (m *message) tell(h promise.Holds) promise.Holds {
+	switch {
+	case m.faulty():
+	case m.kind == signUp:
+		return h.Started(m.hold(), m.sent())
+	case m.kind == end:
+		return h.Ended(m.hold(), m.sent())
+	}
+	return h
 }
 
 func (m *message) String() string {
-	text := fmt.Sprintf("%s by %s, content %s", m.id, strings.TrimSuffix(m.carrier+" with "+m.wrapped, " with "), m.letter)
+	text := fmt.Sprintf("%s by %s, %s", m.id, strings.TrimSuffix(m.carrier+" with "+m.wrapped, " with "), m.kind)
+	if sent := m.sent(); !sent.IsZero() {
+		text += " at " + sent.Format("15:04")
+	}
+	if m.agreement != "" {
+		text += " of " + m.agreement
+	}
+	if m.letter != "" {
+		text += ", content " + m.letter
+	}
 	if m.value != "" {
 		text += ", value " + m.valueLetter()
 	}
@@ -120,36 +183,58 @@ func (i *identity) value(letter byte) awslocal.Sensitive {
 func (m *message) valueLetter() string { return string(m.value[0]) }
 
 // sendMessages draws who asks for what. In one history of four everybody asks
-// for the same, which is where deliveries get in each other's way the most.
+// for the same, which is where deliveries get in each other's way the most; in every
+// second, keys are ended and rotated, too.
 func (h *history) sendMessages() {
-	likely, most, explicit := "aaaaaaabbbccddefg", 3, 3 // contents, identities, one in so many
-	if h.oneIn(4) {
+	likely, most, explicit, messages := "aaaaaaabbbccddefg", 3, 3, 2+h.rng.IntN(4) // contents, identities, one in so many
+	kinds := []kind{signUp}
+	lives := h.oneIn(2)
+	same := !lives && h.oneIn(2)
+	switch {
+	case lives:
+		likely, most, explicit, messages = pick(h, "a", "a", "d", "aaaac"), 2, 6, 3+h.rng.IntN(5)
+		kinds = []kind{signUp, signUp, signUp, end, end, rotation, rotation, endOfPrevious}
+		if h.oneIn(3) {
+			most, kinds = 1, []kind{signUp, end, rotation, rotation, rotation, endOfPrevious}
+		}
+	case same:
 		likely, most, explicit = "a", 1, 1000
 	}
 	for _, i := range h.rng.Perm(len(identities))[:1+h.rng.IntN(most)] {
 		h.identities = append(h.identities, &identities[i])
 	}
-	oneGroup := h.oneIn(2)
-	for n := range 2 + h.rng.IntN(4) {
+	oneGroup, at := h.oneIn(2), firstSent
+	for n := range messages {
 		i := pick(h, h.identities...)
 		m := &message{
-			id: fmt.Sprintf("m%d", n+1), identity: i, content: contents[likely[h.rng.IntN(len(likely))]], padded: h.oneIn(4),
+			id: fmt.Sprintf("m%d", n+1), kind: pick(h, kinds...), at: at, identity: i, content: contents[likely[h.rng.IntN(len(likely))]], padded: h.oneIn(4),
 			carrier: pick(h, standardQueue, standardQueue, standardQueue, fifoQueue, fifoQueue, pipe, topic, eventBus, direct),
 			group:   i.secret,
 		}
+		if !h.oneIn(6) { // else the next is sent at the same time
+			at = at.Add(time.Minute)
+		}
 		if oneGroup {
 			m.group = "everybody"
+		}
+		if i.event != "" || n == 0 && !h.oneIn(4) { // what has no name cannot be named; most lives begin with a sign-up
+			m.kind = signUp
 		}
 		switch wrapped := pick(h, "", "", topic, eventBus); {
 		case m.carrier == eventBus, m.carrier == direct:
 		case i.event != "": // nothing else carries an id that is the same for all of them
 			m.wrapped = eventBus
+		case lives && wrapped == "" && !h.oneIn(4):
+			m.wrapped = eventBus
 		case m.carrier != wrapped:
 			m.wrapped = wrapped
 		}
-		if i.signsUp {
-			m.signUpFor()
-		} else if h.oneIn(explicit) {
+		switch {
+		case i.bought && (m.kind == signUp || m.kind == end && h.oneIn(2)):
+			m.buy(pick(h, "agmt-1", "agmt-2"))
+		case m.kind != signUp:
+			m.askByEvent()
+		case h.oneIn(explicit):
 			m.value = i.value(pick[byte](h, 'x', 'x', 'y', 'z'))
 		}
 		h.messages = append(h.messages, m)
@@ -157,9 +242,18 @@ func (h *history) sendMessages() {
 	}
 }
 
-// signUpFor makes a message one of AWS Marketplace. Its offer is another each time.
-func (m *message) signUpFor() {
-	m.content = content{signUp: true, enabled: true}
+// askByEvent makes a message an event of a detail-type of its own, which is what an end
+// and a rotation are.
+func (m *message) askByEvent() {
+	m.content = content{}
+	if m.wrapped = eventBus; m.carrier == direct || m.carrier == eventBus {
+		m.carrier, m.wrapped = eventBus, ""
+	}
+}
+
+// buy makes a message one of AWS Marketplace. Its offer is another each time.
+func (m *message) buy(agreement string) {
+	m.content = content{bought: true, enabled: true}
 	if m.wrapped == eventBus {
 		m.wrapped = "" // an agreement's event is one already, and a notification lies in none
 	}
@@ -169,20 +263,28 @@ func (m *message) signUpFor() {
 		m.plans = []string{planProduct}
 		if alone {
 			m.carrier = direct
+		} else if m.carrier != topic && m.id[len(m.id)-1]%4 != 0 {
+			m.wrapped = topic // else it was delivered raw, and has no time
 		}
 	case alone:
-		m.carrier = eventBus
+		m.carrier, m.agreement = eventBus, agreement
+	default:
+		m.agreement = agreement
 	}
 }
 
-// marketplaceDocument is the document of a sign-up: a notification of the product's
-// topic, or the event of an agreement.
+// marketplaceDocument is the document of a sign-up or an end: a notification of the
+// product's topic, or the event of an agreement.
 func (m *message) marketplaceDocument() object {
-	if m.identity.name == product {
-		return object{"action": "subscribe-success", "customer-identifier": " " + m.identity.customer, "product-code": product, "offer-identifier": m.id}
+	action, detailType := "subscribe-success", "License Updated - Manufacturer"
+	if m.kind == end {
+		action, detailType = "unsubscribe-success", "License Deprovisioned - Manufacturer"
 	}
-	return object{"id": m.eventID(), "source": "aws.agreement-marketplace", "detail-type": "License Updated - Manufacturer", "detail": object{
-		"acceptor": object{"accountId": m.identity.customer}, "product": object{"code": m.identity.name}, "agreement": object{"id": "agmt-1"}, "offer": object{"id": m.id},
+	if m.identity.name == product {
+		return object{"action": action, "customer-identifier": " " + m.identity.customer, "product-code": product, "offer-identifier": m.id}
+	}
+	return object{"id": m.eventID(), "source": "aws.agreement-marketplace", "detail-type": detailType, "time": m.at, "detail": object{
+		"acceptor": object{"accountId": m.identity.customer}, "product": object{"code": m.identity.name}, "agreement": object{"id": m.agreement}, "offer": object{"id": m.id},
 	}}
 }
 
@@ -207,10 +309,13 @@ type object = map[string]any
 func text(document any) string { return payload.JSON(document) }
 
 func (m *message) document() object {
-	if m.signUp {
+	if m.bought {
 		return m.marketplaceDocument()
 	}
-	doc := object{"tags": object{"content": m.letter}}
+	doc := object{}
+	if m.kind == signUp {
+		doc["tags"] = object{"content": m.letter}
+	}
 	add := func(member, value string) {
 		if value != "" || m.padded {
 			doc[member] = value
@@ -218,6 +323,12 @@ func (m *message) document() object {
 	}
 	add("customerId", m.identity.customer)
 	add("name", m.identity.name)
+	if m.kind != signUp {
+		if m.kind == endOfPrevious {
+			doc["keyId"] = m.keyID
+		}
+		return doc
+	}
 	add("description", m.description)
 	add("value", string(m.value))
 	if m.enabled || m.padded {
@@ -233,17 +344,21 @@ func (m *message) document() object {
 }
 
 func (m *message) event() string {
-	if m.signUp {
+	if m.bought {
 		return text(m.marketplaceDocument())
 	}
-	return payload.EventBridge(m.eventID(), text(m.document()))
+	detailType := map[kind]string{
+		signUp: payload.Requested, rotation: payload.RotationRequested,
+		end: payload.EndRequested, endOfPrevious: payload.EndRequested,
+	}[m.kind]
+	return payload.EventAt(m.eventID(), detailType, text(m.document()), m.at)
 }
 
 // body is what the message holds inside of its carrier.
 func (m *message) body() string {
 	switch m.wrapped {
 	case topic:
-		return payload.Notification(m.eventID(), text(m.document()))
+		return payload.NotificationAt(m.eventID(), text(m.document()), m.at)
 	case eventBus:
 		return m.event()
 	}
@@ -266,7 +381,7 @@ func (m *message) attributes() map[string]payload.Attribute {
 func payloadOf(messages []*message) []byte {
 	var batch []payload.Message
 	for _, m := range messages {
-		batch = append(batch, payload.Message{ID: m.id, Body: m.body(), Attributes: m.attributes()})
+		batch = append(batch, payload.Message{ID: m.id, Body: m.body(), Attributes: m.attributes(), Sent: m.at})
 		if m.carrier == fifoQueue {
 			batch[len(batch)-1].Group = m.group
 		}
@@ -294,7 +409,7 @@ func (h *history) chooseBatch() (batch []*message) {
 	for _, n := range h.rng.Perm(len(h.messages)) {
 		m := h.messages[n]
 		switch {
-		case m.done && !h.oneIn(4):
+		case m.done && !h.oneIn(4), !h.named(m):
 		case len(batch) == 0:
 			batch = append(batch, m)
 			if m.carrier == eventBus || m.carrier == direct {
@@ -312,3 +427,21 @@ func (h *history) chooseBatch() (batch []*message) {
 	}
 	return batch
 }
+
+// named reports whether what a message names is known: an end of the key before a
+// rotation is sent once there is such a key, or with a mistyped id.
+func (h *history) named(m *message) bool {
+	if m.kind != endOfPrevious || m.keyID != "" {
+		return true
+	}
+	if secret, exists := h.snapshot().secrets[m.identity.secret]; exists {
+		m.keyID = promise.Decode(secret.Current()).Previous
+	}
+	if m.keyID == "" && h.oneIn(16) {
+		m.keyID = mistypedID
+	}
+	return m.keyID != ""
+}
+
+// mistypedID is the id of no key.
+const mistypedID = "mistyped"
