@@ -120,7 +120,7 @@ test-stack: $(SAM)/installed $(MINISTACK)/installed $(AWS_CLI)/installed ## Depl
 
 .PHONY: test-aws
 test-aws: ## The conformance suite on a real account; without CREATEKEY_TEST_AWS a dry run that says what it would do
-	go test -count=1 -run '^TestAWS$$' -v ./internal/test/conformance
+	go test -count=1 -timeout 1h -run '^TestAWS$$' -v ./internal/test/conformance
 
 .PHONY: simulate
 simulate: ## SEEDS=100000 simulated histories of the real handler, a burst of 10,000 sign-ups, eight executables that get the same thousand messages; needs only Go
@@ -150,6 +150,9 @@ fuzz: ## Fuzz every target for FUZZTIME=1m each, beyond the seeds that `make tes
 		echo "== ./$$package $$target"; \
 		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),1m); \
 	done
+
+.PHONY: test-long
+test-long: explore test-mistakes mutate fuzz simulate ## What a change need not wait for: the last five, one after the other; about two hours
 
 .PHONY: schemas
 schemas: ## Write events/schema/template.yaml, the schema registry, anew from the JSON Schemas beside it
