@@ -32,7 +32,7 @@ func (b *bench) playBursts(ctx context.Context) (table, error) {
 	}, note: "The real handler in two environments at the default rate, against a local AWS with the quotas of an account and 40 ms a call. " +
 		"The 10,000 keys that an account may have are left out."}
 	file := filepath.Join(b.dir, "bursts.json")
-	if err := goTest(ctx, root, os.Stderr, "-count=1", "-timeout=30m", "-run", "^TestBurstFigures$", "./internal/function", "-burst.figures", file); err != nil {
+	if err := goTest(ctx, root, os.Stderr, "-count=1", "-timeout=1h", "-run", "^TestBurstFigures$", "./internal/function", "-burst.figures", file); err != nil {
 		return t, err
 	}
 	text, err := os.ReadFile(file)
