@@ -1,14 +1,16 @@
-// Package provision makes an API key exactly once, and records it.
+// Package provision makes, ends and rotates API keys exactly once, and records them.
 //
-// For every request that it is given, however often and however concurrently,
-// and wherever it is stopped, it guarantees:
+// For every identity, a customer and a name, however often and however concurrently its
+// messages come, and wherever it is stopped, it guarantees:
 //
-//  1. at most one API key exists;
+//  1. at most one API key exists in each generation, which begins with the first sign-up,
+//     with one that is newer than the end before, or with a rotation;
 //  2. Secrets Manager has accepted the value before the key that bears it can exist;
-//  3. once called often enough to run to its end, exactly one key exists and the
-//     secret describes it completely;
-//  4. a finished record is never overwritten; its key is never enabled, changed
-//     or made again.
+//  3. once called often enough to run to its end for each message, in whatever order,
+//     exactly one key is enabled if something holds it, and none if nothing does (after a
+//     rotation the one before may be, too), and the secret describes it completely;
+//  4. a step of the record is never overwritten, only followed by the next; a key is only
+//     ever disabled.
 //
 // The secret is a write-ahead record: it is written before the key, under a
 // name that only this request has, with the value that the key will bear. The

@@ -41,7 +41,7 @@ class Application:
 
     def want_key(self, customer, name, plans=None):
         """Checks that a customer has one key, recorded in a secret, and in which plans."""
-        keys = [k for k in self.all_keys() if (k["customerId"], k["name"]) == (customer, name)]
+        keys = [k for k in self.all_keys() if (k.get("customerId"), k.get("name")) == (customer, name)]
         assert len(keys) == 1
         secret = self.secrets.get_secret_value(SecretId=f"{STACK}/{customer}/{name}")
         record = json.loads(secret["SecretString"])

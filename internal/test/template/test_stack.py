@@ -234,7 +234,7 @@ def test_a_life_through_queue_and_bus(unhurried):
     app, customer = unhurried, next(customers)
 
     def enabled():
-        return [k["enabled"] for k in app.all_keys() if k["customerId"] == customer]
+        return [k["enabled"] for k in app.all_keys() if k.get("customerId") == customer]
 
     for detail_type, minute, outcome, keys in (
         ("API Key Requested", 1, "created", 1), ("API Key Rotation Requested", 2, "rotated", 2),
