@@ -395,7 +395,7 @@ func (j *job) replace(ctx context.Context, living apikey.Key) error {
 			return err
 		}
 	}
-	key, err := j.makeNext(ctx, living)
+	key, made, err := j.makeNext(ctx, living)
 	if err != nil {
 		return err
 	}
@@ -404,6 +404,13 @@ func (j *job) replace(ctx context.Context, living apikey.Key) error {
 		return err
 	}
 	key.UsagePlanIDs = living.UsagePlanIDs
+	if !made && len(r.Key.UsagePlanIDs) > 0 { // an earlier delivery may have attached a plan that the living key has left since
+		now, err := j.plansOf(ctx, key.ID)
+		if err != nil {
+			return err
+		}
+		key.UsagePlanIDs = slices.Compact(slices.Sorted(slices.Values(slices.Concat(living.UsagePlanIDs, now))))
+	}
 	rotated := r
 	rotated.Value, rotated.Key, rotated.Previous, rotated.Next = r.Next.Value, key, r.Key.ID, nil
 	rotated.Generation, rotated.Since = r.Number()+1, r.Next.Time
@@ -422,26 +429,25 @@ func (j *job) replace(ctx context.Context, living apikey.Key) error {
 
 // makeNext creates the key of the record's next value, or finds the one that an earlier
 // delivery created.
-func (j *job) makeNext(ctx context.Context, living apikey.Key) (apikey.Key, error) {
+func (j *job) makeNext(ctx context.Context, living apikey.Key) (key apikey.Key, made bool, err error) {
 	value := j.record.Next.Value
 	out, err := j.keys.CreateApiKey(ctx, &apigateway.CreateApiKeyInput{
 		Value: aws.String(value.Reveal()), Name: optional(living.Name), Description: optional(living.Description),
 		CustomerId: optional(living.CustomerID), Enabled: living.Enabled, Tags: living.Tags, StageKeys: stagesOf(living),
 	})
-	var key apikey.Key
 	if err == nil {
 		key, err = KeyFrom(apigateway.GetApiKeyOutput(*out))
 	}
 	switch errorCode(err) {
 	case noError:
-		return key, nil
+		return key, true, nil
 	case codeConflict:
 	default:
-		return key, notCreated(err, value)
+		return key, false, notCreated(err, value)
 	}
 	key, err = j.bearer(ctx, value, "the next value")
 	if err == nil && key.Tags[apikey.TagRequest] == fenced {
 		err = errOvertaken
 	}
-	return key, err
+	return key, false, err
 }

@@ -393,6 +393,22 @@ func rotateUnseenInPlan1(t *testing.T, planned apikey.Request) {
 	})
 }
 
+// A rotation that was stopped behind a usage plan is carried on when the living key has
+// left the plan: the next key is in it all the same, and its record says so.
+func TestRotationRecordsThePlanThatItsKeyIsInAlready(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		id := w.finishedAt(signUpAt(1, withPlans("plan1")))
+		wait(5 * time.Minute)
+		w.interrupted(after, "CreateUsagePlanKey", rotationAt(2))
+		w.operatorMovesKey(id, "plan1", "")
+		w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+		if got, want := w.result.Key.UsagePlanIDs, w.aws.UsagePlanKeys(w.result.Key.ID); !slices.Equal(got, want) {
+			t.Errorf("the new key is told in the plans %q, and is in %q", got, want)
+		}
+	})
+}
+
 // TestAnyOrderAndAnyStopEndAsTheNewestSays shuffles and repeats the messages of a life,
 // stops deliveries anywhere, and lets one come in the middle of another. Then each is
 // delivered until it is done, and the account has to be as the newest message says.

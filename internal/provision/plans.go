@@ -137,11 +137,16 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 // plansNow returns the ids of the usage plans that the recorded key is in; never nil
 // beside a nil error. API Gateway is asked only where the record names some.
 func (j *job) plansNow(ctx context.Context) ([]string, error) {
-	ids, recorded := []string{}, j.record.Key
-	if len(recorded.UsagePlanIDs) == 0 {
-		return ids, nil
+	if len(j.record.Key.UsagePlanIDs) == 0 {
+		return []string{}, nil
 	}
-	pages := apigateway.NewGetUsagePlansPaginator(j.keys, &apigateway.GetUsagePlansInput{KeyId: &recorded.ID, Limit: aws.Int32(mostPerPage)})
+	return j.plansOf(ctx, j.record.Key.ID)
+}
+
+// plansOf returns the usage plans that a key is in.
+func (j *job) plansOf(ctx context.Context, key string) ([]string, error) {
+	ids := []string{}
+	pages := apigateway.NewGetUsagePlansPaginator(j.keys, &apigateway.GetUsagePlansInput{KeyId: &key, Limit: aws.Int32(mostPerPage)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
