@@ -103,7 +103,7 @@ test: ## Every promise of the contract: needs only Go, about a minute
 	go test $(RACE) -short -shuffle=on ./...
 	go test ./internal/test/explore ./internal/test/awslocal ./internal/function ./internal/cmd/local ./events/schema
 	go -C internal/cmd/bench test ./...
-	go test -run '^TestSimulation' ./internal/test/simulation -simulate.seeds 1000
+	go test -run '^TestSimulation' ./internal/test/simulation -simulate.seeds 500
 
 .PHONY: test-template
 test-template: $(SAM)/installed $(CHECKOV)/installed ## The SAM template: cfn-lint, checkov, every promise, and a role that allows what was seen to be called (Python)

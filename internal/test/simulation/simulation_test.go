@@ -35,7 +35,7 @@ func simulated(cfg aws.Config, s simulation.Settings, random io.Reader, output i
 func TestSimulation(t *testing.T) {
 	options := simulation.Options{Seeds: *simulatedSeeds, Seed: *simulatedSeed}
 	if testing.Short() {
-		options.Seeds = min(options.Seeds, 60)
+		options.Seeds = min(options.Seeds, 20)
 	}
 	if *simulatedProgress {
 		options.Progress = os.Stdout
