@@ -84,6 +84,9 @@ func (j *job) signUp(ctx context.Context) error {
 		}
 	case j.record.Finished():
 		return j.repeat(ctx)
+	case !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value):
+		return failure.Reject("value: differs from the one in secret %s, which is final: "+
+			"to use another, delete the secret without a recovery window first", j.secretName)
 	}
 	if err := j.makeKey(ctx); err != nil {
 		return err

@@ -244,14 +244,7 @@ func (j *job) writeAhead(ctx context.Context) error {
 	case !errors.Is(err, errOvertaken):
 		return err
 	}
-	if err := j.readRecord(ctx); err != nil {
-		return err
-	}
-	if !j.record.Finished() && !j.record.HasEnded() && !value.Equal(j.record.Value) && !j.request.Value.IsZero() {
-		return failure.Reject("value: differs from the one in secret %s, which is final: "+
-			"to use another, delete the secret without a recovery window first", j.secretName)
-	}
-	return nil
+	return j.readRecord(ctx)
 }
 
 // newValue returns the value that the request gives its key, or else one that is drawn.

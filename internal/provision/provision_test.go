@@ -323,6 +323,28 @@ func TestPendingRecordIsFinishedByWhoeverComes(t *testing.T) {
 	}})
 }
 
+// A repeat that looks again before it says "revoked" may find what came after an operator
+// issued the key anew: a record that another message has begun, with another value.
+func TestRepeatFindsARecordOfAnotherValue(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := request(withValue(explicit))
+		key := w.finished(r)
+		wait(5 * time.Minute)
+		w.on(before, "GetApiKey", 1, func() error {
+			w.operatorDeletesKey(key.ID)
+			w.operatorDeletesSecret(secretName(r), false)
+			w.somebodyMakesSecret(secretsmanager.CreateSecretInput{
+				Name: aws.String(secretName(r)), SecretString: aws.String(`{"format": "createkey/1", "value": "` + another + `"}`),
+			})
+			return nil
+		})
+		w.wantOutcome(w.provision(r), "rejected: value: differs from the one in secret "+secretName(r)+", which is final")
+		if n := len(w.aws.Keys()); n != 0 {
+			t.Errorf("%d keys exist", n)
+		}
+	})
+}
+
 func TestForeignSecretIsNeverAdopted(t *testing.T) {
 	name := aws.String(secretName(request()))
 	secrets := map[string]secretsmanager.CreateSecretInput{
