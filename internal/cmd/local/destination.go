@@ -17,6 +17,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"createkey/events"
+	"createkey/internal/apikey"
 )
 
 // Limits of one call to either service. SendMessageBatch and PutEvents both take
@@ -173,9 +174,11 @@ func (b *bus) prepare(doc []byte) (string, []byte, error) {
 func (b *bus) put(ctx context.Context, messages []message) ([]answer, error) {
 	in := &eventbridge.PutEventsInput{}
 	for _, m := range messages {
-		in.Entries = append(in.Entries, eventtypes.PutEventsRequestEntry{
-			EventBusName: &b.name, Source: &b.source, DetailType: &b.kind.detailType, Detail: aws.String(m.text),
-		})
+		entry := eventtypes.PutEventsRequestEntry{EventBusName: &b.name, Source: &b.source, DetailType: &b.kind.detailType, Detail: aws.String(m.text)}
+		if b.kind.asks != apikey.SignUp { // sent twice, they are one
+			entry.Time = aws.Time(b.kind.time())
+		}
+		in.Entries = append(in.Entries, entry)
 	}
 	out, err := b.client.PutEvents(ctx, in)
 	if err != nil {

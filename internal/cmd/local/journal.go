@@ -19,6 +19,9 @@ type journal struct {
 	path string
 	size int64          // of its whole lines, in bytes
 	sent map[string]int // how often each digest was acknowledged by the destination
+	// began is when the first run to the destination began, which is the time of its ends
+	// and rotations, so that what goes twice is one. Zero: none has.
+	began time.Time
 	file *os.File       // nil until the first line is added
 }
 
@@ -29,8 +32,9 @@ type journalLine struct {
 	At        time.Time `json:"at"`
 	To        string    `json:"to"`
 	Line      int       `json:"line,omitempty"`
-	SHA256    string    `json:"sha256"`
-	MessageID string    `json:"messageId"`
+	SHA256    string    `json:"sha256,omitempty"`
+	MessageID string    `json:"messageId,omitempty"`
+	Began     bool      `json:"began,omitempty"` // a run, in place of a message
 }
 
 // readJournal reads the journal of an input, which need not be there yet.
@@ -45,10 +49,14 @@ func readJournal(input, to string) (*journal, error) {
 	j.size = int64(len(text))
 	for line := range bytes.Lines(text) {
 		var l journalLine
-		if json.Unmarshal(line, &l) != nil || l.SHA256 == "" {
+		if json.Unmarshal(line, &l) != nil || l.SHA256 == "" && !l.Began {
 			return nil, fmt.Errorf("%s: is not a journal of what was sent: move it away", j.path)
 		}
-		if l.To == to {
+		switch {
+		case l.To != to:
+		case l.Began && j.began.IsZero():
+			j.began = l.At
+		case !l.Began:
 			j.sent[l.SHA256]++
 		}
 	}

@@ -17,15 +17,16 @@ type kind struct {
 	detailType string   // which the template's rule matches
 	columns    []string // of a CSV file, tags aside
 	skeletons  map[string]string
+	at         time.Time // when the events were sent; zero: when they are made
 }
 
 var kinds = map[string]*kind{
-	"sign-up": {apikey.SignUp, "API Key Requested", memberColumns, map[string]string{"json": jsonSkeleton, "yaml": yamlSkeleton}},
-	"end": {apikey.End, "API Key End Requested", []string{"customerId", "name", "keyId"}, map[string]string{
+	"sign-up": {asks: apikey.SignUp, detailType: "API Key Requested", columns: memberColumns, skeletons: map[string]string{"json": jsonSkeleton, "yaml": yamlSkeleton}},
+	"end": {asks: apikey.End, detailType: "API Key End Requested", columns: []string{"customerId", "name", "keyId"}, skeletons: map[string]string{
 		"json": "{\n    \"customerId\": \"\",\n    \"name\": \"\",\n    \"keyId\": \"\"\n}\n",
 		"yaml": "customerId: ''\nname: ''\nkeyId: '' # Only this key, the one before the last rotation.\n",
 	}},
-	"rotation": {apikey.Rotation, "API Key Rotation Requested", []string{"customerId", "name"}, map[string]string{
+	"rotation": {asks: apikey.Rotation, detailType: "API Key Rotation Requested", columns: []string{"customerId", "name"}, skeletons: map[string]string{
 		"json": "{\n    \"customerId\": \"\",\n    \"name\": \"\"\n}\n",
 		"yaml": "customerId: ''\nname: ''\n",
 	}},
@@ -46,7 +47,16 @@ func kindOf(name string) (*kind, error) {
 	if !ok {
 		return nil, usageError("KIND: must be sign-up, end or rotation")
 	}
-	return k, nil
+	own := *k
+	return &own, nil
+}
+
+// time is that of the events, which decides what came first.
+func (k *kind) time() time.Time {
+	if k.at.IsZero() {
+		return time.Now()
+	}
+	return k.at
 }
 
 // detail makes JSON of a document, which an event's detail has to be. It is judged as it
@@ -65,7 +75,7 @@ func (k *kind) detail(doc []byte) ([]byte, error) {
 	if k.asks == apikey.SignUp {
 		_, _, err = apikey.Parse(node, "", invocation)
 	} else {
-		_, _, err = apikey.ParseChange(node, k.asks, time.Now(), "")
+		_, _, err = apikey.ParseChange(node, k.asks, k.time(), "")
 	}
 	if err != nil {
 		return nil, err
@@ -80,7 +90,7 @@ func (k *kind) event(source string, detail []byte) []byte {
 		panic(err) // strings can always be marshalled
 	}
 	return fmt.Appendf(nil, `{"version":"0","id":%q,"detail-type":%q,"source":%s,"time":%q,"detail":%s}`,
-		invocation, k.detailType, text, time.Now().UTC().Format(time.RFC3339), detail)
+		invocation, k.detailType, text, k.time().UTC().Format(time.RFC3339), detail)
 }
 
 // body is what lies on a queue for a document: a sign-up as it is, and anything else as an

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,11 @@ func kindFor(to destination) *kind {
 
 func toThe(t *testing.T, queueURL, eventBus, kind string) destination {
 	t.Helper()
-	to, err := newDestination(queueURL, eventBus, "onboarding", kinds[kind])
+	k, err := kindOf(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := newDestination(queueURL, eventBus, "onboarding", k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +82,36 @@ func TestSend_AnEndIsSentOnce(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 	})
+}
+
+// What goes again because its answer was lost has the time of the first run: a second
+// rotation would cut the customer off.
+func TestSend_WhatGoesTwiceHasOneTime(t *testing.T) {
+	for name, to := range map[string]func() destination{
+		"queue": func() destination { return toThe(t, testQueue, "", "rotation") },
+		"bus":   func() destination { return toThe(t, "", testBus, "rotation") },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			file, f := write(t, "x.csv", "customerId,name\nc,n\n"), &fakeAWS{}
+			first := time.Now()
+			if _, err := runSend(t.Context(), t, &fakeAWS{lost: errors.New("the answer is lost")}, to(), file); err == nil {
+				t.Fatal("it was sent")
+			}
+			time.Sleep(time.Hour)
+			if _, err := runSend(t.Context(), t, f, to(), file); err != nil {
+				t.Fatal(err)
+			}
+			var event struct{ Time time.Time }
+			if name == "bus" {
+				event.Time = time.Unix(int64(f.taken[0].Time), 0)
+			} else if err := json.Unmarshal([]byte(f.taken[0].MessageBody), &event); err != nil {
+				t.Fatal(err)
+			}
+			if !event.Time.Equal(first) {
+				t.Errorf("%s: sent at %s, want %s", name, event.Time, first)
+			}
+		})
+	}
 }
 
 func TestValidate_EndsAndRotations(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -18,6 +19,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"createkey/internal/apikey"
 )
 
 // Bounds of trying again. A call that fails as a whole is the SDK's to repeat,
@@ -96,6 +99,10 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 	if s.journal, err = readJournal(s.file, s.to.String()); err != nil {
 		return err
 	}
+	events := s.kind.asks != apikey.SignUp // whose time decides
+	if events {
+		s.kind.at = cmp.Or(s.journal.began, time.Now())
+	}
 	good := s.check(rows)
 	rest := make([]message, 0, len(good))
 	for _, m := range good {
@@ -110,7 +117,12 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 	case len(rest) == 0:
 		_, _ = fmt.Fprintf(s.out, "Nothing is left to send to %s, says %s.\n", s.to, s.journal.path)
 	default:
-		err = s.send(ctx, rest)
+		if events && s.journal.began.IsZero() {
+			err = s.journal.add([]journalLine{{At: s.kind.at, To: s.to.String(), Began: true}})
+		}
+		if err == nil {
+			err = s.send(ctx, rest)
+		}
 		_, _ = fmt.Fprintf(s.out, "%d sent to %s; what AWS acknowledged is in %s.\n", s.sent, s.to, s.journal.path)
 	}
 	switch {

@@ -36,6 +36,7 @@ type entry struct {
 	MessageDeduplicationID string `json:"MessageDeduplicationId"`
 
 	EventBusName, Source, DetailType, Detail string
+	Time                                     float64 // seconds since 1970; 0: not given
 }
 
 func (e entry) text() string { return e.MessageBody + e.Detail }
