@@ -233,6 +233,7 @@ func (j *job) endPrevious(ctx context.Context) error {
 		return err
 	}
 	j.result.Status, j.result.Generation = Ended, r.Number()
+	j.result.Key = apikey.Key{ID: r.Previous, Name: r.Key.Name, CustomerID: r.Key.CustomerID} // less what is not known of it
 	return nil
 }
 

@@ -236,7 +236,9 @@ The stack is up. In this folder, and once more in each further terminal:
 docs/operations.md can be tried here, too. MiniStack is not AWS (docs/design.md, "The stack", has all departures):
 
   - it ignores the log's filter patterns: instead of the runbook's `lines` use the command above
-  - it enables every key, whatever the request says, and one that was disabled later the function cannot read
+  - it enables every key, whatever the request says, and one that was disabled later neither the function
+    nor `make audit` and `make adopt` can read: try those before you end a key
+  - a key that `make adopt` has tagged does not show its tags: adopted again, it is adopted again
   - it makes a second key of the same value
   - it has no StartMessageMoveTask, and takes no saved log queries: `sam deploy` of the template as it is would fail
 

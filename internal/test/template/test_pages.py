@@ -174,3 +174,19 @@ def test_parameters_exist():
     rows = re.findall(r"`([A-Z][A-Za-z]+)`", " ".join(row[0] for row in pages.table(pages.DAY, "Parameters")))
     asked = re.findall(r"`([A-Z][A-Za-z]+)(?:=\w+)?`", " ".join(row[1] for row in pages.table(pages.DAY, "What the platform team asks for")))
     assert set(rows) | set(asked) <= set(parameters) and rows and asked
+
+
+# ---- Values -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("heading", ["Find a customer's key and request", "Events that were lost"])
+def test_no_command_prints_a_records_values(heading):
+    """Of a record in the middle of a rotation, which has two."""
+    (script,) = re.findall(r"python3 -c '(.*?)'", "".join(pages.blocks(pages.NIGHT)[heading]), re.S)
+    record = {"format": "createkey/1", "value": "a-made-up-value-of-a-key", "id": "key1", "customerId": "c", "next": {"value": "the-next-made-up-value", "time": "2026-01-01T00:00:00Z"}}
+    secret = {"Name": "createkey/c/_", "ARN": "arn", "SecretString": json.dumps(record)}
+    given = secret if "SecretString" in script else record
+    told = subprocess.run(["python3", "-c", script, "bus", "message"], input=json.dumps(given), capture_output=True, text=True, check=True).stdout
+    assert "key1" in told
+    shown = "made-up-value" in told
+    assert not shown, "a value is printed (not shown)"
