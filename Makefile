@@ -98,7 +98,7 @@ adopt: operator-tool ## Give the keys of FILE (id,customerId,name as CSV), made 
 ##@ Test it
 
 .PHONY: test
-test: ## Every promise of the contract: needs only Go, about a minute
+test: ## Every promise of the contract: needs only Go, about two minutes
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -short -shuffle=on ./...
 	go test ./internal/test/explore ./internal/test/awslocal ./internal/function ./internal/cmd/local ./events/schema
