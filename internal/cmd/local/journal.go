@@ -22,7 +22,7 @@ type journal struct {
 	// began is when the first run to the destination began, which is the time of its ends
 	// and rotations, so that what goes twice is one. Zero: none has.
 	began time.Time
-	file *os.File       // nil until the first line is added
+	file  *os.File // nil until the first line is added
 }
 
 // journalSuffix is in .gitignore.

@@ -413,6 +413,7 @@ func (h *history) checkOutcome(m *message, l line, inv *invocation) {
 			h.violate(honest, "%s is called %s, of key %q, which it is not", m.id, l.Outcome, l.KeyID)
 		}
 	case l.Outcome == "rejected":
+		h.noteReasons()                                   // a deleted secret's name may have become free by time alone
 		seen := inv.deadline.Add(-timeLimit - gatewayLag) // by the oldest read
 		if !m.against && m.againstUntil.Before(seen) {
 			h.violate(honest, "%s is rejected, and nothing was against it", m.id)
