@@ -98,10 +98,10 @@ adopt: operator-tool ## Give the keys of FILE (id,customerId,name as CSV), made 
 ##@ Test it
 
 .PHONY: test
-test: ## Every promise of the contract: needs only Go, about two minutes
+test: ## Every promise of the contract: needs only Go, one to two minutes
 	$(if $(RACE),,@echo "No C compiler found: testing without the race detector.")
 	go test $(RACE) -short -shuffle=on ./...
-	go test ./internal/test/explore ./internal/test/awslocal ./internal/function ./internal/cmd/local ./events/schema
+	go test ./internal/test/explore ./internal/test/awslocal ./internal/document ./internal/function ./internal/cmd/local ./events/schema
 	go -C internal/cmd/bench test ./...
 	go test -run '^TestSimulation' ./internal/test/simulation -simulate.seeds 500
 

@@ -246,6 +246,9 @@ func TestDepth(t *testing.T) {
 // As nodes, a list of single digits takes fifty times the memory of its text, of which an SQS
 // message can hold a megabyte.
 func TestNumberOfValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long under the race detector: without -short")
+	}
 	list := func(items int) []byte { return []byte("[" + strings.Repeat("0,", items-1) + "0]") }
 	most := 1
 	for 1+(most+1) <= mostValues+(2*(most+1)+1)/16 { // the list and its items, in two bytes each

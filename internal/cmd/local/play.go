@@ -15,6 +15,7 @@ import (
 
 	"createkey/events"
 	"createkey/internal/apikey"
+	"createkey/internal/document"
 	"createkey/internal/marketplace"
 	"createkey/internal/test/sandbox"
 )
@@ -115,6 +116,9 @@ func playFile(ctx context.Context, box *sandbox.Sandbox, path string) error {
 	case ext == ".yaml", ext == ".yml":
 		payload = events.QueueMessage(filepath.Base(path), payload)
 	case !json.Valid(payload):
+		if _, err := document.Parse(payload); err != nil {
+			return usageError(path + ": " + err.Error())
+		}
 		return usageError(path + ": is not a payload: it must be JSON, or YAML in a file named .yaml or .yml")
 	}
 	messages, err := play(ctx, box, payload)
