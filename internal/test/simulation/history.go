@@ -448,7 +448,9 @@ func (h *history) settleMessage(m *message, round int) {
 		h.violate(honest, "%s is rejected, and nothing is against it", m.id)
 	case l.done() && reason != "":
 		h.violate(honest, "%s is called %s, although %s", m.id, l.Outcome, reason)
-	case m.kind == signUp && was.Outcome == "rejected": // its content was another than that of a key that has ended since
+	case (m.kind == signUp || m.kind == rotation) && was.Outcome == "rejected":
+		// Its content was another than that of a key that has ended since; or such a
+		// sign-up, in the same round, has made the key that there was none of to rotate.
 	case round >= settledIn[m.kind] && !reflect.DeepEqual(before.withoutDates(), after.withoutDates()):
 		h.violate(untouched, "a repeat of %s, which is settled, changed something", m.id)
 	}
