@@ -3,6 +3,7 @@ package function
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +45,30 @@ func TestLifeIsToldByEvents(t *testing.T) {
 				t.Errorf("step %d: told %s with status %q, generation %d, enabled %t, previous key %q; want %s, %q, %d, %t", i,
 					told.DetailType, detail.Status, detail.Generation, detail.Enabled, detail.Previous, step.event, step.outcome, step.generation, lives)
 			}
+		}
+	})
+}
+
+// The end of the key before a rotation names that key, and all that the schema asks for.
+func TestEndOfThePreviousKeyIsToldByItsID(t *testing.T) {
+	withBus(t, func(e *environment) {
+		e.invoke(sqsBatch(event("API Key Requested", "2026-11-27T12:01:00Z", `{"customerId":"acme","name":"Gold","enabled":true}`)))
+		e.wantLog("m0 created")
+		first := e.aws.Keys()[0].ID
+		e.invoke(sqsBatch(event("API Key Rotation Requested", "2026-11-27T12:02:00Z", `{"customerId":"acme","name":"Gold"}`)))
+		e.wantLog("m0 rotated")
+		e.invoke(sqsBatch(event("API Key End Requested", "2026-11-27T12:03:00Z", `{"customerId":"acme","name":"Gold","keyId":"`+first+`"}`)))
+		e.wantLog("m0 ended")
+		told := e.aws.Events()[2]
+		var detail struct {
+			ID         string
+			Generation int
+		}
+		if err := json.Unmarshal([]byte(told.Detail), &detail); err != nil {
+			t.Fatal(err)
+		}
+		if detail.ID != first || detail.Generation != 2 || strings.Contains(told.Detail, "null") {
+			t.Errorf("told %s, want the end of key %s", told.Detail, first)
 		}
 	})
 }

@@ -233,7 +233,10 @@ func (j *job) endPrevious(ctx context.Context) error {
 		return err
 	}
 	j.result.Status, j.result.Generation = Ended, r.Number()
-	j.result.Key = apikey.Key{ID: r.Previous, Name: r.Key.Name, CustomerID: r.Key.CustomerID} // less what is not known of it
+	j.result.Key = apikey.Key{ // and nothing that is not known of it
+		ID: r.Previous, Name: r.Key.Name, CustomerID: r.Key.CustomerID,
+		StageKeys: []string{}, Tags: map[string]string{}, UsagePlanIDs: []string{},
+	}
 	return nil
 }
 
