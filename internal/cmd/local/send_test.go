@@ -354,6 +354,18 @@ func inVirtualTime(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+func TestSend_SaysThatRowsWithoutACustomerShareAKey(t *testing.T) {
+	for text, told := range map[string]bool{"name\nGold\nGold\n": true, "name,customerId\nGold,c\nGold,_\n": false} {
+		s, err := runSend(t.Context(), t, nil, toQueue(t, testQueue), write(t, "x.csv", text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(s.out, "2 have no customerId") != told {
+			t.Errorf("%q: it says\n%s", text, s.out)
+		}
+	}
+}
+
 func TestSend_WhatOneCallLeavesBehindAgain(t *testing.T) {
 	for _, name := range []string{"queue", "bus"} {
 		t.Run(name, func(t *testing.T) {
