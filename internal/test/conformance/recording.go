@@ -161,7 +161,7 @@ var secret = regexp.MustCompile(`^(Value|SecretString|SecretBinary)$`)
 
 func (c *caseRecorder) add(operation, region string, in, out map[string]any, err error) {
 	c.learn("", in)
-	if gateway := operation != "SendMessageBatch" && operation != "ReceiveMessage"; gateway {
+	if operation != "SendMessageBatch" && operation != "ReceiveMessage" { // whose values are those of attributes
 		c.learnValues(out)
 	}
 	x := Exchange{Operation: operation, Input: c.request(in)}
@@ -172,7 +172,7 @@ func (c *caseRecorder) add(operation, region string, in, out map[string]any, err
 	case err != nil:
 		x.Error = "no answer"
 	default:
-		x.Output, _ = c.answer("", out).(map[string]any)
+		x.Output, _ = c.answer(out).(map[string]any)
 	}
 	// A case repeats a call that may fail through lag; the last answer counts.
 	if n := len(c.exchanges); n > 0 && c.exchanges[n-1].Operation == x.Operation && reflect.DeepEqual(c.exchanges[n-1].Input, x.Input) {
@@ -308,26 +308,29 @@ var (
 	padding   = regexp.MustCompile(`x{20,}`)                             // to a length, which the run's name is a part of
 )
 
+// replaced is a text in whose place there is a name.
+var replaced = regexp.MustCompile(`^(id|value) \d+$`)
+
 // request is a request as it is recorded: it holds what the suite chose.
 func (c *caseRecorder) request(in map[string]any) map[string]any {
-	replaced, _ := c.walk("", in, func(_, text string) string {
+	sent, _ := c.walk("", in, func(_, text string) string {
 		text = c.replace(text)
 		c.sent = append(c.sent, text)
 		return text
 	}).(map[string]any)
-	return replaced
+	return sent
 }
 
 // answer is an answer as it is recorded: it holds what a request held, and names.
-func (c *caseRecorder) answer(member string, out any) any {
-	return c.walk(member, out, func(member, original string) string {
+func (c *caseRecorder) answer(out any) any {
+	return c.walk("", out, func(member, original string) string {
 		text := original
 		if _, err := time.Parse(time.RFC3339Nano, text); err == nil {
 			return "time"
 		}
 		text = c.replace(text)
 		switch {
-		case slices.Contains(c.sent, text) || regexp.MustCompile(`^(id|value) \d+$`).MatchString(text):
+		case slices.Contains(c.sent, text) || replaced.MatchString(text):
 			return text
 		case located.MatchString(original), opaque.MatchString(member):
 			return c.named("id", original)
