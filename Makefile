@@ -23,6 +23,10 @@ GO_BUILD = CGO_ENABLED=0 go build -buildvcs=false -tags lambda.norpc -trimpath -
 
 # The race detector needs a C compiler on Linux.
 RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+# A program under the race detector sleeps for a second before it exits, for
+# threads that may still report a race: 25 test binaries and every executable
+# that they start. https://go.dev/doc/articles/race_detector
+export GORACE ?= atexit_sleep_ms=10
 
 # renovate: datasource=go depName=github.com/golangci/golangci-lint/v2
 GOLANGCI_LINT_VERSION := v2.15.0

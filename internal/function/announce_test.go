@@ -406,7 +406,7 @@ func TestPanicInPutEventsFailsItsMessagesAlone(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			body, _ := io.ReadAll(r.Body)
-			if strings.Contains(string(body), `"Entries":`) && strings.Contains(string(body), "m11") {
+			if strings.Contains(string(body), `"Entries":`) && strings.Contains(string(body), `\"messageId\":\"m11\"`) {
 				panic("cannot send " + string(body))
 			}
 			r.Body = io.NopCloser(strings.NewReader(string(body)))

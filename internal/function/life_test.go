@@ -67,7 +67,7 @@ func TestEndOfThePreviousKeyIsToldByItsID(t *testing.T) {
 		if err := json.Unmarshal([]byte(told.Detail), &detail); err != nil {
 			t.Fatal(err)
 		}
-		if detail.ID != first || detail.Generation != 2 || strings.Contains(told.Detail, "null") {
+		if detail.ID != first || detail.Generation != 2 || strings.Contains(told.Detail, ":null") {
 			t.Errorf("told %s, want the end of key %s", told.Detail, first)
 		}
 	})
