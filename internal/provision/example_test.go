@@ -83,7 +83,7 @@ func ExampleProvisioner_otherContent() {
 			fmt.Println(rejected.Reasons[0])
 		}
 	}
-	// Output: request: key 420d3osdt9 exists already for this customerId and name, and differs in description
+	// Output: request: key 420d3osdt9 exists already for this customerId and name, and differs in description: a request changes no key; change it in API Gateway, or end it first
 }
 
 // A key that an operator deleted is not made again.

@@ -144,12 +144,12 @@ func TestWhatASignUpAddsIsNoDifference(t *testing.T) {
 		w.finished(signUp("n"))
 		other := bare
 		other.Enabled = false
-		if got := w.provision(other); !strings.HasSuffix(got, "and differs in enabled") {
+		if got := w.provision(other); !strings.Contains(got, "and differs in enabled: ") {
 			w.Errorf("outcome is %q: what the sign-up added is no difference", got)
 		}
 		other = bare
 		other.Tags = map[string]string{"marketplace:offer-id": "offer-2"}
-		if got := w.provision(other); !strings.HasSuffix(got, "and differs in tags") {
+		if got := w.provision(other); !strings.Contains(got, "and differs in tags: ") {
 			w.Errorf("outcome is %q: what the sender wrote is", got)
 		}
 	})

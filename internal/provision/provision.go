@@ -444,7 +444,7 @@ func (j *job) contradiction(members []string) error {
 	if len(members) > 0 {
 		in = strings.Join(members, ", ")
 	}
-	return failure.Reject("request: key %s exists already for this customerId and name, and differs in %s", j.result.Key.ID, in)
+	return failure.Reject("request: key %s exists already for this customerId and name, and differs in %s: a request changes no key; change it in API Gateway, or end it first", j.result.Key.ID, in)
 }
 
 // makeKey is step 2: it creates the key with the record's value, or finds the

@@ -128,6 +128,9 @@ func validateCommand(out io.Writer, args []string) error {
 		}
 	}
 	_, _ = fmt.Fprintf(out, "%d accepted, %d rejected. Nothing was sent.\n", good, bad)
+	if good > 0 && os.Getenv("SECRET_PREFIX") == "" {
+		_, _ = fmt.Fprintln(out, "The names begin with the function's default prefix: give SECRET_PREFIX the deployment's, by default the stack's name and a slash.")
+	}
 	if bad > 0 {
 		return fmt.Errorf("%s: %d of %d would be rejected", *file, bad, good+bad)
 	}

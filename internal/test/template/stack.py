@@ -197,10 +197,14 @@ def up():
     ministack.build()
     ministack.deploy("createkey")
     outputs = ministack.outputs("createkey")
-    # An AWS CLI that is older than AWS_ENDPOINT_URL would go to AWS itself.
-    path = f"{os.environ['AWS_CLI']}:{Path(sys.executable).parent}:$PATH"
+    # An AWS CLI that is older than AWS_ENDPOINT_URL would go to AWS itself, and version 1 needs the endpoint spelled out for SQS.
+    aws = LOCAL / "bin" / "aws"
+    aws.parent.mkdir(exist_ok=True)
+    aws.write_text(f'#!/bin/sh\nexec "{os.environ["AWS_CLI"]}/aws" --endpoint-url "$AWS_ENDPOINT_URL" "$@"\n')
+    aws.chmod(0o755)
+    path = f"{aws.parent}:{Path(sys.executable).parent}:$PATH"
     exports = ministack.environment | outputs | {"SECRET_PREFIX": "createkey/", "SAM_CLI_TELEMETRY": "0", "PATH": path}
-    ENV.write_text("".join(f'export {name}="{value}"\n' for name, value in exports.items()) + AWS_FUNCTION)
+    ENV.write_text("".join(f'export {name}="{value}"\n' for name, value in exports.items()))
     print(TRY.format(env=ENV.relative_to(ROOT)))
 
 
@@ -243,9 +247,6 @@ docs/operations.md can be tried here, too. MiniStack is not AWS (docs/design.md,
   - it has no StartMessageMoveTask, and takes no saved log queries: `sam deploy` of the template as it is would fail
 
 `make local-stack-down` ends it, and all that it holds is gone."""
-
-# Version 1 of the AWS CLI wants the endpoint spelt out for SQS.
-AWS_FUNCTION = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
 
 
 def local_pid():

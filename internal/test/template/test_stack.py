@@ -358,7 +358,7 @@ def test_outcome_events(app):
     bad = app.send(request | {"description": "Another one"})
     rejected = hear(app, bad)
     assert rejected["detail-type"] == "API Key Rejected"
-    assert rejected["detail"]["reasons"] == [f"request: key {record['id']} exists already for this customerId and name, and differs in description"]
+    assert rejected["detail"]["reasons"] == [f"request: key {record['id']} exists already for this customerId and name, and differs in description: a request changes no key; change it in API Gateway, or end it first"]
     app.drop(bad)
 
 
