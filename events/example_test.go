@@ -6,7 +6,7 @@ import (
 	"createkey/events"
 )
 
-// A document becomes what Lambda hands to a function behind a queue.
+// QueueMessage wraps a document in the payload that Lambda passes to a function behind a queue.
 func ExampleQueueMessage() {
 	fmt.Printf("%s\n", events.QueueMessage("m-1", []byte(`name: Gold`)))
 	// Output: {"Records":[{"messageId":"m-1","body":"name: Gold","attributes":{"ApproximateReceiveCount":"1"},"messageAttributes":{},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:requests"}]}

@@ -11,7 +11,7 @@ import (
 	"createkey/events/schema"
 )
 
-// A sender checks a request before it sends it, with any validator of JSON Schema.
+// A sender can validate a request before sending it, with any JSON Schema validator.
 func Example() {
 	requested := schema.Schemas[0]
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(requested.JSON()))

@@ -17,7 +17,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// readyDetail is what the function says of a key that exists, of this request.
+// readyDetail returns the detail of the function's event for this request.
 func readyDetail(t *testing.T, request string) any {
 	t.Helper()
 	aws := &awslocal.Server{}
@@ -49,7 +49,7 @@ func readyDetail(t *testing.T, request string) any {
 	return parseJSON(t, text)
 }
 
-// with returns an object with one member more, or another.
+// with returns a copy of an object in which one member is added or replaced.
 func with(object any, name string, value any) any {
 	members := map[string]any{name: value}
 	for other, v := range object.(map[string]any) {
@@ -66,7 +66,7 @@ func without(object any, name string) any {
 	return members
 }
 
-// details are those of one outcome event.
+// details are samples of one outcome event's detail.
 type details struct {
 	schema    schema.Schema
 	good, bad []any
@@ -128,7 +128,7 @@ func busEvent(s schema.Schema, detail any) map[string]any {
 	}
 }
 
-// compileRegistry compiles the registry's form as what it describes: an event.
+// compileRegistry compiles the registry's schema, which describes the whole event.
 func compileRegistry(t testing.TB, s schema.Schema) *jsonschema.Schema {
 	t.Helper()
 	text, err := s.Registry()
@@ -138,11 +138,11 @@ func compileRegistry(t testing.TB, s schema.Schema) *jsonschema.Schema {
 	return compile(t, parseJSON(t, text), "#/components/schemas/AWSEvent")
 }
 
-// The registry's form judges an event as the JSON Schema judges its detail, save
-// propertyNames, which OpenAPI 3.0 has not.
+// The registry's schema accepts an event exactly where the JSON Schema accepts its
+// detail, except for propertyNames, which OpenAPI 3.0 lacks.
 func TestRegistryAndSchemaAgree(t *testing.T) {
 	if testing.Short() {
-		t.Skip("judges 4,000 documents twice: without -short")
+		t.Skip("judges 4,000 documents twice: run without -short")
 	}
 	for _, o := range outcomes(t) {
 		compiled := compileRegistry(t, o.schema)
@@ -178,7 +178,7 @@ func TestRegistryAndSchemaAgree(t *testing.T) {
 	}
 }
 
-// Every keyword is one of OpenAPI 3.0's: EventBridge refuses a schema with others.
+// EventBridge refuses a schema that has a keyword from outside OpenAPI 3.0.
 func TestRegistryIsOpenAPI(t *testing.T) {
 	schemaObject := []string{
 		"title", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern",
@@ -198,7 +198,7 @@ func TestRegistryIsOpenAPI(t *testing.T) {
 				switch {
 				case strings.HasPrefix(keyword, "x-amazon-events-"):
 				case !slices.Contains(schemaObject, keyword):
-					t.Errorf("%s: %s is no keyword of OpenAPI 3.0", file, keyword)
+					t.Errorf("%s: %s is not a keyword of OpenAPI 3.0", file, keyword)
 				case keyword == "properties":
 					for _, member := range value.(map[string]any) {
 						check(file, member)

@@ -24,12 +24,12 @@ import (
 	"createkey/internal/test/corpus"
 )
 
-// compile compiles a schema, which is judged by its meta-schema first, with
-// formats checked.
+// compile compiles a schema with format checks, after validating it against its
+// meta-schema.
 func compile(t testing.TB, document any, at string) *jsonschema.Schema {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
-	compiler.DefaultDraft(jsonschema.Draft4) // what OpenAPI 3.0 is nearest to
+	compiler.DefaultDraft(jsonschema.Draft4) // the draft closest to OpenAPI 3.0
 	compiler.AssertFormat()
 	if err := compiler.AddResource("urn:it", document); err != nil {
 		t.Fatal(err)
@@ -59,11 +59,11 @@ const corpusSeed, corpusSize = 6, 4000
 
 var requested, ready, rejected = schema.Schemas[0], schema.Schemas[1], schema.Schemas[2]
 
-// unsayable begins or ends the reasons that no schema can give.
-var unsayable = struct{ whole, rules []string }{
+// inexpressible lists prefixes and suffixes of reasons that no schema can give.
+var inexpressible = struct{ whole, rules []string }{
 	whole: []string{
 		"request: must be at most ",                    // its size
-		"customerId: customerId or name must be given", // what carried it counts, too
+		"customerId: customerId or name must be given", // depends on the carrier
 		"request: its record would take up to ",        // the record's size
 		"request: is not valid ", "request: is empty",  // not a document
 		"request: must be UTF-8", "request: must not begin", // not a document
@@ -72,27 +72,27 @@ var unsayable = struct{ whole, rules []string }{
 	},
 	rules: []string{
 		": repeated member", ": must be UTF-8", ": must not hold an unpaired surrogate",
-		// What YAML has and JSON has not.
+		// YAML's own.
 		": must not be an alias", ": must not have an anchor", ": must not have a tag of its own",
 		": merge keys are not supported", ": member names must be strings",
 	},
 }
 
-func isUnsayable(reason string) bool {
-	return slices.ContainsFunc(unsayable.whole, func(begins string) bool { return strings.HasPrefix(reason, begins) }) ||
-		slices.ContainsFunc(unsayable.rules, func(rule string) bool { return strings.HasSuffix(reason, rule) })
+func isInexpressible(reason string) bool {
+	return slices.ContainsFunc(inexpressible.whole, func(begins string) bool { return strings.HasPrefix(reason, begins) }) ||
+		slices.ContainsFunc(inexpressible.rules, func(rule string) bool { return strings.HasSuffix(reason, rule) })
 }
 
-// verdict is what the function makes of a document, and the document as a schema
+// verdict is the function's judgement of a document, and the document as a schema
 // sees it.
 type verdict struct {
-	instance any
-	rejected *failure.RejectedError // nil: accepted
-	sayable  bool                   // a schema can come to the same verdict
+	instance    any
+	rejected    *failure.RejectedError // nil: accepted
+	expressible bool                   // a schema can express the verdict
 }
 
-// judge reads a document as the function does. The schema's view of JSON is that
-// of a library; what is not JSON is read by the program's own reader.
+// judge reads a document as the function does. A schema sees JSON as the library
+// decodes it, and anything else as the function's own reader does.
 func judge(text []byte) verdict {
 	var v verdict
 	doc, err := document.Parse(text)
@@ -100,7 +100,7 @@ func judge(text []byte) verdict {
 		return verdict{rejected: failure.Reject("request: %s", err)}
 	}
 	_, _, err = apikey.Parse(doc, "apikeys/", "d-1")
-	if v.sayable = !errors.As(err, &v.rejected) || !slices.ContainsFunc(v.rejected.Reasons, isUnsayable); !v.sayable {
+	if v.expressible = !errors.As(err, &v.rejected) || !slices.ContainsFunc(v.rejected.Reasons, isInexpressible); !v.expressible {
 		return v
 	}
 	if v.instance, err = jsonschema.UnmarshalJSON(bytes.NewReader(text)); err != nil {
@@ -109,9 +109,9 @@ func judge(text []byte) verdict {
 	return v
 }
 
-// agree tells where the two differ, without quoting the document.
+// agree returns an error where schema and validator disagree. It does not quote the document.
 func agree(compiled *jsonschema.Schema, v verdict) error {
-	if !v.sayable {
+	if !v.expressible {
 		return nil
 	}
 	switch refused := compiled.Validate(v.instance); {
@@ -123,7 +123,7 @@ func agree(compiled *jsonschema.Schema, v verdict) error {
 	return nil
 }
 
-// places names the places that a schema refuses, and nothing of what is there.
+// places returns the locations that a schema refuses, without their content.
 func places(err error) string {
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
@@ -183,7 +183,7 @@ func TestSchemaAndValidatorAgree_Samples(t *testing.T) {
 
 func TestSchemaAndValidatorAgree_Corpus(t *testing.T) {
 	if testing.Short() {
-		t.Skip("judges 4,000 documents: without -short")
+		t.Skip("judges 4,000 documents: run without -short")
 	}
 	compiled := compileSchema(t, requested)
 	told := map[string]int{}
@@ -192,8 +192,8 @@ func TestSchemaAndValidatorAgree_Corpus(t *testing.T) {
 			t.Errorf("document %d of seed %d: %s", i, corpusSeed, err)
 		}
 		switch {
-		case !v.sayable:
-			told["unsayable"]++
+		case !v.expressible:
+			told["inexpressible"]++
 		case v.rejected != nil:
 			told["bad"]++
 		default:
@@ -201,12 +201,12 @@ func TestSchemaAndValidatorAgree_Corpus(t *testing.T) {
 		}
 	}
 	t.Logf("%v", told)
-	if told["good"] < corpusSize/5 || told["bad"] < corpusSize/5 || told["unsayable"] < corpusSize/50 {
+	if told["good"] < corpusSize/5 || told["bad"] < corpusSize/5 || told["inexpressible"] < corpusSize/50 {
 		t.Errorf("the corpus is one-sided: %v", told)
 	}
 }
 
-// judged is the corpus.
+// judged returns the verdicts on the corpus.
 var judged = sync.OnceValue(func() []verdict {
 	var verdicts []verdict
 	for _, text := range corpus.Documents(corpusSeed, corpusSize) {
@@ -215,11 +215,11 @@ var judged = sync.OnceValue(func() []verdict {
 	return verdicts
 })
 
-// Without any one of its rules the schema would accept what the validator
-// rejects, and the corpus notices.
+// Each rule is needed: without it, the schema accepts a document of the corpus that the
+// validator rejects.
 func TestEveryRuleOfTheSchemaIsTested(t *testing.T) {
 	if testing.Short() {
-		t.Skip("judges 4,000 documents for each rule: without -short")
+		t.Skip("judges 4,000 documents for each rule: run without -short")
 	}
 	isRule := func(keyword string) bool {
 		switch keyword {
@@ -230,12 +230,12 @@ func TestEveryRuleOfTheSchemaIsTested(t *testing.T) {
 	}
 	whole := parseJSON(t, requested.JSON())
 	rules := 0
-	// visit takes each rule of a schema away, and gives it back.
+	// visit removes each rule of a schema in turn, and restores it.
 	var visit func(path string, node map[string]any)
 	visit = func(path string, node map[string]any) {
 		for keyword, rule := range maps.Clone(node) {
 			at := path + "/" + keyword
-			if !isRule(keyword) || at == "/properties/description/maxLength" { // the document's 64 KiB come first
+			if !isRule(keyword) || at == "/properties/description/maxLength" { // the limit of 64 KiB a document comes first
 				continue
 			}
 			if keyword != "properties" {
@@ -243,7 +243,7 @@ func TestEveryRuleOfTheSchemaIsTested(t *testing.T) {
 				delete(node, keyword)
 				compiled := compile(t, whole, "")
 				if !slices.ContainsFunc(judged(), func(v verdict) bool { return agree(compiled, v) != nil }) {
-					t.Errorf("nothing in the corpus needs %s", at)
+					t.Errorf("no document of the corpus needs %s", at)
 				}
 				node[keyword] = rule
 			}
@@ -269,7 +269,7 @@ func TestEveryRuleOfTheSchemaIsTested(t *testing.T) {
 	t.Logf("%d rules", rules)
 }
 
-// FuzzSchema goes on where the corpus ends.
+// FuzzSchema looks for disagreements beyond the corpus.
 func FuzzSchema(f *testing.F) {
 	compiled := compileSchema(f, requested)
 	for _, text := range corpus.Documents(7, 200) {
@@ -289,7 +289,7 @@ func FuzzSchema(f *testing.F) {
 	})
 }
 
-var update = flag.Bool("update", false, "write template.yaml anew")
+var update = flag.Bool("update", false, "rewrite template.yaml")
 
 func TestTemplateIsUpToDate(t *testing.T) {
 	const file = "template.yaml"

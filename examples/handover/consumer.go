@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Told is the part of an event's detail that is needed here; events/schema has all
+// Told is the part of an event's detail that this example needs; events/schema has all
 // of it.
 type Told struct {
 	CustomerID string `json:"customerId"`
@@ -21,14 +21,14 @@ type Told struct {
 // Consumer is a Lambda function behind a rule for source createkey and the
 // detail-types `API Key Ready`, `API Key Rotated` and `API Key Ended`.
 //
-// Events come more than once and in any order. So an event only says that something
-// has changed, and the secret says how it is now: whichever event of a key comes last,
-// the customer is left with what the secret says.
+// Events can arrive more than once and in any order, so an event only says that something
+// has changed; the secret says how things are now. Whichever event of a key comes last,
+// the customer ends up with what the secret says.
 type Consumer struct {
 	Secrets secretsAPI // a *secretsmanager.Client
-	// Deliver takes the value to where the customer's keys belong, in the place of the
-	// one before: the customer's own vault, a gateway, a page that shows it. It is
-	// called again for an event that comes again.
+	// Deliver puts the value where the customer's keys belong, replacing the previous one:
+	// the customer's own vault, a gateway, a page that shows it. It must be idempotent,
+	// because an event can come again.
 	Deliver func(ctx context.Context, told Told, value string) error
 	// End takes away what Deliver took there. It, too, is called again, and also for a
 	// key that was never delivered.

@@ -51,7 +51,7 @@ func (a *account) makeKey(customerID, name string) events.EventBridgeEvent {
 	return a.send(apikey.SignUp, customerID, name, time.Time{})
 }
 
-// send has createkey work on a message, and returns what is told of it.
+// send has createkey process a message, and returns the outcome event.
 func (a *account) send(kind apikey.Kind, customerID, name string, at time.Time) events.EventBridgeEvent {
 	a.Helper()
 	members := map[string]any{"customerId": customerID, "name": name}
@@ -120,11 +120,11 @@ func TestConsumer(t *testing.T) {
 	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(_ context.Context, told handover.Told, value string) error {
 		delivered++
 		if told.CustomerID != "cust-1" || told.Name != "Gold plan" || !a.isValueOf(value, "cust-1") {
-			t.Error("another's key")
+			t.Error("got another customer's key, value or name")
 		}
 		return nil
 	}}
-	for range 2 { // an event may come twice
+	for range 2 { // events are delivered at least once
 		if err := c.Handle(t.Context(), event); err != nil {
 			t.Fatal(err)
 		}
@@ -138,8 +138,8 @@ func TestConsumer(t *testing.T) {
 	}
 }
 
-// Whatever was told before, in any order and again, the customer's vault holds what the
-// newest message of the key's life made of it.
+// Whatever order the events came in, and however often, the customer's vault holds what
+// the newest message of the key's life left.
 func TestConsumer_ThroughALife(t *testing.T) {
 	a := &account{T: t}
 	vault := map[string]string{}
@@ -186,7 +186,7 @@ func TestConsumer_WaitsForTheRecord(t *testing.T) {
 	event := a.makeKey("cust-1", "Gold")
 	event.DetailType, event.Detail = "API Key Rotated", bytes.Replace(event.Detail, []byte(`"generation":1`), []byte(`"generation":2`), 1)
 	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(context.Context, handover.Told, string) error {
-		t.Error("delivered the key before")
+		t.Error("delivered the previous key")
 		return nil
 	}}
 	if err := c.Handle(t.Context(), event); err == nil || err.Error() != "the key is not ready yet" {
@@ -222,13 +222,13 @@ func TestConsumer_Fails(t *testing.T) {
 		refused      *awslocal.Error
 		want         string
 	}{
-		{"no event of createkey's", `{"id": "x"}`, nil, "no secretArn"},
+		{"not an event of createkey", `{"id": "x"}`, nil, "no secretArn"},
 		{"no detail", ``, nil, "no secretArn"},
 		{"a denial", string(event.Detail), awslocal.AccessDenied, "AccessDeniedException"},
 		{"a record whose key is not made", `{"secretArn": "` + pending + `"}`, nil, "not ready yet"},
 		{"a secret that is not there", `{"secretArn": "keys/none"}`, nil, "not ready yet"},
-		{"somebody else's secret", `{"secretArn": "` + foreign + `"}`, nil, "not a record of createkey's"},
-		{"no document", `{"secretArn": "` + text + `"}`, nil, "not a record of createkey's"},
+		{"a foreign secret", `{"secretArn": "` + foreign + `"}`, nil, "not a record of createkey's"},
+		{"not a document", `{"secretArn": "` + text + `"}`, nil, "not a record of createkey's"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			refused = test.refused
@@ -316,7 +316,7 @@ func TestPage(t *testing.T) {
 	expect("by identifier", http.StatusOK, "", 0)
 }
 
-// The example writes the encoding out, so that it can be copied.
+// The example spells the encoding out, so that it can be copied without createkey's packages.
 func TestSecretNameIsTheFunctions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-zA-Z0-9 ._/@=+-]{0,20}`), rapid.StringN(0, 300, -1))
@@ -331,7 +331,7 @@ func TestSecretNameIsTheFunctions(t *testing.T) {
 	})
 }
 
-// What docs/handover.md quotes is the example, word for word.
+// docs/handover.md quotes the example word for word.
 func TestTheDocsQuoteTheExample(t *testing.T) {
 	docs, err := os.ReadFile("../../docs/handover.md")
 	if err != nil {
@@ -351,7 +351,7 @@ func TestTheDocsQuoteTheExample(t *testing.T) {
 	}
 	quotations := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(docs), -1)
 	if len(quotations) < 3 {
-		t.Errorf("%d quotations", len(quotations))
+		t.Errorf("got %d quotations, want at least 3", len(quotations))
 	}
 	for _, quotation := range quotations {
 		if !strings.Contains(code.String(), quotation[1]) {

@@ -23,16 +23,16 @@ type Page struct {
 	Prefix  string     // the deployment's SecretPrefix
 	// Resolve asks ResolveCustomer.
 	Resolve func(ctx context.Context, token string) (Customer, error)
-	// FirstTime reports whether the value of a key was never shown, and notes that it is
-	// now: one conditional write, such as DynamoDB's attribute_not_exists. It is by the
-	// key's id, for a customer who returns, or whose key is rotated, has another.
+	// FirstTime reports whether a key's value has never been shown, and records that it now
+	// is: one conditional write, such as DynamoDB's attribute_not_exists. It goes by the key's
+	// id, because a customer who returns, or whose key is rotated, gets another key.
 	FirstTime func(ctx context.Context, keyID string) (bool, error)
 }
 
 // ServeHTTP answers the POST with which AWS Marketplace sends a buyer
 // (https://docs.aws.amazon.com/marketplace/latest/userguide/saas-product-customer-setup.html):
-// 200 with the value, unless it was shown before; 403 where the token is refused; 503
-// while the key is being made; 502 where it cannot be read or noted as shown.
+// 200, with the value unless it was shown before; 403 if the token is refused; 503
+// while the key is being made; 502 if it cannot be read, or not recorded as shown.
 func (p Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")

@@ -1,12 +1,13 @@
-// Package handover is an example to copy: what comes after `API Key Ready`, `API Key
-// Rotated` and `API Key Ended`. Consumer is a Lambda function that hears of a key and
-// takes its value on, or away; Page is the registration page of an AWS Marketplace
-// product, which shows a value once. docs/handover.md says the rest.
+// Package handover is an example to copy: what to do on `API Key Ready`, `API Key
+// Rotated` and `API Key Ended`. Consumer is a Lambda function that delivers a key's value,
+// or takes it away again; Page is the registration page of an AWS Marketplace product,
+// which shows a value once. docs/handover.md explains both.
 //
-// It guarantees that a key's value goes from the secret to the one who is to have it,
-// and into no log, error or event; that it is delivered again for an event that comes
-// again, but shown on the page once at most; and that nothing is delivered of a secret that is
-// not a finished record of createkey's, nor of one whose key has ended. It imports nothing else of this repository.
+// It guarantees that a key's value goes from the secret to its owner, and into no log,
+// error or event; that it is delivered again when an event comes again, but shown on the
+// page at most once; and that nothing is delivered from a secret that is not a finished
+// record of createkey, nor from one whose key has ended. It imports nothing else of this
+// repository.
 package handover
 
 import (
@@ -31,7 +32,7 @@ var (
 	errEnded    = errors.New("the key has ended")        // nobody is to have its value
 )
 
-// record is what is needed here of a secret's record, which has more members.
+// record has the members of a secret's record that this example needs.
 type record struct {
 	Format, ID, Value, Ended string
 	Generation               int
@@ -40,8 +41,8 @@ type record struct {
 // readKey returns the key that a secret records. secretID is the full ARN or the name,
 // never an ARN without its last six characters.
 //
-// No error of the SDK's is passed on: one about an answer that it cannot read
-// could quote the answer.
+// It passes on no error of the SDK, because an error about an unreadable answer could
+// quote the answer.
 func readKey(ctx context.Context, secrets secretsAPI, secretID string) (record, error) {
 	out, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretID})
 	var api smithy.APIError
@@ -57,7 +58,7 @@ func readKey(ctx context.Context, secrets secretsAPI, secretID string) (record, 
 	switch {
 	case out.SecretString == nil || json.Unmarshal([]byte(*out.SecretString), &r) != nil || r.Format != "createkey/1":
 		return record{}, fmt.Errorf("%s is not a record of createkey's", secretID)
-	case r.Ended != "": // it keeps the value
+	case r.Ended != "": // the record still holds the value
 		return record{}, errEnded
 	case r.ID == "": // a record is written before its key is made
 		return record{}, errNotReady
@@ -76,8 +77,8 @@ func SecretName(prefix, customerID, name string) string {
 	return secret
 }
 
-// level encodes a customer or a name: letters, digits, dots and hyphens are
-// themselves, a space is +, and every other byte of its UTF-8 is =XX.
+// level encodes a customer or a name: letters, digits, dots and hyphens stay as they are,
+// a space becomes +, and every other byte of the UTF-8 becomes =XX.
 func level(text string) string {
 	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 	if text == "" {

@@ -9,8 +9,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// BenchmarkStart is what main does between its first line and lambda.Start, but
-// for connections.
+// BenchmarkStart measures what main does before lambda.Start, except for opening
+// connections.
 func BenchmarkStart(b *testing.B) {
 	b.Setenv("AWS_REGION", awslocal.Region)
 	b.Setenv("AWS_CONFIG_FILE", os.DevNull)

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// These digests are on keys for ever: a change that breaks one of these tests breaks
+// Keys in production carry these digests: a change that breaks one of these tests breaks
 // every deployment.
 
 func digested() Request {
@@ -38,7 +38,7 @@ func TestDigest(t *testing.T) {
 		t.Errorf("empty: %s, want %s", got, none)
 	}
 	if len(full) > MaxTagValueLength {
-		t.Errorf("got a digest of %d characters, want at most %d, to fit a tag", len(full), MaxTagValueLength)
+		t.Errorf("digest has %d characters, want at most %d, to fit a tag", len(full), MaxTagValueLength)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestDigestIgnores(t *testing.T) {
 	}
 }
 
-// drawRequest draws from a few awkward texts, so that two requests are often alike.
+// drawRequest draws from a few awkward texts, so that two requests are often equal.
 func drawRequest(t *rapid.T, label string) Request {
 	text := rapid.SampledFrom([]string{"", "a", "b", "a\nname=1:b", "1:a", "\n"})
 	r := Request{
@@ -136,8 +136,8 @@ func TestDigestIsInjective(t *testing.T) {
 	})
 }
 
-// What an AWS Marketplace sign-up adds goes on the key and counts in the record's size,
-// but not in the digest.
+// What an AWS Marketplace sign-up adds goes on the key and counts towards the record's
+// size, but not into the digest.
 func TestDigestIgnoresSignUp(t *testing.T) {
 	bare := Request{CustomerID: "c", Name: "p", Enabled: true}
 	signUp := bare

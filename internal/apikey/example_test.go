@@ -26,8 +26,8 @@ func ExampleParse() {
 	// apikeys/cust-1/Dev+API+Key
 }
 
-// All faults are reported at once, each with its path, and no value is quoted. The
-// secret's name is returned all the same where the identity has no fault.
+// All faults are reported together, each with its path; no value is quoted. The secret's
+// name is returned even so, if the identity has no fault.
 func ExampleParse_faults() {
 	doc, err := document.Parse([]byte(`{
 		"customerId": "cust-1",
@@ -54,8 +54,8 @@ func ExampleParse_faults() {
 	// apikeys/cust-1/_
 }
 
-// A request is identified by its customer and its name, or, where it has neither, by the
-// id of what carried it. No two identities share a name.
+// A request is identified by its customer and name or, if it has neither, by the id of
+// its carrier. No two identities share a name.
 func ExampleSecretName() {
 	for _, request := range []struct{ customerID, name, deliveryID string }{
 		{"cust-1", "Gold plan", "e-1"},
@@ -96,8 +96,8 @@ func ExampleValue() {
 	// 40 characters
 }
 
-// A secret holds the value alone at first, then the value and the key. Somebody else's
-// secret is an error.
+// A secret holds the value alone at first, then the value and the key. A foreign secret
+// is an error.
 func ExampleRecord() {
 	value, err := apikey.GenerateValue(apikey.Random)
 	if err != nil {
@@ -120,8 +120,8 @@ func ExampleRecord() {
 	// the secret was not made by createkey
 }
 
-// A repeat has the digest of the first request, however it is written. Other content has
-// another digest.
+// A repeat has the digest of the first request, however it is written; different content
+// has a different digest.
 func ExampleRequest_Digest() {
 	digest := func(text string) string {
 		doc, err := document.Parse([]byte(text))

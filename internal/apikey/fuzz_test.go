@@ -12,8 +12,8 @@ import (
 	"createkey/internal/failure"
 )
 
-// FuzzRequest: Parse answers any text. What it accepts keeps every limit, and is the same
-// request when it is written anew.
+// FuzzRequest checks that Parse handles any text, and that a request it accepts keeps
+// every limit and survives being written and parsed again.
 func FuzzRequest(f *testing.F) {
 	for _, v := range readVectors(f) {
 		f.Add(v.document, v.get("delivery"))
@@ -43,19 +43,19 @@ func FuzzRequest(f *testing.F) {
 		}
 		checkLimits(t, r)
 		if want, err := SecretName(testPrefix, r.CustomerID, r.Name, deliveryID); err != nil || secret != want {
-			t.Fatal("the secret is not that of the request's identity")
+			t.Fatal("the secret's name is not that of the request's identity")
 		}
 		again, err := json.Marshal(writable(r))
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Written anew it can take more bytes: its escapes may be longer.
+		// Encoded again, it can take more bytes: its escapes may be longer.
 		if len(again) > MaxDocumentSize {
 			return
 		}
 		r2, secret2, err := parseText(again, deliveryID)
 		if err != nil || secret2 != secret || r2.Digest() != r.Digest() || !r2.Value.Equal(r.Value) {
-			t.Fatal("not the same request when it is written anew")
+			t.Fatal("the request differs after being written and parsed again")
 		}
 	})
 }
@@ -84,7 +84,7 @@ func checkLimits(t *testing.T, r Request) {
 		within("tag's key", key, 1, 128)
 		within("tag's value", value, 0, 256)
 		if strings.HasPrefix(key, "aws:") || strings.HasPrefix(key, "createkey:") {
-			t.Fatal("a reserved tag accepted")
+			t.Fatal("a reserved tag was accepted")
 		}
 	}
 	plans := map[string]bool{}
@@ -97,7 +97,7 @@ func checkLimits(t *testing.T, r Request) {
 	}
 }
 
-// writable is a request as its sender could have written it.
+// writable returns a request as its sender could have written it.
 func writable(r Request) map[string]any {
 	stages := []map[string]string{}
 	for _, s := range r.StageKeys {
@@ -116,8 +116,8 @@ func writable(r Request) map[string]any {
 	}
 }
 
-// FuzzSecretName: every identity has a legal name of at most 512 characters, and no two
-// identities share one.
+// FuzzSecretName checks that every identity has a legal name of at most 512 characters,
+// and that no two identities share one.
 func FuzzSecretName(f *testing.F) {
 	f.Add("cust-1", "n", "", "cust", "1/n", "")
 	f.Add("", "", "d-1", "_", "_", "d-1")
@@ -130,7 +130,7 @@ func FuzzSecretName(f *testing.F) {
 		secret2, err2 := SecretName(testPrefix, customer2, name2, delivery2)
 		if err != nil || err2 != nil {
 			if err != nil && customer+name+delivery != "" || err2 != nil && customer2+name2+delivery2 != "" {
-				t.Fatal("refused, in spite of an identity")
+				t.Fatal("an identity was refused")
 			}
 			return
 		}

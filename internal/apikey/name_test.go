@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// These names are on secrets and keys for ever: a change that breaks one of these tests
-// breaks every deployment.
+// Secrets and keys in production carry these names: a change that breaks one of these
+// tests breaks every deployment.
 
 func TestSecretName(t *testing.T) {
 	tests := map[string]struct{ customer, name, delivery, want string }{
@@ -61,15 +61,15 @@ func TestSecretNameLongestPrefix(t *testing.T) {
 	}
 }
 
-// awkward draws text from the characters that a sloppy encoding would confuse.
+// awkward draws text from characters that a careless encoding would confuse.
 var awkward = rapid.OneOf(
 	rapid.StringOfN(rapid.RuneFrom([]rune("/_=+ @-.%A5Fa0é😀\x00")), 0, 4, -1),
 	rapid.SampledFrom([]string{"", "_", "_sha256", "_/_", "=5F", "+", " "}),
 	rapid.String(),
 )
 
-// decodeSecretName reads a name that was not hashed back into what made it:
-// what can be read back cannot be shared.
+// decodeSecretName decodes a name that was not hashed: a name that can be decoded is not
+// shared by two identities.
 func decodeSecretName(t *rapid.T, secret string) (customer, name, delivery string) {
 	decode := func(level string) string {
 		if level == "_" {
@@ -117,7 +117,7 @@ func TestSecretNameIsInjective(t *testing.T) {
 			t.Fatalf("%q is not a legal name", secret)
 		}
 		if customer+name != "" {
-			delivery = "" // it does not count
+			delivery = "" // ignored beside a customer or a name
 		}
 		if gotCustomer, gotName, gotDelivery := decodeSecretName(t, secret); gotCustomer != customer || gotName != name || gotDelivery != delivery {
 			t.Fatalf("%q reads as %q, %q, %q", secret, gotCustomer, gotName, gotDelivery)
@@ -125,7 +125,7 @@ func TestSecretNameIsInjective(t *testing.T) {
 	})
 }
 
-// legalInSecretNames are the characters that Secrets Manager takes.
+// legalInSecretNames are the characters that Secrets Manager allows.
 const legalInSecretNames = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/_+=.@-"
 
 func TestSecretTag(t *testing.T) {

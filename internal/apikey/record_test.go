@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The format is read by customers' own programs: these texts must not change. The values
-// in them are fake, and not printed all the same.
+// Customers' own programs read this format: these texts must not change. Their values are
+// fake, and not printed even so.
 const (
 	pendingText  = `{"format":"createkey/1","value":"fake-value-0123456789"}`
 	finishedText = `{"format":"createkey/1","value":"fake-value-0123456789",` +
@@ -53,7 +53,7 @@ func TestRecordEncode(t *testing.T) {
 				t.Errorf("got another text, of %d bytes, want %d", len(got.Reveal()), len(test.want))
 			}
 			if got := test.record.Finished(); got != test.finished {
-				t.Errorf("Finished: got %t, want %t", got, test.finished)
+				t.Errorf("Finished() is %t, want %t", got, test.finished)
 			}
 		})
 	}
@@ -100,7 +100,7 @@ func TestParseRecord(t *testing.T) {
 		"another marker":          {`{"format":"mine/1","value":"fake-value-0123456789"}`, ErrForeign},
 		"a marker in capitals":    {`{"FORMAT":"createkey/1","value":"fake-value-0123456789"}`, ErrForeign},
 		"a value in capitals":     {`{"format":"createkey/1","Value":"fake-value-0123456789"}`, ErrForeign},
-		"a marker by half":        {`{"format":"createkey","value":"fake-value-0123456789"}`, ErrForeign},
+		"half a marker":           {`{"format":"createkey","value":"fake-value-0123456789"}`, ErrForeign},
 		"no value":                {`{"format":"createkey/1"}`, ErrForeign},
 		"an empty value":          {`{"format":"createkey/1","value":""}`, ErrForeign},
 		"a value of another type": {`{"format":"createkey/1","value":1}`, ErrForeign},
@@ -114,7 +114,7 @@ func TestParseRecord(t *testing.T) {
 				t.Fatalf("got error %v, want %v", err, test.want)
 			}
 			if err != nil && (leaks(err.Error()) || !record.Value.IsZero() || record.Finished()) {
-				t.Error("beside an error: got part of the text, want none of it")
+				t.Error("the error or the record beside it holds part of the text")
 			}
 			if err == nil && record.Value.Reveal() != fakeValue {
 				t.Error("value differs")
@@ -130,12 +130,12 @@ func TestAllTags(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if len(r.Tags) != 1 {
-		t.Error("the request's own tags are changed")
+		t.Error("AllTags changed the request's own tags")
 	}
 }
 
-// drawValue draws a value of characters that take many bytes in JSON. rapid prints what it
-// draws, and prints a Value as REDACTED.
+// drawValue draws a value of characters that take many bytes in JSON. rapid prints what
+// it draws; a Value prints as REDACTED.
 var drawValue = rapid.Map(rapid.SampledFrom([]string{
 	"", strings.Repeat("v", 20), strings.Repeat("\x00", 128), strings.Repeat("\u2028", 128), strings.Repeat("<&>\"", 32), strings.Repeat("😀", 128),
 }), NewValue)
@@ -154,8 +154,8 @@ func TestRecordSizeIsAnUpperBound(t *testing.T) {
 		plans := rapid.SliceOfN(text, 0, 10).Draw(t, "plans")
 		const secret = "apikeys/cust-1/n"
 
-		// What is stored in the end: the value is the request's, a generated
-		// one, or that of an earlier request.
+		// The value that is stored in the end: the request's, a generated one, or that of an
+		// earlier request.
 		value := r.Value
 		if value.IsZero() {
 			value = drawValue.Draw(t, "value of the record")
@@ -168,16 +168,16 @@ func TestRecordSizeIsAnUpperBound(t *testing.T) {
 		}}
 		size, bound := len(stored.Encode().Reveal()), r.RecordSize(secret, plans)
 		if size > bound {
-			t.Fatalf("got a record of %d bytes, want at most the %d of RecordSize", size, bound)
+			t.Fatalf("record has %d bytes, want at most RecordSize, %d", size, bound)
 		}
 		if most := 6*MaxValueLength + 1100; bound > size+most {
-			t.Fatalf("got a RecordSize of %d bytes for a record of %d, want a closer bound", bound, size)
+			t.Fatalf("RecordSize is %d for a record of %d bytes, want a closer bound", bound, size)
 		}
 	})
 }
 
-// Each member alone, long enough to show whether the bound counts it, of the characters
-// that take the most bytes in JSON.
+// Each member alone, long enough to show whether the bound counts it, made of the
+// characters that take the most bytes in JSON.
 func TestRecordSizeCountsEveryMember(t *testing.T) {
 	long := strings.Repeat("\x00", 1500)
 	many := make([]string, 1500)
@@ -202,13 +202,12 @@ func TestRecordSizeCountsEveryMember(t *testing.T) {
 			StageKeys: r.stages(), Tags: r.AllTags("apikeys/c/n"), UsagePlanIDs: test.plans,
 		}}
 		if size, bound := len(stored.Encode().Reveal()), r.RecordSize("apikeys/c/n", test.plans); size > bound {
-			t.Errorf("%s: got a record of %d bytes, want at most the %d of RecordSize", name, size, bound)
+			t.Errorf("%s: record has %d bytes, want at most RecordSize, %d", name, size, bound)
 		}
 	}
 }
 
-// Where each of AWS's own members has the length that RecordSize allows for, the bound is
-// exact.
+// The bound is exact if each of AWS's own members has the length that RecordSize allows for.
 func TestRecordSizeParts(t *testing.T) {
 	r := Request{
 		Name: "n", CustomerID: "c", Description: "d", Value: NewValue(fakeValue),
@@ -225,11 +224,11 @@ func TestRecordSizeParts(t *testing.T) {
 		Holds: Holds{{Start: date, End: date}}, Next: &Next{NewValue(strings.Repeat("v", 128)), date},
 	}}
 	if size, bound := len(longest.Encode().Reveal()), r.RecordSize(secret, plans); size != bound {
-		t.Errorf("got a RecordSize of %d bytes, want %d", bound, size)
+		t.Errorf("RecordSize is %d, want %d", bound, size)
 	}
 }
 
-// JSON's escapes are why a request of 64 KiB can be too large to record.
+// JSON's escapes can make a request of 64 KiB too large to record.
 func TestRecordSizeOfALargeRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		description string
@@ -285,6 +284,6 @@ func TestDifferences(t *testing.T) {
 		}
 	}
 	if len(key.Tags) != 4 {
-		t.Error("the key's own tags are changed")
+		t.Error("Differences changed the key's own tags")
 	}
 }

@@ -29,7 +29,7 @@ func tagsOf(n int) map[string]string {
 	return tags
 }
 
-// padded returns a document of exactly that many bytes.
+// padded returns a document of exactly size bytes.
 func padded(document string, size int) []byte {
 	return []byte(strings.Replace(document, "PAD", strings.Repeat("x", size-len(document)+len("PAD")), 1))
 }
@@ -72,7 +72,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A document reaches 64 KiB first, so only nodes made by hand can reach this limit.
+// A document reaches 64 KiB first, so only a hand-made node can reach this limit.
 func TestLimitOfDescription(t *testing.T) {
 	for length, want := range map[int][]string{
 		125_000: nil,
@@ -89,8 +89,8 @@ func TestLimitOfDescription(t *testing.T) {
 	}
 }
 
-// The vectors compare most of what Parse returns by its digest; this compares the value
-// and the fields.
+// The vectors compare most of what Parse returns by its digest; this test compares the
+// value and the fields.
 func TestParse(t *testing.T) {
 	const value = "fake-value-0123456789"
 	r, secret, err := parseText([]byte(`{
@@ -122,7 +122,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Ends and rotations have the rules, the limits and the reasons of sign-ups.
+// Ends and rotations share the rules, limits and reasons of sign-ups.
 func TestParseChange(t *testing.T) {
 	at := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
@@ -155,8 +155,7 @@ func TestParseChange(t *testing.T) {
 	}
 }
 
-// The log names the customer and the secret of a rejected request, as far as they are
-// known.
+// The log names the customer and the secret of a rejected request as far as they are known.
 func TestRejectedRequestIsNamed(t *testing.T) {
 	r, secret, err := parseText([]byte(`{"customerId": "c", "name": "n", "colour": "red"}`), "")
 	if err == nil || r.CustomerID != "c" || r.Name != "n" || secret != "apikeys/c/n" {

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// Only the files that must send a value, or compare two, may read it. This is the only
-// list of them.
+// Only files that must send a value, or compare two, may read it. This is the only list
+// of them.
 func TestRevealCallers(t *testing.T) {
 	may := []string{
 		"internal/apikey/value.go",        // Equal, QuotedIn
 		"internal/apikey/record.go",       // Encode: the secret's text
-		"internal/cmd/operate/adopt.go",   // CreateSecret, of a key that exists
+		"internal/cmd/operate/adopt.go",   // CreateSecret, for an existing key
 		"internal/function/setaside.go",   // a rejected message, to the dead-letter queue
 		"internal/provision/life.go",      // PutSecretValue, and the keys of ends and rotations
 		"internal/provision/provision.go", // CreateSecret, CreateApiKey
@@ -39,7 +39,7 @@ func TestRevealCallers(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		// Without the parenthesis: a method value reads as well as a call.
+		// Without the parenthesis, to find method values as well as calls.
 		if strings.Contains(string(text), ".Reveal") && !slices.Contains(may, filepath.ToSlash(file)) {
 			t.Errorf("%s reads values", file)
 		}

@@ -79,7 +79,7 @@ func TestValueIsRedactedByFmt(t *testing.T) {
 			}
 		}
 	}
-	for _, verb := range []string{"%p", "%T", "%w", "%!"} { // fmt asks no method for these
+	for _, verb := range []string{"%p", "%T", "%w", "%!"} { // fmt calls no method for these
 		if leaks(fmt.Sprintf(verb, v)) || leaks(fmt.Sprintf(verb, newHolder())) {
 			t.Errorf("%s leaks", verb)
 		}
@@ -135,7 +135,7 @@ func TestValueIsRedactedByEncoders(t *testing.T) {
 	for name, encode := range encoded {
 		text, err := encode()
 		if err != nil {
-			t.Errorf("%s: it cannot be encoded", name)
+			t.Errorf("%s: encoding failed", name)
 		}
 		if leaks(string(text)) {
 			t.Errorf("%s leaks", name)
@@ -144,7 +144,7 @@ func TestValueIsRedactedByEncoders(t *testing.T) {
 			t.Errorf("%s: not redacted", name)
 		}
 	}
-	// gob uses no method of Value's, and must refuse it.
+	// gob calls no method of Value's, and must refuse it.
 	var b bytes.Buffer
 	err := gob.NewEncoder(&b).Encode(struct{ V Value }{v})
 	if err == nil || leaks(b.String()) || leaks(err.Error()) {
@@ -175,8 +175,8 @@ func TestValueIsRedactedByLoggers(t *testing.T) {
 	}
 }
 
-// The runtime prints a panic's value without package fmt: only a process that dies shows
-// the output.
+// The runtime prints a panic's value without package fmt; only a dying process shows the
+// output.
 func TestValueIsRedactedByPanic(t *testing.T) {
 	const which = "CREATEKEY_TEST_PANIC"
 	v := NewValue(fakeValue)
@@ -208,7 +208,7 @@ func TestValue(t *testing.T) {
 		t.Error("Reveal: got another text than NewValue's")
 	}
 	if !v.Equal(NewValue(fakeValue)) || v.Equal(NewValue(fakeValue+"0")) || v.Equal(NewValue(fakeValue[1:]+"0")) || v.Equal(Value{}) {
-		t.Error("Equal is wrong")
+		t.Error("Equal: got a wrong answer")
 	}
 	if !NewValue("").IsZero() || NewValue("").Reveal() != "" || !NewValue("").Equal(Value{}) {
 		t.Error("the empty text is not the zero Value")
@@ -222,7 +222,7 @@ func TestGenerateValue(t *testing.T) {
 	}
 	b, _ := GenerateValue(Random)
 	if a.Equal(b) {
-		t.Error("twice the same value")
+		t.Error("generated the same value twice")
 	}
 	if text := a.Reveal(); len(text) != 40 || strings.Trim(text, alphabet) != "" {
 		t.Error("not 40 characters of [A-Za-z0-9]")
@@ -232,11 +232,11 @@ func TestGenerateValue(t *testing.T) {
 	}
 }
 
-// Every letter must come from as many bytes as every other. The first letter of a value
-// shows which: the source is one byte, and then nothing but 'B's.
+// Every letter must come from the same number of bytes. The first letter of a value shows
+// which: the source is one byte, followed by nothing but 'B's.
 func TestGenerateValueIsUnbiased(t *testing.T) {
 	const theB = 1
-	from := map[byte]int{} // letter -> how many bytes it comes from
+	from := map[byte]int{} // letter -> number of bytes that yield it
 	for b := range 256 {
 		source := bytes.Repeat([]byte{theB}, 2*generatedLength)
 		source[0] = byte(b)
@@ -246,12 +246,12 @@ func TestGenerateValueIsUnbiased(t *testing.T) {
 		}
 		text := v.Reveal()
 		if text[1:] != strings.Repeat("B", generatedLength-1) {
-			t.Fatalf("byte %d has an effect on other letters than its own", b)
+			t.Fatalf("byte %d affects letters other than its own", b)
 		}
 		if b < 248 {
 			from[text[0]]++
 		} else if text[0] != 'B' {
-			t.Errorf("byte %d is used, want it discarded: 256 is no multiple of 62", b)
+			t.Errorf("byte %d is used, want it discarded: 256 is not a multiple of 62", b)
 		}
 	}
 	for _, letter := range []byte(alphabet) {
@@ -267,10 +267,10 @@ func TestGenerateValueFails(t *testing.T) {
 		source io.Reader
 		want   error
 	}{
-		"at once":          {io.MultiReader(failing{broken}), broken},
-		"half way":         {io.MultiReader(strings.NewReader(strings.Repeat("\x00", 20)), failing{broken}), broken},
-		"too short":        {strings.NewReader(strings.Repeat("\x00", 39)), io.ErrUnexpectedEOF},
-		"only thrown away": {strings.NewReader(strings.Repeat("\xff", 400)), io.EOF},
+		"at once":       {io.MultiReader(failing{broken}), broken},
+		"half way":      {io.MultiReader(strings.NewReader(strings.Repeat("\x00", 20)), failing{broken}), broken},
+		"too short":     {strings.NewReader(strings.Repeat("\x00", 39)), io.ErrUnexpectedEOF},
+		"all discarded": {strings.NewReader(strings.Repeat("\xff", 400)), io.EOF},
 	} {
 		v, err := GenerateValue(test.source)
 		if !errors.Is(err, test.want) || !v.IsZero() {

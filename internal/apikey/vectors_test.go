@@ -23,7 +23,7 @@ import (
 //	digest-equals  another vector, which has the same digest
 //	has-value      yes or no: whether the request gives a value
 //
-// Values in vectors begin with fake-value, so that a fault that quotes one is found.
+// Values in vectors begin with fake-value, so that a fault that quotes one is noticed.
 type vector struct {
 	name     string
 	head     map[string][]string

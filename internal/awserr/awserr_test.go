@@ -16,7 +16,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// Each attempt takes a second, and a call has one and a half.
+// Each attempt takes a second, and a call has 1.5 seconds.
 func TestKeepAnswer(t *testing.T) {
 	const hangs = "hangs"
 	tests := map[string]struct {
@@ -25,13 +25,13 @@ func TestKeepAnswer(t *testing.T) {
 		rate     float64 // keys a second
 		want     string
 	}{
-		"the time is up while the SDK backs off":  {[]string{"TooManyRequestsException"}, time.Minute, 1000, "TooManyRequestsException"},
-		"the time is up while an attempt waits":   {[]string{"TooManyRequestsException"}, 0, 0.1, "TooManyRequestsException"},
-		"the time is up while an attempt is made": {[]string{"TooManyRequestsException", hangs}, 0, 1000, "TooManyRequestsException"},
-		"AWS never answered":                      {[]string{hangs}, 0, 1000, "no answer in time"},
-		"the answer was lost and no time is left": {[]string{"lost", hangs}, 0, 1000, "no answer in time"},
-		"time is left after the only answer":      {[]string{"AccessDeniedException"}, 0, 1000, "AccessDeniedException"},
-		"time is left after a second attempt":     {[]string{"lost", "AccessDeniedException"}, 0, 1000, "AccessDeniedException"},
+		"the deadline passes while the SDK backs off": {[]string{"TooManyRequestsException"}, time.Minute, 1000, "TooManyRequestsException"},
+		"the deadline passes while an attempt waits":  {[]string{"TooManyRequestsException"}, 0, 0.1, "TooManyRequestsException"},
+		"the deadline passes during an attempt":       {[]string{"TooManyRequestsException", hangs}, 0, 1000, "TooManyRequestsException"},
+		"AWS never answered":                          {[]string{hangs}, 0, 1000, "no answer in time"},
+		"the answer was lost and no time is left":     {[]string{"lost", hangs}, 0, 1000, "no answer in time"},
+		"time is left after the only answer":          {[]string{"AccessDeniedException"}, 0, 1000, "AccessDeniedException"},
+		"time is left after a second attempt":         {[]string{"lost", "AccessDeniedException"}, 0, 1000, "AccessDeniedException"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"createkey/internal/awserr"
 )
 
-// AWS's own message is described, unless it quotes the value. Another error's text is not.
+// AWS's own message is passed on, unless it quotes the value; other errors' texts are not.
 func ExampleDescribe() {
 	value := apikey.NewValue("fake-value-0123456789")
 	for _, err := range []error{
