@@ -53,7 +53,7 @@ func TestTakeTurns(t *testing.T) {
 	if got, want := s.spread(0), (spread{3.5, 6, 9}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	// The rounds' are 3/2 and 10/10.
+	// Of the rounds: 3/2 and 10/10.
 	if got, want := s.ratio(0, 1), (spread{1.125, 1, 1.375}); got != want {
 		t.Errorf("ratio %v, want %v", got, want)
 	}
@@ -105,7 +105,7 @@ func TestNoiseIsNotOurOwnWork(t *testing.T) {
 	meter := listen()
 	others, known := meter.others()
 	if runtime.GOOS == "linux" != known || others < 0 {
-		t.Errorf("others use %v (%t)", others, known)
+		t.Errorf("others use %v of a processor, known: %t; want at least 0, known on Linux only", others, known)
 	}
 }
 

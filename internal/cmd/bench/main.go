@@ -1,13 +1,13 @@
-// Command bench measures the function beside what people use instead, in one run
-// of some minutes: a bare handler on the same SDK, a bare handler of
-// aws-lambda-go, a handler on boto3, and the AWS CLI. All of them run on this
-// machine against a local AWS, the functions in a local Lambda, in turns. It
-// prints tables, and writes them and plots into docs/.
+// Command bench measures the function against what people use instead, in one run of
+// some minutes: a bare handler on the same SDK, a bare handler of aws-lambda-go, a
+// handler on boto3, and the AWS CLI. All of them run on this machine against a local
+// AWS, the functions in a local Lambda, in turns. It prints tables, and writes them
+// and plots into docs/.
 //
-// Figures are medians with their quartiles; ratios have the quartiles of the
-// rounds' own ratios. Where a figure misses its bound, the exit status is 1 on a
-// quiet machine. One on which others used more than 15 % of a processor during the
-// run is not quiet: there the misses are shown, and the status is 3.
+// Figures are medians with their quartiles; a ratio's quartiles are those of the ratios
+// of the single rounds. If a figure misses its bound, the exit status is 1; but if other
+// programs used more than 15 % of a processor during the run, the misses are shown and
+// the status is 3.
 //
 // Usage, in the module's root:
 //
@@ -33,10 +33,10 @@ import (
 const (
 	exitFailed = 1 // a bound was missed, or could not be measured
 	exitUsage  = 2
-	exitNoise  = 3 // a bound was missed on a machine that was busy
+	exitNoise  = 3 // a bound was missed on a busy machine
 )
 
-// errNoise: bounds were missed, and others used the machine.
+// errNoise reports missed bounds while other programs used the machine.
 var errNoise = errors.New("bounds were missed on a busy machine: run it again on a quiet one")
 
 func main() {
@@ -131,7 +131,7 @@ func (b *bench) build(ctx context.Context, venv string) (err error) {
 	return builtAlike(b.createkey, b.sdk)
 }
 
-// measure takes all the figures that have tables.
+// measure measures all tables.
 func (b *bench) measure(ctx context.Context) ([]table, error) {
 	var tables []table
 	for _, take := range []func(context.Context) (table, error){
@@ -157,7 +157,7 @@ func (b *bench) draw(docs string) error {
 		}
 	}
 	if len(b.cold) < len(memorySizes) {
-		return nil // not measured here; the table says so
+		return nil // the table says that it was not measured
 	}
 	return drawFirstCalls(docs, coldNames, b.cold)
 }
@@ -183,7 +183,7 @@ func write(path string, tables []table, statistics, summary string) error {
 	return os.WriteFile(path, text.Bytes(), 0o644)
 }
 
-// machine names what this ran on.
+// machine names the machine of this run.
 func machine() string {
 	model := "unknown processor"
 	text, _ := os.ReadFile("/proc/cpuinfo")

@@ -30,17 +30,16 @@ const (
 	mostWasted     = 1    // % of CreateApiKey calls
 )
 
-// delay is added to each AWS call where concurrency is to show, and is about what
-// AWS takes.
+// delay is added to each AWS call where concurrency matters; AWS takes about as long.
 const delay = 50 * time.Millisecond
 
-// A bench has the programs to be measured.
+// A bench has the programs to measure.
 type bench struct {
 	programs
 	dir   string // for temporary files
 	sides []*side
 
-	// What the plots and the costs are made of.
+	// The data of the plots and the costs.
 	trickle float64   // seconds of a call that makes one key
 	cold    []samples // of the first call, by memory size
 	bursts  []burst
@@ -66,8 +65,8 @@ func (b *bench) side(name, executable string, o options) (*side, error) {
 	return s, err
 }
 
-// close ends all sides, and returns an error where one of them has done other
-// work than it should have.
+// close ends all sides, and returns an error if one of them did other work than it
+// should have.
 func (b *bench) close() (err error) {
 	for _, s := range b.sides {
 		err = errors.Join(err, s.check(), s.box.Close())
@@ -92,7 +91,7 @@ func (b *bench) four(o options) (all [4]*side, err error) {
 
 var columns = []string{"createkey", "bare SDK", "aws-lambda-go", "boto3", "AWS CLI", "createkey / bare SDK"}
 
-// comparison is a row of a figure that the four functions have, in their order.
+// comparison returns a row with the figures of the four functions, in their order.
 func comparison(what string, u unit, s samples) row {
 	r := row{what: what + ", " + u.name}
 	for i := range s.of {
@@ -166,7 +165,7 @@ func (b *bench) speed(ctx context.Context) (table, error) {
 	return t, b.close()
 }
 
-// memory measures the most that a process holds at once.
+// memory measures a process's peak memory.
 func (b *bench) memory(ctx context.Context, sides [4]*side) (row, error) {
 	if runtime.GOOS != "linux" {
 		return row{what: "peak memory", bound: "NOT MEASURED: needs Linux"}, nil
@@ -242,14 +241,14 @@ func (b *bench) batches(ctx context.Context) (table, error) {
 	return t, b.close()
 }
 
-// Of what the first call is measured, and at which memory, in MB.
+// The programs whose first call is measured, and the memory sizes, in MB.
 var (
 	coldNames   = []string{"createkey", "without its connections", "bare SDK", "boto3"}
 	memorySizes = []int{128, 256, 512, wholeProcessor}
 )
 
-// firstCalls measures the first call over TLS with the CPU time of small
-// functions. Where control groups cannot be made it says so.
+// firstCalls measures the first call over TLS with the CPU time of small functions. It
+// says so if control groups cannot be made.
 func (b *bench) firstCalls(ctx context.Context) (table, error) {
 	t := table{title: "First call by memory", columns: coldNames,
 		note: fmt.Sprintf("From the first event to the answer, over TLS, one key, in ms. Initialisation, the last row, has the whole machine, as in Lambda; "+
@@ -302,7 +301,7 @@ func (b *bench) firstCall(ctx context.Context, q *quota, memory int) (start, fir
 		if err != nil {
 			return start, first, err
 		}
-		if path == b.boto3 { // which has roots of its own
+		if path == b.boto3 { // which brings its own roots
 			s.box.Function.Env = append(s.box.Function.Env, "AWS_CA_BUNDLE="+filepath.Join(dir, sandbox.RootsFile))
 		}
 		sides = append(sides, s)
@@ -322,7 +321,7 @@ func (b *bench) firstCall(ctx context.Context, q *quota, memory int) (start, fir
 	return start, first, nil
 }
 
-// callCounts counts what AWS is asked for a message.
+// callCounts counts the AWS calls of a message.
 func (b *bench) callCounts(ctx context.Context) (table, error) {
 	t := table{title: "AWS calls for a message", columns: []string{"calls", "which"},
 		note: "As the local AWS counts them. A usage plan is looked up once more in an environment's life."}

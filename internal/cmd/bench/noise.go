@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// quietBelow is the share of one processor that others may use during a run that
-// is to be believed.
+// quietBelow is the share of one processor that other programs may use in a run whose
+// figures count.
 const quietBelow = 0.15
 
-// A noise meter tells how much of the machine others use.
+// A noise meter measures how much of the machine others use.
 type noise struct {
 	start        time.Time
 	all, our     time.Duration
@@ -25,8 +25,8 @@ func listen() *noise {
 	return n
 }
 
-// others is the share of one processor that other programs, or other machines on
-// the same host, have had since listen. Where that cannot be read it is 0, false.
+// others returns the share of one processor that other programs, or other machines on
+// the same host, have used since listen; false if that cannot be read.
 func (n *noise) others() (share float64, ok bool) {
 	all, our, cannotBeRead := processorTimes()
 	if cannotBeRead || n.cannotBeRead {
@@ -35,8 +35,8 @@ func (n *noise) others() (share float64, ok bool) {
 	return max(0, ((all-n.all)-(our-n.our)).Seconds()/time.Since(n.start).Seconds()), true
 }
 
-// processorTimes returns the time that the machine's processors were busy or
-// taken away, and the part of it that this process and its ended children had.
+// processorTimes returns the time for which the machine's processors were busy or stolen,
+// and how much of it this process and its ended children used.
 func processorTimes() (all, our time.Duration, cannotBeRead bool) {
 	text, err := os.ReadFile("/proc/stat")
 	line, _, _ := strings.Cut(string(text), "\n")

@@ -17,18 +17,18 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// module is the folder of the module that has the benchmarks and their peers, and no
-// place in the function's own dependencies; root is the function's, which is the current one.
+// module is the folder of the benchmarks' own Go module, which keeps their dependencies
+// out of the function's. root is the function's module, the current folder.
 const (
 	module = "internal/cmd/bench"
 	root   = "."
 )
 
-// asShipped are the flags by which the Makefile builds the function.
+// asShipped are the flags with which the Makefile builds the function.
 var asShipped = []string{"-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w"}
 
-// build compiles a package of the module in a folder into dir and returns the executable's
-// path. env is added to the compiler's environment.
+// build compiles a package of the module in a folder into dir, with env added to the
+// compiler's environment, and returns the executable's path.
 func build(ctx context.Context, dir, name, in, pkg string, env []string, flags ...string) (string, error) {
 	path := filepath.Join(dir, name)
 	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", path}, flags, []string{"./" + pkg})...)
@@ -42,7 +42,7 @@ func build(ctx context.Context, dir, name, in, pkg string, env []string, flags .
 
 const function = "functions/createkey"
 
-// connecting is the line of the function's main that opens connections.
+// connecting is the line of the function's main that opens its connections.
 const connecting = "\thandler.Connect(context.Background())\n"
 
 // buildUnconnected compiles the function without that line.
@@ -84,8 +84,8 @@ func python(dir, venv, name string) (string, error) {
 	return path, os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\nexec '%s' '%s'\n", interpreter, script), 0o700)
 }
 
-// commandLine makes keys by the two commands of the AWS CLI that people use, as
-// a side's neighbour: it takes the same requests.
+// commandLine makes keys with the two AWS CLI commands that people use. It takes the same
+// requests as a side.
 type commandLine struct {
 	aws      string // the program
 	endpoint string
@@ -104,16 +104,16 @@ func (c *commandLine) call(ctx context.Context) (float64, error) {
 		command := exec.CommandContext(ctx, c.aws, args...)
 		command.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+c.endpoint, "AWS_DEFAULT_REGION="+awslocal.Region,
 			"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local")
-		if err := command.Run(); err != nil { // whose output holds the value
+		if err := command.Run(); err != nil { // the output holds the value and is not shown
 			return 0, fmt.Errorf("aws %s %s: %w", args[0], args[1], err)
 		}
 	}
 	return time.Since(start).Seconds(), nil
 }
 
-// builtAlike returns an error where two executables were not built by the same
-// Go with the same settings: figures of one beside the other would mean nothing.
-// It cannot see -ldflags, which Go does not record beside -trimpath.
+// builtAlike returns an error if two executables were not built by the same Go with the
+// same settings: their figures could not be compared. It cannot see -ldflags, which Go
+// does not record when -trimpath is set.
 func builtAlike(a, b string) error {
 	settingsOfA, err := buildSettings(a)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // The plots' size.
 const width, height = 18 * vg.Centimeter, 10 * vg.Centimeter
 
-// drawDrain draws how a burst drains, beside AWS's quota.
+// drawDrain draws how a burst drains, next to AWS's quota.
 func drawDrain(dir string, f burst) error {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%d sign-ups at once: keys made", f.SignUps)
@@ -32,7 +32,7 @@ func drawDrain(dir string, f burst) error {
 	return p.Save(width, height, filepath.Join(dir, "burst.svg"))
 }
 
-// drawFirstCalls draws the first call by memory, the bound included.
+// drawFirstCalls draws the first call by memory, with the bound.
 func drawFirstCalls(dir string, names []string, cold []samples) error {
 	p := plot.New()
 	p.Title.Text = "First call over TLS, by memory"

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// quotaPeriod is over which a quota is counted. Lambda's own is not documented;
-// 20 ms is what was observed (pwrdrvr/lambda-dispatch issue 246).
+// quotaPeriod is the period over which a quota is enforced. Lambda does not document its
+// own; 20 ms was observed (pwrdrvr/lambda-dispatch issue 246).
 const quotaPeriod = 20 * time.Millisecond
 
 // wholeProcessor is the memory, in MB, at which Lambda gives one vCPU
 // (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
 const wholeProcessor = 1769
 
-// A quota is a control group whose processes get the CPU time of a Lambda
-// function of some memory. Close it once they are gone.
+// A quota is a control group whose processes get the CPU time of a Lambda function with
+// some memory size. Close it once they are gone.
 type quota struct{ dir string }
 
-// newQuota needs the right to make control groups: root's, mostly.
+// newQuota needs permission to make control groups, which mostly means root.
 func newQuota(memoryMB int) (*quota, error) {
 	period := quotaPeriod.Microseconds()
 	limit := strconv.FormatInt(period*int64(memoryMB)/wholeProcessor, 10)

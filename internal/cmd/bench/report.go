@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// A unit is how figures are printed; samples are seconds or bytes.
+// A unit says how figures are printed; samples are in seconds or bytes.
 type unit struct {
 	name   string
 	size   float64
@@ -22,7 +22,7 @@ var (
 
 const megabyte = 1e6
 
-// print leaves out quartiles that say nothing.
+// print leaves out quartiles that equal the median.
 func (u unit) print(s spread) string {
 	text := fmt.Sprintf("%.*f", u.digits, s.median/u.size)
 	if s.low != s.high {
@@ -31,7 +31,7 @@ func (u unit) print(s spread) string {
 	return text
 }
 
-// A table is some figures, with a column for each program.
+// A table has figures, with a column for each program.
 type table struct {
 	title   string
 	note    string // what the figures are, in Markdown
@@ -39,11 +39,11 @@ type table struct {
 	rows    []row
 }
 
-// A row is a figure, of each program, and what it has to reach.
+// A row is one figure of each program, and the bound it has to meet.
 type row struct {
 	what  string
 	cells []string
-	bound string // and verdict: empty where there is no bound
+	bound string // empty, as is the verdict, if there is no bound
 	verdict
 }
 
@@ -55,8 +55,7 @@ const (
 	missed  verdict = "MISSED"
 )
 
-// within is a verdict on a figure that has an upper bound. What is no number
-// misses it.
+// within judges a figure against its upper bound, which NaN misses.
 func within(figure, most float64) verdict {
 	if figure <= most {
 		return reached
@@ -64,7 +63,7 @@ func within(figure, most float64) verdict {
 	return missed
 }
 
-// both is missed where either is.
+// both returns missed if either is.
 func both(a, b verdict) verdict {
 	if a == missed || b == missed {
 		return missed
@@ -72,7 +71,7 @@ func both(a, b verdict) verdict {
 	return reached
 }
 
-// misses counts the bounds that were missed, and all of them.
+// misses counts the missed bounds, and all bounds.
 func misses(tables []table) (missing, bounds int) {
 	for _, t := range tables {
 		for _, r := range t.rows {
@@ -99,7 +98,7 @@ func (t table) lines() [][]string {
 	return lines
 }
 
-// print writes a table for a terminal.
+// print writes the table for a terminal.
 func (t table) print(w io.Writer) error {
 	if _, err := fmt.Fprintf(w, "\n%s\n", strings.ToUpper(t.title)); err != nil {
 		return err
@@ -111,7 +110,7 @@ func (t table) print(w io.Writer) error {
 	return columns.Flush()
 }
 
-// markdown writes it for docs/.
+// markdown writes the table for docs/.
 func (t table) markdown(w io.Writer) {
 	fmt.Fprintf(w, "\n## %s\n\n%s\n", t.title, t.note)
 	for i, line := range t.lines() {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A burst is what internal/function's TestBurstFigures writes of one.
+// A burst is what internal/function's TestBurstFigures writes about one.
 type burst struct {
 	SignUps                               int
 	Rate, Seconds, Billed                 float64
@@ -64,13 +64,13 @@ func (b *bench) playBursts(ctx context.Context) (table, error) {
 	return t, nil
 }
 
-// A planBurst is what internal/function's TestBurstFigures writes of one with a usage plan.
+// A planBurst is what internal/function's TestBurstFigures writes about a burst with a usage plan.
 type planBurst struct {
 	Window, Seconds             float64
 	SignUps, Wasted, Most, Dead int
 }
 
-// planRates are the rates of keys with a usage plan.
+// planRates measures the rates of keys with a usage plan.
 func (b *bench) planRates(context.Context) (table, error) {
 	t := table{title: "Keys with a usage plan, in virtual time", columns: []string{
 		"keys a second", "wasted CreateUsagePlanKey calls a key", "receives of one message, at most", "to the dead-letter queue", "computed for sign-ups",
@@ -89,7 +89,7 @@ func (b *bench) planRates(context.Context) (table, error) {
 	return t, nil
 }
 
-// An outage is what internal/function's TestBurstFigures writes of one.
+// An outage is what internal/function's TestBurstFigures writes about one.
 type outage struct {
 	Service, How                  string
 	Hours, Recovered              float64
@@ -97,7 +97,7 @@ type outage struct {
 	AtOnce                        bool
 }
 
-// outagesOfADay are what becomes of sign-ups while a service fails.
+// outagesOfADay measures what happens to sign-ups while a service fails.
 func (b *bench) outagesOfADay(context.Context) (table, error) {
 	t := table{title: "A day without a service, in virtual time", columns: []string{
 		"sign-ups", "receives allowed", "to the dead-letter queue", "receives of one message, at most", "minutes from recovery to the last key",
@@ -120,7 +120,7 @@ func (b *bench) outagesOfADay(context.Context) (table, error) {
 	return t, nil
 }
 
-// growth measures whether a process that has handled much is slower or larger.
+// growth measures whether a process slows down or grows over its life.
 func (b *bench) growth(ctx context.Context) (table, error) {
 	t := table{title: "One process, over its life", columns: []string{"ms a message", "peak memory, MB"},
 		note: "The real executable, in batches of ten, a new customer each, and no time between them. The local AWS answers at once."}
@@ -206,8 +206,8 @@ const (
 	queueCallsForBatch = 2 // receive, delete; the sender's is its own
 )
 
-// costs returns what a thousand keys cost when they come one by one, and when
-// they come at once.
+// costs returns the cost of a thousand keys that are requested one by one, and of a
+// thousand requested at once.
 func (b *bench) costs() table {
 	t := table{title: "What a thousand keys cost", columns: []string{"GB-seconds", "Lambda, $", "SQS, $", "Secrets Manager's calls, $", "Secrets Manager, $ a month"},
 		note: fmt.Sprintf("Keys × (seconds a key × %.2f GB × $%.10f + invocations a key × $%.8f) + SQS requests × $%.8f + %d × keys × $%.6f, and keys × $%.2f every month: "+

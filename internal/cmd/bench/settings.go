@@ -7,8 +7,8 @@ import (
 	"runtime"
 )
 
-// settings measures the function as it ships beside what it might be: built or
-// set otherwise. docs/design.md says which were kept, and why.
+// settings measures the function as it ships against other builds and settings.
+// docs/design.md says which were kept, and why.
 func (b *bench) settings(ctx context.Context) (table, error) {
 	t := table{title: "Settings that were kept and rejected",
 		columns: []string{"start to ready, ms", "/ as it ships", "warm call, ms", "/ as it ships", "peak memory, MB", "executable, MB"},

@@ -18,25 +18,25 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// A side is one executable in a local Lambda, with a local AWS of its own.
+// A side is one executable in a local Lambda, with its own local AWS.
 type side struct {
 	name     string
 	box      *sandbox.Sandbox
-	requests int       // sent so far; each is another customer's
-	callsAWS bool      // once for each step of each request, and not otherwise
+	requests int       // sent so far, each for another customer
+	callsAWS bool      // exactly once for each step of each request
 	firsts   []float64 // seconds
 }
 
-// options are how a side is set up.
+// options configure a side.
 type options struct {
 	delay  time.Duration // added to each of its AWS calls
-	tls    string        // the folder for certificates, where AWS is behind TLS
+	tls    string        // folder for certificates; empty: no TLS
 	env    []string
-	before func(pid int) // told of a process between its start and its first invocation
+	before func(pid int) // called between a process's start and its first invocation
 	idle   bool          // it makes no AWS calls
 }
 
-// newSide sets an executable up. Close its box in the end.
+// newSide starts an executable. Close its box in the end.
 func newSide(name, executable string, o options) (*side, error) {
 	aws := &awslocal.Server{}
 	if o.delay > 0 {
@@ -49,7 +49,7 @@ func newSide(name, executable string, o options) (*side, error) {
 			}
 		}
 	}
-	env := append([]string{"CREATE_KEY_RATE=1000000"}, o.env...) // so high that pace plays no part
+	env := append([]string{"CREATE_KEY_RATE=1000000"}, o.env...) // high enough that the pace has no effect
 	var box *sandbox.Sandbox
 	var err error
 	if o.tls != "" {
@@ -73,18 +73,17 @@ func (s *side) start(ctx context.Context) (float64, error) {
 	return r.InitDuration.Seconds(), err
 }
 
-// call returns the seconds that a warm process takes for a batch of so many
-// requests.
+// call returns the seconds that a warm process takes for a batch of requests.
 func (s *side) call(ctx context.Context, requests int) (float64, error) {
 	r, err := s.send(ctx, requests)
 	if err == nil && r.ColdStart {
-		err = fmt.Errorf("%s: was to be warm, but its process had ended", s.name)
+		err = fmt.Errorf("%s: process had ended, want a warm one", s.name)
 	}
 	return r.Duration.Seconds(), err
 }
 
-// peakMemory returns the most bytes that a new process has held at once after a
-// batch of so many requests. It needs Linux.
+// peakMemory returns the peak memory of a new process, in bytes, after a batch of
+// requests. It needs Linux.
 func (s *side) peakMemory(ctx context.Context, requests int) (float64, error) {
 	s.box.Function.Kill()
 	if _, err := s.send(ctx, requests); err != nil {
@@ -101,8 +100,8 @@ func (s *side) highWaterMark() (float64, error) {
 	return highWaterMark(pids[0])
 }
 
-// highWaterMark reads the VmHWM of a running process. The maxrss that wait4(2)
-// tells in the end would not do: it starts from that of the parent.
+// highWaterMark reads the VmHWM of a running process. wait4(2)'s maxrss would not do: it
+// starts from the parent's.
 func highWaterMark(pid int) (float64, error) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
@@ -117,7 +116,7 @@ func highWaterMark(pid int) (float64, error) {
 	return 0, errors.New("no VmHWM in /proc/PID/status")
 }
 
-// send invokes the function with a batch of so many new requests.
+// send invokes the function with a batch of new requests.
 func (s *side) send(ctx context.Context, requests int) (lambdalocal.Response, error) {
 	payload, err := batch(s.requests, requests)
 	if err != nil {
@@ -134,15 +133,15 @@ func (s *side) send(ctx context.Context, requests int) (lambdalocal.Response, er
 	return r, nil
 }
 
-// check returns an error unless the side has made each key with the three calls
-// that a new key costs, and no others: else it did other work than the rest.
+// check returns an error unless the side made each key with exactly the three calls of a
+// new key: otherwise it did other work than its peers.
 func (s *side) check() error {
 	counts := map[string]int{}
 	if !s.callsAWS {
 		return nil
 	}
 	for _, call := range s.box.AWS.Calls() {
-		if call.Operation == "" { // made a connection
+		if call.Operation == "" { // opening a connection
 			continue
 		}
 		counts[call.Operation]++
@@ -162,8 +161,8 @@ func (s *side) check() error {
 	return nil
 }
 
-// batch returns an SQS batch of so many requests, the first of them by customer
-// number first. Its messages have all the members that Lambda sends.
+// batch returns an SQS batch of requests, the first from customer number first. Its
+// messages have all the members that Lambda sends.
 func batch(first, requests int) ([]byte, error) {
 	sample := events.Samples[slices.IndexFunc(events.Samples, func(s events.Sample) bool { return s.File == "sqs.json" })]
 	var payload struct{ Records []map[string]any }

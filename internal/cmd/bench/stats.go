@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// spread is the median of some samples and their quartiles.
+// spread is the median and the quartiles of samples.
 type spread struct{ low, median, high float64 }
 
 // spreadOf needs at least one sample.
@@ -11,7 +11,7 @@ func spreadOf(samples []float64) spread {
 	return spread{quantile(sorted, 0.25), quantile(sorted, 0.5), quantile(sorted, 0.75)}
 }
 
-// quantile interpolates between the two samples that are nearest.
+// quantile interpolates between the two nearest samples.
 func quantile(sorted []float64, q float64) float64 {
 	at := q * float64(len(sorted)-1)
 	below := int(at)
@@ -22,15 +22,15 @@ func quantile(sorted []float64, q float64) float64 {
 // A sampler takes one sample, in seconds or bytes.
 type sampler func() (float64, error)
 
-// samples are those of several things measured side by side.
+// samples are those of several things measured in turns.
 type samples struct {
 	each int         // in a round
 	of   [][]float64 // by thing, in order of time
 }
 
-// takeTurns measures several things in turns, so that a machine which slows down
-// slows all of them: so many rounds, and in each so many samples of everything.
-// The order is turned around every time, for a later one finds the machine awake.
+// takeTurns measures several things in turns, so that a machine which slows down slows
+// all of them. The order is reversed for every other sample, because a later thing finds
+// the machine awake.
 func takeTurns(rounds, each int, things ...sampler) (samples, error) {
 	s := samples{each, make([][]float64, len(things))}
 	for n := range rounds * each {
@@ -50,8 +50,8 @@ func takeTurns(rounds, each int, things ...sampler) (samples, error) {
 
 func (s samples) spread(thing int) spread { return spreadOf(s.of[thing]) }
 
-// ratio is that of two things: of their medians, with the quartiles of the
-// rounds' own ratios, which tell how far it can be trusted.
+// ratio returns the ratio of two things' medians, with the quartiles of the rounds' own
+// ratios, which show how far it can be trusted.
 func (s samples) ratio(thing, other int) spread {
 	ours, others := s.of[thing], s.of[other]
 	var rounds []float64

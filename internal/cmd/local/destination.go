@@ -20,8 +20,8 @@ import (
 	"createkey/internal/apikey"
 )
 
-// Limits of one call to either service. SendMessageBatch and PutEvents both take
-// ten entries; the bytes are what both took before 2026, and emulators still do
+// Limits of one call to either service. SendMessageBatch and PutEvents both take ten
+// entries; the limit in bytes is the one from before 2026, which emulators still have
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html,
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html).
 const (
@@ -29,16 +29,16 @@ const (
 	maxBatchBytes = 256 << 10
 )
 
-// message is what goes to a destination.
+// message is sent to a destination.
 type message struct {
 	line       int
-	document   []byte // as it is in the file, which names the message in the journal
+	document   []byte // as in the file; its digest names the message in the journal
 	text       string // the body, or the detail
 	secretName string
 	hasValue   bool // text holds a key's value
 }
 
-// digest is not of the text, in which the time of an event may lie.
+// digest is of the document, because the text can contain the event's time.
 func (m message) digest() string { return hexSHA256(string(m.document)) }
 
 func hexSHA256(text string) string {
@@ -46,30 +46,30 @@ func hexSHA256(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// answer is what became of one message: the id that AWS gave it, or a code.
+// answer is the result for one message: AWS's id for it, or an error code.
 type answer struct {
 	id    string
 	code  string
-	again bool // sending it again can help
+	again bool // worth a retry
 }
 
 // destination is where messages go.
 type destination interface {
-	// String names it, in the journal too: the same file may go to several.
+	// String names it, in the journal too, because one file can go to several.
 	String() string
-	// connect makes it ready to put; a dry run does without.
+	// connect prepares for put; a dry run skips it.
 	connect(cfg aws.Config)
-	// prepare returns the text to send for a document, and the payload that the
-	// function will be invoked with for it.
+	// prepare returns the text to send for a document, and the payload that the function
+	// will be invoked with.
 	prepare(doc []byte) (text string, payload []byte, err error)
-	// put sends at most maxEntries messages, and answers each in their order. Its
-	// error is of the call as a whole: nobody knows what was taken.
+	// put sends at most maxEntries messages, and returns the answers in their order. An
+	// error is about the whole call: it is unknown what was taken.
 	put(ctx context.Context, messages []message) ([]answer, error)
 }
 
 // queue is an SQS queue.
 type queue struct {
-	url, source string // the source of the events that lie on it
+	url, source string // of the events that go to it
 	kind        *kind
 	client      *sqs.Client // nil until connected
 }
@@ -97,7 +97,7 @@ func (q *queue) put(ctx context.Context, messages []message) ([]answer, error) {
 	in := &sqs.SendMessageBatchInput{QueueUrl: &q.url}
 	for i, m := range messages {
 		entry := sqstypes.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(m.text)}
-		if strings.HasSuffix(q.url, ".fifo") { // what is said of one key stays in order
+		if strings.HasSuffix(q.url, ".fifo") { // messages about one key stay in order
 			entry.MessageGroupId, entry.MessageDeduplicationId = aws.String(hexSHA256(m.secretName)), aws.String(hexSHA256(m.text))
 		}
 		in.Entries = append(in.Entries, entry)
@@ -128,7 +128,7 @@ type bus struct {
 	client       *eventbridge.Client // nil until connected
 }
 
-// checkSource refuses a source that the function would refuse.
+// checkSource rejects a source that the function would reject.
 func checkSource(source string) error {
 	verdicts, err := judge(kinds["sign-up"].event(source, []byte("{}")))
 	if err == nil {
@@ -140,7 +140,7 @@ func checkSource(source string) error {
 	return nil
 }
 
-// newDestination returns the one of the two that is named.
+// newDestination returns the queue or the bus, whichever is given.
 func newDestination(queueURL, eventBus, source string, k *kind) (destination, error) {
 	const want = "exactly one of QUEUE_URL and EVENT_BUS must be set"
 	if err := checkSource(source); err != nil {
@@ -175,7 +175,7 @@ func (b *bus) put(ctx context.Context, messages []message) ([]answer, error) {
 	in := &eventbridge.PutEventsInput{}
 	for _, m := range messages {
 		entry := eventtypes.PutEventsRequestEntry{EventBusName: &b.name, Source: &b.source, DetailType: &b.kind.detailType, Detail: aws.String(m.text)}
-		if b.kind.asks != apikey.SignUp { // sent twice, they are one
+		if b.kind.asks != apikey.SignUp { // sent twice, they count as one
 			entry.Time = aws.Time(b.kind.time())
 		}
 		in.Entries = append(in.Entries, entry)
@@ -187,7 +187,7 @@ func (b *bus) put(ctx context.Context, messages []message) ([]answer, error) {
 	answers := slices.Repeat([]answer{{code: "no answer", again: true}}, len(messages))
 	for i, entry := range out.Entries[:min(len(out.Entries), len(answers))] {
 		code := aws.ToString(entry.ErrorCode)
-		// The two codes that AWS documents as worth another try
+		// The codes that AWS documents as retryable
 		// (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html).
 		answers[i] = answer{id: aws.ToString(entry.EventId), code: code, again: code == "InternalFailure" || code == "ThrottlingException"}
 	}

@@ -11,16 +11,15 @@ import (
 	"time"
 )
 
-// journal records what AWS acknowledged, in a file beside the input, so that a
-// run which was interrupted can go on where it stopped. It names a message by a
-// digest of its text, so that the input may be mended in between; the text
-// itself lies in the input, and only there.
+// journal records what AWS acknowledged, in a file beside the input, so that an
+// interrupted run can resume. It names a message by a digest of its text, so that the
+// input may be corrected in between and holds the only copy of the text.
 type journal struct {
 	path string
 	size int64          // of its whole lines, in bytes
-	sent map[string]int // how often each digest was acknowledged by the destination
-	// began is when the first run to the destination began, which is the time of its ends
-	// and rotations, so that what goes twice is one. Zero: none has.
+	sent map[string]int // digest -> how often the destination acknowledged it
+	// began is when the first run to the destination began: the time of its ends and
+	// rotations, so that one sent twice counts once. Zero: no run has begun.
 	began time.Time
 	file  *os.File // nil until the first line is added
 }
@@ -34,17 +33,17 @@ type journalLine struct {
 	Line      int       `json:"line,omitempty"`
 	SHA256    string    `json:"sha256,omitempty"`
 	MessageID string    `json:"messageId,omitempty"`
-	Began     bool      `json:"began,omitempty"` // a run, in place of a message
+	Began     bool      `json:"began,omitempty"` // the line is about a run, not a message
 }
 
-// readJournal reads the journal of an input, which need not be there yet.
+// readJournal reads the journal of an input; it may be missing.
 func readJournal(input, to string) (*journal, error) {
 	j := &journal{path: input + journalSuffix, sent: map[string]int{}}
 	text, err := os.ReadFile(j.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	// What a line says that a crash cut short goes again.
+	// A line that a crash cut short is ignored: its messages are sent again.
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	j.size = int64(len(text))
 	for line := range bytes.Lines(text) {
@@ -63,8 +62,8 @@ func readJournal(input, to string) (*journal, error) {
 	return j, nil
 }
 
-// take reports whether a message was acknowledged before, each acknowledgement
-// counting for one message of the same text.
+// take reports whether a message was acknowledged before. Each acknowledgement counts for
+// one message with the same text.
 func (j *journal) take(m message) bool {
 	digest := m.digest()
 	if j.sent[digest] == 0 {
@@ -74,7 +73,7 @@ func (j *journal) take(m message) bool {
 	return true
 }
 
-// open makes ready to add. It drops the line that a crash cut short, if any.
+// open opens the journal for appending. It drops a last line that a crash cut short.
 func (j *journal) open() (err error) {
 	if j.file, err = os.OpenFile(j.path, os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
 		return err

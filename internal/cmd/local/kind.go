@@ -10,14 +10,14 @@ import (
 	"createkey/internal/failure"
 )
 
-// kind is what the messages of a file ask for. An end and a rotation are events, on a
-// queue, too: the event's time says what came first, and a bare document has none.
+// kind is what a file's messages ask for. Ends and rotations are events, even on a queue:
+// the event's time decides what came first, and a bare document has none.
 type kind struct {
 	asks       apikey.Kind
 	detailType string   // which the template's rule matches
 	columns    []string // of a CSV file, tags aside
 	skeletons  map[string]string
-	at         time.Time // when the events were sent; zero: when they are made
+	at         time.Time // of the events; zero: the current time
 }
 
 var kinds = map[string]*kind{
@@ -32,7 +32,7 @@ var kinds = map[string]*kind{
 	}},
 }
 
-// suffix tells of which kind a destination's messages are, but for sign-ups.
+// suffix says which kind of messages a destination gets; empty for sign-ups.
 func (k *kind) suffix() string {
 	if k.asks == apikey.SignUp {
 		return ""
@@ -51,7 +51,7 @@ func kindOf(name string) (*kind, error) {
 	return &own, nil
 }
 
-// time is that of the events, which decides what came first.
+// time is the events' time, which decides what came first.
 func (k *kind) time() time.Time {
 	if k.at.IsZero() {
 		return time.Now()
@@ -59,8 +59,8 @@ func (k *kind) time() time.Time {
 	return k.at
 }
 
-// detail makes JSON of a document, which an event's detail has to be. It is judged as it
-// is: what YAML has and JSON has not would be lost.
+// detail converts a document to JSON, which an event's detail has to be. It is validated
+// as it is, because the conversion loses what YAML has and JSON lacks.
 func (k *kind) detail(doc []byte) ([]byte, error) {
 	node, err := document.Parse(doc)
 	if err != nil {
@@ -83,7 +83,7 @@ func (k *kind) detail(doc []byte) ([]byte, error) {
 	return json.Marshal(node.Plain())
 }
 
-// event is a detail's event, as EventBridge hands it on.
+// event wraps a detail as EventBridge does.
 func (k *kind) event(source string, detail []byte) []byte {
 	text, err := json.Marshal(source)
 	if err != nil {
@@ -93,8 +93,8 @@ func (k *kind) event(source string, detail []byte) []byte {
 		invocation, k.detailType, text, k.time().UTC().Format(time.RFC3339), detail)
 }
 
-// body is what lies on a queue for a document: a sign-up as it is, and anything else as an
-// event of that source.
+// body returns what goes on a queue for a document: a sign-up as it is, anything else as
+// an event of that source.
 func (k *kind) body(source string, doc []byte) ([]byte, error) {
 	if k.asks == apikey.SignUp {
 		return doc, nil

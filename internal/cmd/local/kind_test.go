@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// kindFor is the kind of a destination's messages.
+// kindFor returns the kind of a destination's messages.
 func kindFor(to destination) *kind {
 	switch to := to.(type) {
 	case *queue:
@@ -34,7 +34,7 @@ func toThe(t *testing.T, queueURL, eventBus, kind string) destination {
 	return to
 }
 
-// An end is an event wherever it is sent, and has a time, as the contract says.
+// Ends are events on every destination, and have a time.
 func TestSend_EndsAndRotationsAreEvents(t *testing.T) {
 	for kind, detailType := range map[string]string{"end": "API Key End Requested", "rotation": "API Key Rotation Requested"} {
 		for name, text := range map[string]string{
@@ -68,7 +68,8 @@ func TestSend_EndsAndRotationsAreEvents(t *testing.T) {
 	}
 }
 
-// The journal names what the file says, and not when it was sent; and an end is no sign-up.
+// The journal goes by the file's text, not by the time of sending, and tells ends from
+// sign-ups.
 func TestSend_AnEndIsSentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file, f := write(t, "x.csv", "customerId,name\nc,n\n"), &fakeAWS{}
@@ -84,8 +85,8 @@ func TestSend_AnEndIsSentOnce(t *testing.T) {
 	})
 }
 
-// What goes again because its answer was lost has the time of the first run: a second
-// rotation would cut the customer off.
+// A message that is sent again because its answer was lost keeps the time of the first
+// run: a second rotation would cut the customer off.
 func TestSend_WhatGoesTwiceHasOneTime(t *testing.T) {
 	for name, to := range map[string]func() destination{
 		"queue": func() destination { return toThe(t, testQueue, "", "rotation") },
@@ -95,7 +96,7 @@ func TestSend_WhatGoesTwiceHasOneTime(t *testing.T) {
 			file, f := write(t, "x.csv", "customerId,name\nc,n\n"), &fakeAWS{}
 			first := time.Now()
 			if _, err := runSend(t.Context(), t, &fakeAWS{lost: errors.New("the answer is lost")}, to(), file); err == nil {
-				t.Fatal("it was sent")
+				t.Fatal("got no error for a lost answer")
 			}
 			time.Sleep(time.Hour)
 			if _, err := runSend(t.Context(), t, f, to(), file); err != nil {
@@ -152,11 +153,11 @@ func TestValidate_EndsAndRotations(t *testing.T) {
 		}
 	}
 	if status(validateCommand(&bytes.Buffer{}, []string{"-kind", "renewal", "-file", "x"})) != exitUsage {
-		t.Error("a kind that is none")
+		t.Error("an unknown kind was accepted")
 	}
 }
 
-// A skeleton that is filled in is a good message.
+// A filled-in skeleton is a good message.
 func TestSkeletons_OfEndsAndRotations(t *testing.T) {
 	for _, kind := range []string{"end", "rotation"} {
 		for format, empty := range map[string]string{"json": `"name": ""`, "yaml": "name: ''"} {

@@ -22,8 +22,8 @@ type lifeStep struct {
 	enabled int // the subscriber's enabled keys after it
 }
 
-// life is told of by AWS Marketplace, but for the rotation. The late repeat is a message
-// that was sent before the end, and is delivered again after it.
+// life returns a key's life, whose messages come from AWS Marketplace except for the
+// rotation. The late repeat is redelivered after the end.
 func life() []lifeStep {
 	signUp := func(agreement, at string) string {
 		return agreementEvent("License Updated - Manufacturer", agreement, at)
@@ -61,7 +61,7 @@ func rotationEvent(at string) string {
 	})
 }
 
-// playLife plays a key's life, and returns what was not as it should be.
+// playLife plays a key's life, and returns what came out wrong.
 func playLife(ctx context.Context, box *sandbox.Sandbox) (wrong []string, err error) {
 	fmt.Printf("\nThe life of one customer's key, each message over the queue:\n\n")
 	t := newTable(os.Stdout, "SENT")

@@ -11,11 +11,10 @@
 //	local send     [-kind KIND] -file FILE (-queue-url URL | -event-bus NAME [-source SOURCE]) [-confirm]
 //	local samples
 //
-// KIND is sign-up, end or rotation. The last command lists the samples of package events for other programs.
+// KIND is sign-up, end or rotation. samples lists the samples of package events, for other programs.
 //
-// The function gets the program's own variables (SECRET_PREFIX, USAGE_PLAN_ID,
-// CREATE_KEY_RATE, LOG_LEVEL …) where they are set here; validate and send take
-// the first two as the function does.
+// The function inherits its own variables (SECRET_PREFIX, USAGE_PLAN_ID, CREATE_KEY_RATE,
+// LOG_LEVEL …) if they are set here; validate and send read the first two as it does.
 package main
 
 import (
@@ -34,7 +33,7 @@ import (
 
 // Exit statuses.
 const (
-	exitFailed = 1 // something came out otherwise than it should
+	exitFailed = 1 // a result was wrong
 	exitUsage  = 2
 )
 
@@ -80,7 +79,7 @@ func run(args []string) error {
 
 const commands = "run, serve, skeleton, validate, send or samples"
 
-// runSandbox is run and serve: what needs the function's executable.
+// runSandbox is run and serve, which need the function's executable.
 func runSandbox(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
 	bootstrap := flags.String("bootstrap", "", "the function's executable, as `make build-CreateKeyFunction` writes it")
@@ -114,8 +113,8 @@ func runSandbox(ctx context.Context, args []string) error {
 
 var deadLetterQueueURL = awslocal.QueueURL("dead-letters")
 
-// settings are the function's own variables that are set here; with a rate that
-// one environment alone may have of the account's 5 keys a second, a bus and a
+// settings returns the function's own variables that are set here, with a rate that one
+// environment may have alone under the account's 5 keys a second, a bus and a
 // dead-letter queue.
 func settings() []string {
 	env := []string{"CREATE_KEY_RATE=4", "OUTCOME_BUS=outcomes", "DEAD_LETTER_QUEUE_URL=" + deadLetterQueueURL}

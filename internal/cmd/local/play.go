@@ -20,8 +20,8 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// listSamples writes a line of JSON for each sample: its file, its payload as
-// text, and the outcomes of its messages in order.
+// listSamples writes a line of JSON for each sample: its file, its payload as text, and
+// the outcomes of its messages in order.
 func listSamples(out io.Writer) error {
 	encoder := json.NewEncoder(out)
 	for _, sample := range events.Samples {
@@ -38,7 +38,7 @@ func listSamples(out io.Writer) error {
 }
 
 // playSamples plays every sample, then the first one again, and then a key's life, and
-// checks what came of them against what should.
+// checks the results.
 func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 	fmt.Printf("Playing events/ to %s, in a local Lambda against a local AWS.\n\n", "CreateKeyFunction")
 	t := newTable(os.Stdout, "SAMPLE")
@@ -96,14 +96,14 @@ func playSamples(ctx context.Context, box *sandbox.Sandbox) error {
 	return nil
 }
 
-// again is a sample that was played already.
+// again returns a sample with the outcomes of its second play.
 func again(s events.Sample) events.Sample {
 	s.Outcomes = []string{"existing"}
 	return s
 }
 
-// playFile plays one file of the user's: a payload, or a request in YAML, which
-// travels as the body of a queue's message.
+// playFile plays one file of the user: a payload, or a request in YAML, which becomes the
+// body of a queue's message.
 func playFile(ctx context.Context, box *sandbox.Sandbox, path string) error {
 	payload, err := os.ReadFile(path)
 	switch {
@@ -139,10 +139,10 @@ func playFile(ctx context.Context, box *sandbox.Sandbox, path string) error {
 	return nil
 }
 
-// eventOf is the event that an outcome is told by: its detail-type's last word.
+// eventOf is the last word of the detail-type that announces an outcome.
 var eventOf = map[string]string{"created": "Ready", "existing": "Ready", "ended": "Ended", "rotated": "Rotated", "rejected": "Rejected"}
 
-// played is what became of a message.
+// played is the result for one message.
 type played struct {
 	sandbox.Line
 	event    string   // as in eventOf
@@ -163,7 +163,7 @@ func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]played, 
 	case len(other) > 0:
 		return nil, fmt.Errorf("the function wrote what is not a log line: %s", other[0])
 	case len(lines) == 0:
-		// It did not get as far as a message: the answer or the one line says why.
+		// No message was handled: the answer or the one line says why.
 		return nil, fmt.Errorf("the function failed: %s %s", bytes.TrimSpace(answer.Log), answer.Payload)
 	}
 	sent := map[string]string{} // by message id
@@ -185,8 +185,8 @@ func play(ctx context.Context, box *sandbox.Sandbox, payload []byte) ([]played, 
 	return messages, nil
 }
 
-// countKeys counts the keys that exist, and those whose value and id a record holds, or
-// held before a later generation's.
+// countKeys counts the keys that exist, and those whose value and id are in a record, or
+// were before a later generation.
 func countKeys(box *sandbox.Sandbox) (keys, recorded int) {
 	records := map[string]apikey.Record{}
 	for _, secret := range box.AWS.Secrets() {

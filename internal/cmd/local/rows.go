@@ -23,10 +23,10 @@ type row struct {
 	line     int    // on which it begins, from 1; 0 where the file is one message
 	document []byte // what to send
 	err      error  // why there is no document: a *failure.RejectedError
-	hint     string // how a cell was read that the function will not like
+	hint     string // how a cell was read that the function would reject
 }
 
-// reasons are the faults that an error about the row tells, and its hint.
+// reasons returns an error's faults, and the row's hint.
 func (r row) reasons(err error) []string {
 	if r.hint == "" {
 		return reasons(err)
@@ -34,8 +34,8 @@ func (r row) reasons(err error) []string {
 	return append(slices.Clone(reasons(err)), r.hint)
 }
 
-// readRows reads a file: CSV or JSON lines by its name, else one document as it
-// is. Its errors are of the file as a whole; nothing of it is to be sent then.
+// readRows reads a file: CSV or JSON lines by its name, otherwise one document as it is.
+// An error is about the whole file, and nothing of it must be sent then.
 func readRows(path string, k *kind) ([]row, error) {
 	if path == "" {
 		return nil, usageError("FILE must name a request, a payload, or a file of requests (.csv, .jsonl)")
@@ -61,7 +61,7 @@ func readRows(path string, k *kind) ([]row, error) {
 	return rows, nil
 }
 
-// readLines takes each line that is not blank for a document.
+// readLines takes each line that is not blank as a document.
 func readLines(text []byte) []row {
 	var rows []row
 	number := 0
@@ -77,13 +77,12 @@ func readLines(text []byte) []row {
 // listSeparator separates the items of a list in one cell.
 const listSeparator = ";"
 
-// readCSV reads RFC 4180 with a header that names the members. A cell that is
-// empty is a member that is absent, a row without any cell no row. What a cell
-// holds is for the function to judge: TRUE and true are booleans, and "yes" is
-// sent to the validator as the string that it is.
+// readCSV reads RFC 4180 with a header that names the members. An empty cell means that
+// the member is absent; a row without any cell is no row. The function judges the cells:
+// TRUE and true are booleans, and "yes" goes to the validator as a string.
 func readCSV(text []byte, k *kind) ([]row, error) {
 	reader := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff")))) // spreadsheets write it
-	reader.FieldsPerRecord = -1                                                        // counted below: a short row is that row's fault
+	reader.FieldsPerRecord = -1                                                        // a short row is a fault of that row alone: see fromCells
 	header, err := reader.Read()
 	if err != nil {
 		return nil, errors.New("line 1: must name the columns: " + k.knownColumns())
@@ -102,8 +101,8 @@ func readCSV(text []byte, k *kind) ([]row, error) {
 			rows = append(rows, row{line: syntax.Line, err: failure.Reject("row: is not valid CSV (column %d)", syntax.Column)})
 			continue
 		case syntax != nil:
-			// Where a quoted cell over several lines ends wrongly, what follows
-			// may be the inside of a cell.
+			// After a quoted cell that ends wrongly on a later line, the rest may be the
+			// inside of a cell.
 			return nil, fmt.Errorf("line %d: is not valid CSV (in the row that begins on line %d): nothing behind it can be trusted", syntax.Line, syntax.StartLine)
 		case err != nil:
 			return nil, err
@@ -118,7 +117,7 @@ func readCSV(text []byte, k *kind) ([]row, error) {
 	}
 }
 
-// The columns of a CSV file of sign-ups. stageKeys are for JSON: AWS deprecates them.
+// The columns of a CSV file of sign-ups. stageKeys need JSON: AWS deprecates them.
 var memberColumns = []string{"name", "customerId", "description", "enabled", "generateDistinctId", "value", "usagePlanIds"}
 
 const tagColumn = "tags."
@@ -151,7 +150,7 @@ func (k *kind) checkHeader(header []string) error {
 	return nil
 }
 
-// fromCells makes a request's document of a row.
+// fromCells makes a request's document from a row.
 func fromCells(header, cells []string) (document []byte, hint string, err error) {
 	if len(cells) != len(header) {
 		return nil, "", failure.Reject("row: has %d cells, and the header %d", len(cells), len(header))
@@ -162,7 +161,7 @@ func fromCells(header, cells []string) (document []byte, hint string, err error)
 		key, isTag := strings.CutPrefix(column, tagColumn)
 		switch {
 		case cell == "":
-		case !utf8.ValidString(cell): // encoding/json would mend it in silence
+		case !utf8.ValidString(cell): // encoding/json would replace it silently
 			return nil, "", failure.Reject("%s: must be UTF-8", column)
 		case isTag:
 			tags[key] = cell

@@ -23,9 +23,9 @@ import (
 	"createkey/internal/apikey"
 )
 
-// Bounds of trying again. A call that fails as a whole is the SDK's to repeat,
-// entries that a call leaves behind are ours: both as often, and with the SDK's
-// back-off, which is random up to twice as long each time.
+// Bounds of retries. The SDK retries a call that fails as a whole, and we retry the entries
+// that a call leaves behind: as often, and with the SDK's back-off, which is random up to
+// twice as long each time.
 const (
 	maxAttempts = 6
 	maxBackoff  = 20 * time.Second
@@ -37,9 +37,9 @@ type sender struct {
 	file   string // as the user named it
 	kind   *kind
 	to     destination
-	out    io.Writer // what was done
-	faults io.Writer // file:line: what is wrong
-	bar    bool      // show a progress bar, on faults
+	out    io.Writer // progress
+	faults io.Writer // file:line: fault
+	bar    bool      // show a progress bar on faults
 
 	journal  *journal
 	progress *progressbar.ProgressBar // nil until something is sent
@@ -89,8 +89,8 @@ func loadConfig(ctx context.Context) (aws.Config, error) {
 	return cfg, err
 }
 
-// run checks the whole file, and sends what is good and was not sent before. Its
-// error says that something is bad or unsent.
+// run checks the whole file, and sends the good messages that were not sent before. It
+// returns an error if anything is bad or unsent.
 func (s *sender) run(ctx context.Context, confirmed bool) error {
 	rows, err := readRows(s.file, s.kind)
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 	if s.journal, err = readJournal(s.file, s.to.String()); err != nil {
 		return err
 	}
-	events := s.kind.asks != apikey.SignUp // whose time decides
+	events := s.kind.asks != apikey.SignUp // whose time decides what came first
 	if events {
 		s.kind.at = cmp.Or(s.journal.began, time.Now())
 	}
@@ -140,7 +140,7 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 	return nil
 }
 
-// check has every row judged as the function will judge it, and tells the bad ones.
+// check validates every row as the function will, and reports the bad ones.
 func (s *sender) check(rows []row) (good []message) {
 	for _, r := range rows {
 		m, err := s.judge(r)
@@ -168,11 +168,11 @@ func (s *sender) judge(r row) (message, error) {
 	if err != nil {
 		return message{}, err
 	}
-	v := verdicts[0] // a payload of ours carries one
+	v := verdicts[0] // our payloads carry one message
 	return message{line: r.line, document: r.document, text: text, secretName: v.secretName, hasValue: v.hasValue}, v.err
 }
 
-// fault tells what is wrong as compilers do.
+// fault reports a fault in the form of a compiler's.
 func (s *sender) fault(line int, text string) {
 	if line > 0 {
 		text = fmt.Sprintf("%d: %s", line, text)
@@ -185,8 +185,8 @@ func (s *sender) fault(line int, text string) {
 	_, _ = fmt.Fprintf(s.faults, "%s:%s\n", s.file, text)
 }
 
-// send sends batch after batch. Entries that AWS will not take are told and left
-// behind; an error, of a call as a whole or of the journal, ends it.
+// send sends batch after batch. It reports entries that AWS does not take, and goes on; an
+// error, of a whole call or of the journal, ends it.
 func (s *sender) send(ctx context.Context, messages []message) error {
 	s.unsent = len(messages)
 	defer s.journal.close()
@@ -219,7 +219,7 @@ func (s *sender) send(ctx context.Context, messages []message) error {
 	return nil
 }
 
-// batchSize is how many of the messages go into one call: at least one.
+// batchSize returns how many of the messages go into one call: at least one.
 func batchSize(messages []message) int {
 	bytes := 0
 	for i, m := range messages {
@@ -230,8 +230,8 @@ func batchSize(messages []message) int {
 	return len(messages)
 }
 
-// sendBatch makes one call, records what was taken, tells what never will be,
-// and returns what is worth another try, unless this was the last one.
+// sendBatch makes one call, records what was taken, reports what never will be, and
+// returns what is worth a retry, unless this was the last one.
 func (s *sender) sendBatch(ctx context.Context, batch []message, last bool) (again []message, err error) {
 	answers, err := s.to.put(ctx, batch)
 	if err != nil {
@@ -254,8 +254,8 @@ func (s *sender) sendBatch(ctx context.Context, batch []message, last bool) (aga
 	return again, s.journal.add(taken)
 }
 
-// describe says of an SDK error what may be printed: no text of AWS's or of the
-// network's where a message holds a key's value, which it could quote.
+// describe returns what may be printed of an SDK error: no text of AWS or the network if a
+// message holds a key's value, because the text could quote it.
 func describe(err error, batch []message) error {
 	secret := slices.ContainsFunc(batch, func(m message) bool { return m.hasValue })
 	var api smithy.APIError

@@ -28,7 +28,7 @@ const (
 	testBus   = "signups"
 )
 
-// entry is one message, as either service is sent it.
+// entry is one message as either service receives it.
 type entry struct {
 	ID                     string `json:"Id"`
 	MessageBody            string
@@ -41,16 +41,16 @@ type entry struct {
 
 func (e entry) text() string { return e.MessageBody + e.Detail }
 
-// fakeAWS is SQS and EventBridge as far as sending goes: it takes the entries
-// that refuse lets pass.
+// fakeAWS is a fake of SQS and EventBridge for sending: it takes the entries that refuse
+// lets pass.
 type fakeAWS struct {
-	// refuse returns the error code of an entry, and whether it is the sender's
-	// fault. Nil: everything is taken.
+	// refuse returns an entry's error code, and whether the sender is at fault. Nil:
+	// everything is taken.
 	refuse func(e entry) (code string, senderFault bool)
-	// fail returns the status and the error code of a call as a whole. Nil or "":
-	// none. It may end the caller's context instead.
+	// fail returns the status and the error code of a whole call. Nil or "": none. It may
+	// end the caller's context instead.
 	fail func(call int) (status int, code string)
-	// lost, where it is set, is the error that every call ends with.
+	// lost, if set, is the error of every call.
 	lost error
 
 	mu    sync.Mutex
@@ -128,8 +128,7 @@ func respond(status int, document any) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(bytes.NewReader(body))}
 }
 
-// customers are those whose keys were asked for, in the order in which AWS took
-// the requests.
+// customers returns the customers whose requests AWS took, in order.
 func (f *fakeAWS) customers(t *testing.T) []string {
 	t.Helper()
 	var ids []string
@@ -143,7 +142,7 @@ func (f *fakeAWS) customers(t *testing.T) []string {
 	return ids
 }
 
-// sending is one run of the command. Whatever it is about, it must not show a value.
+// sending is the output of one run of the command. No run may show a value.
 type sending struct{ out, faults string }
 
 func runSend(ctx context.Context, t *testing.T, f *fakeAWS, to destination, file string) (sending, error) {
@@ -156,7 +155,7 @@ func runSend(ctx context.Context, t *testing.T, f *fakeAWS, to destination, file
 	err := s.run(ctx, f != nil)
 	journal, _ := os.ReadFile(file + journalSuffix)
 	if strings.Contains(fmt.Sprint(out.String(), faults.String(), err, string(journal)), "fake-value") {
-		t.Error("a value is shown")
+		t.Error("the output shows a value")
 	}
 	return sending{out.String(), faults.String()}, err
 }
@@ -179,7 +178,7 @@ func toBus(t *testing.T) destination {
 	return to
 }
 
-// crowd is a CSV file of n customers, cust-0 and on.
+// crowd writes a CSV file of n customers, cust-0 and so on.
 func crowd(t *testing.T, n int) string {
 	t.Helper()
 	text := "customerId,name\n"
@@ -224,7 +223,7 @@ Standard,cust-8,<&>,,,,,
 		":11: customerId: customerId or name must be given", ":12: usagePlanIds[1]: must not be empty", ":12: usagePlanIds[2]: must not repeat an earlier one",
 	} {
 		if !strings.Contains(s.faults, file+fault) {
-			t.Errorf("not told: %s", fault)
+			t.Errorf("the faults lack %s", fault)
 		}
 	}
 	if strings.Count(s.faults, "\n") != 9 {
@@ -348,7 +347,7 @@ func TestSend_ADryRunMakesNoCallAndNoJournal(t *testing.T) {
 	}
 }
 
-// inVirtualTime runs a test in which somebody waits.
+// inVirtualTime runs a test whose code waits.
 func inVirtualTime(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, test)
@@ -410,7 +409,7 @@ func TestSend_WhatOneCallLeavesBehindAgain(t *testing.T) {
 					t.Errorf("sent %v", got)
 				}
 
-				// Once it works again, the same command sends the two, and no other.
+				// Once AWS recovers, the same command sends the two, and no others.
 				f = &fakeAWS{}
 				if s, err = runSend(t.Context(), t, f, to, file); err != nil || !strings.Contains(s.out, "25 good, 0 bad, 23 sent before.") {
 					t.Errorf("%v: %s", err, s.out)
@@ -472,7 +471,7 @@ func TestSend_GoesOnWhereItWasInterrupted(t *testing.T) {
 			}
 			first := f.customers(t)
 
-			// The journal's last line was being written.
+			// The crash cut the journal's last line short.
 			journal := file + journalSuffix
 			text, err := os.ReadFile(journal)
 			if err != nil {
@@ -487,7 +486,7 @@ func TestSend_GoesOnWhereItWasInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			second := f.customers(t)
-			// The one whose line was cut goes twice; nobody else does, and all went.
+			// The message of the cut line is sent twice, no other is, and all are sent.
 			if len(first) != 30 || len(second) != 28 || second[0] != first[29] {
 				t.Errorf("%d sent, then %d from %s on", len(first), len(second), second[0])
 			}
@@ -500,7 +499,7 @@ func TestSend_GoesOnWhereItWasInterrupted(t *testing.T) {
 			if s, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err != nil || f.calls > 0 || !strings.Contains(s.out, "Nothing is left to send") {
 				t.Errorf("a third time: %v, %d calls: %s", err, f.calls, s.out)
 			}
-			// Another destination has seen nothing of it.
+			// The other destination has acknowledged none of it.
 			f = &fakeAWS{}
 			if _, err := runSend(t.Context(), t, f, toBus(t), file); err != nil || len(f.taken) != 57 {
 				t.Errorf("to the bus: %v, %d sent", err, len(f.taken))
@@ -515,7 +514,7 @@ func TestSend_AMendedFileSendsWhatIsNew(t *testing.T) {
 	if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err == nil || len(f.taken) != 2 {
 		t.Fatalf("%v, %d sent", err, len(f.taken))
 	}
-	// A line more, one mended, and one twice: each copy counts.
+	// A line more, a corrected one, and a duplicate: each copy counts.
 	if err := os.WriteFile(file, []byte("{\"customerId\": \"0\"}\n{\"customerId\": \"a\"}\n{\"customerId\": \"2\"}\n{\"customerId\": \"c\"}\n{\"customerId\": \"c\"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -539,7 +538,7 @@ func TestSend_LeavesAForeignFileAlone(t *testing.T) {
 	}
 }
 
-// What AWS says may quote what it was sent.
+// AWS's messages may quote what was sent.
 func TestSend_ShowsNoValueWhateverAWSSays(t *testing.T) {
 	file := write(t, "x.jsonl", `{"customerId": "a", "value": "fake-value-0123456789"}`+"\n")
 	f := &fakeAWS{refuse: func(entry) (string, bool) { return "InvalidMessageContents", true }}
@@ -553,7 +552,7 @@ func TestSend_ShowsNoValueWhateverAWSSays(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T) {
 		f := &fakeAWS{lost: errors.New("malformed answer: fake-value-0123456789")}
 		if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err == nil || !strings.Contains(err.Error(), "1 unsent") {
-			t.Error("a call that is lost is no error")
+			t.Error("got no error for a lost call")
 		}
 	})
 }

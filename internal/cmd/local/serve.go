@@ -12,7 +12,7 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// serve keeps both APIs up until the context ends, and shows the function's log.
+// serve serves both APIs until the context ends, and shows the function's log.
 func serve(ctx context.Context, box *sandbox.Sandbox, host string) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// These are what `aws apigateway create-api-key --generate-cli-skeleton`
-// prints for input and yaml-input, and usagePlanIds.
+// These are what `aws apigateway create-api-key --generate-cli-skeleton` prints for input
+// and yaml-input, with usagePlanIds added.
 var (
 	//go:embed skeleton/input.json
 	jsonSkeleton string

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// table prints rows as they come, so that one sees the function at work.
+// table prints rows as they come, so that the user sees the function at work.
 type table struct {
 	out    io.Writer
 	colour bool
@@ -19,11 +19,11 @@ var columns = []struct {
 	width int
 }{{"", 37}, {"MESSAGE", 9}, {"OUTCOME", 8}, {"EVENT", 8}, {"KEY ID", 10}, {"PLAN", 6}, {"SECRET NAME / REASON", 0}}
 
-// colours of the outcomes, as terminals number them.
+// colours of the outcomes, as ANSI codes.
 var colours = map[string]int{"created": 32, "existing": 36, "ended": 35, "rotated": 34, "rejected": 31, "retried": 33}
 
-// newTable prints the header; title is that of the first column. It colours on a
-// terminal only, and never where NO_COLOR is set (https://no-color.org).
+// newTable prints the header; title is that of the first column. It colours only on a
+// terminal, and never if NO_COLOR is set (https://no-color.org).
 func newTable(out *os.File, title string) *table {
 	info, err := out.Stat()
 	t := &table{out: out, colour: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""}
@@ -69,7 +69,7 @@ func (t *table) print(cells []string, outcome string) {
 	_, _ = fmt.Fprintln(t.out, strings.TrimRight(b.String(), " "))
 }
 
-// abbreviate shows enough of an id to find it in the sample.
+// abbreviate shortens an id, keeping enough to find it in the sample.
 func abbreviate(id string) string {
 	const shown = 8
 	if utf8.RuneCountInString(id) <= shown+1 {

@@ -17,12 +17,12 @@ import (
 	"createkey/internal/failure"
 )
 
-// invocation stands for the id of the Lambda request that will carry a request,
-// which nobody knows before.
+// invocation stands for the Lambda request id of the invocation that will carry a
+// request, which is not known in advance.
 const invocation = "REQUEST-ID"
 
-// verdict is what the function will make of one message, as far as can be told
-// without asking AWS.
+// verdict is what the function will make of one message, as far as can be said without
+// asking AWS.
 type verdict struct {
 	messageID  string
 	secretName string
@@ -30,8 +30,8 @@ type verdict struct {
 	err        error // nil, or a *failure.RejectedError
 }
 
-// judge is the function's own way from a payload to its requests: envelope.Decode,
-// apikey.Parse, and the size of the record. Its error is of the payload as a whole.
+// judge runs the function's own code from a payload to its requests: envelope.Decode,
+// apikey.Parse, and the record's size. An error is about the whole payload.
 func judge(payload []byte) ([]verdict, error) {
 	batch, err := envelope.Decode(payload, invocation)
 	if err != nil {
@@ -59,7 +59,7 @@ func judge(payload []byte) ([]verdict, error) {
 	return verdicts, nil
 }
 
-// reasons are the faults that an error tells.
+// reasons returns an error's faults.
 func reasons(err error) []string {
 	var rejected *failure.RejectedError
 	if errors.As(err, &rejected) {
@@ -68,10 +68,10 @@ func reasons(err error) []string {
 	return []string{err.Error()}
 }
 
-// anySource is a source that the function takes.
+// anySource is a source that the function accepts.
 const anySource = "onboarding"
 
-// inAQueue is said of a bare request that nothing but its carrier could identify.
+// inAQueue is the advice on a bare request that only its carrier could identify.
 const inAQueue = "accepted where it is invoked directly or comes as an event, whose id identifies it; rejected in a bare SQS message"
 
 // anonymous reports whether a payload is one bare request with neither customerId
@@ -80,8 +80,8 @@ func anonymous(verdicts []verdict) bool {
 	return len(verdicts) == 1 && verdicts[0].err == nil && strings.HasSuffix(verdicts[0].secretName, "_/_/"+invocation)
 }
 
-// validateCommand tells what the function will make of a file, and sends nothing.
-// It returns an error where anything is rejected, be it from a queue only.
+// validateCommand reports what the function will make of a file, and sends nothing. It
+// returns an error if anything is rejected, even if only from a queue.
 func validateCommand(out io.Writer, args []string) error {
 	flags := flag.NewFlagSet("validate", flag.ExitOnError)
 	file := flags.String("file", "", "a request in JSON or YAML, a whole payload, or requests as CSV or JSON lines")

@@ -37,15 +37,15 @@ func TestSkeletonIsTheCLIsAndOneMemberMore(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant:\n%s", test.format, &out, want)
 		}
 		if verdicts, err := judge(out.Bytes()); err != nil || verdicts[0].err != nil {
-			t.Errorf("the skeleton in %s is not a good request: %v, %v", test.format, err, verdicts)
+			t.Errorf("the skeleton in %s was rejected: %v, %v", test.format, err, verdicts)
 		}
 	}
 	if err := skeletonCommand(&bytes.Buffer{}, []string{"-format", "xml"}); err == nil {
-		t.Error("a skeleton in XML")
+		t.Error("format xml was accepted")
 	}
 }
 
-// batches puts documents into payloads of ten messages, named by their numbers.
+// batches packs documents into payloads of ten messages, whose ids are their numbers.
 func batches(documents [][]byte) [][]byte {
 	var payloads [][]byte
 	for chunk := range slices.Chunk(documents, 10) {
@@ -58,12 +58,12 @@ func batches(documents [][]byte) [][]byte {
 	return payloads
 }
 
-// TestValidateAgreesWithTheFunction gives both the same payloads: the function
-// is the executable, and every AWS call it makes is denied but the one that looks for a
-// record, so that a message which it does not reject is retried.
+// TestValidateAgreesWithTheFunction passes the same payloads to validate and to the
+// executable. Every AWS call but the one that looks for a record is denied, so a message
+// that the function does not reject is retried.
 func TestValidateAgreesWithTheFunction(t *testing.T) {
 	if testing.Short() {
-		t.Skip("sends the executable 1,000 documents: without -short")
+		t.Skip("sends the executable 1,000 documents: run without -short")
 	}
 	executable, err := sandbox.Build(t.TempDir())
 	if err != nil {
@@ -117,7 +117,7 @@ func TestValidateAgreesWithTheFunction(t *testing.T) {
 			v := verdicts[i]
 			outcomes[line.Outcome]++
 			if strings.HasPrefix(line.Reason, "request: there is no key of this customerId and name to rotate") {
-				continue // only AWS knows
+				continue // only AWS can know
 			}
 			what := func(text string) string { return strings.ReplaceAll(text, invocation, line.MessageID) }
 			switch {
@@ -136,7 +136,7 @@ func TestValidateAgreesWithTheFunction(t *testing.T) {
 	}
 }
 
-// write writes a file of the user's and returns its path.
+// write writes a file as a user would, and returns its path.
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -190,6 +190,6 @@ func TestValidate(t *testing.T) {
 		})
 	}
 	if status(validateCommand(&bytes.Buffer{}, []string{"-file", "/no/such/file"})) != exitUsage {
-		t.Error("a file that is not there")
+		t.Error("a missing file was accepted")
 	}
 }

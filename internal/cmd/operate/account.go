@@ -21,12 +21,12 @@ import (
 	"createkey/internal/provision"
 )
 
-// pacedAt is the pacer's rate of CreateApiKey, which nothing here calls: all calls
-// together may be twice as many a second.
+// pacedAt is the pacer's rate for CreateApiKey, which this program never calls; all calls
+// together may come twice as fast.
 const pacedAt = 1
 
-// API Gateway's and Secrets Manager's longest pages, and how many secrets are read at
-// once: GetSecretValue has a quota of 10,000 a second
+// API Gateway's and Secrets Manager's largest pages, and how many secrets are read
+// concurrently: GetSecretValue has a quota of 10,000 a second
 // (https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html).
 const (
 	keysPerPage    = 500
@@ -34,8 +34,7 @@ const (
 	readers        = 8
 )
 
-// account is an AWS account in a Region, as far as createkey has to do with it. Its errors
-// hold no value.
+// account is createkey's part of an AWS account in a Region. Its errors hold no value.
 type account struct {
 	keys    *apigateway.Client // paced
 	secrets *secretsmanager.Client
@@ -51,7 +50,7 @@ func newAccount(cfg aws.Config) *account {
 	}
 }
 
-// The error codes that mean something here.
+// The error codes that are handled here.
 const (
 	codeKeyNotFound     = "NotFoundException"         // API Gateway's
 	codeBadRequest      = "BadRequestException"       // likewise
@@ -68,7 +67,7 @@ func errorCode(err error) string {
 	return ""
 }
 
-// failed describes a call that failed, without what AWS may have quoted.
+// failed describes a failed call, without anything that AWS may have quoted.
 func failed(ctx context.Context, call string, err error, values ...apikey.Value) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -76,7 +75,7 @@ func failed(ctx context.Context, call string, err error, values ...apikey.Value)
 	return fmt.Errorf("%s: %s", call, awserr.Describe(err, values...))
 }
 
-// listedKey is what is kept of a key: about 300 bytes.
+// listedKey is what is kept of a listed key: about 300 bytes.
 type listedKey struct {
 	id, customerID, name string
 	enabled              bool
@@ -92,9 +91,9 @@ func summaryOf(k types.ApiKey) listedKey {
 }
 
 // listKeys returns all keys by id: 20 calls for 10,000. tagged reports whether the list
-// shows tags: the API's model has them, and no page of AWS's says that they are filled in
-// (https://docs.aws.amazon.com/apigateway/latest/api/API_GetApiKeys.html). Where any key
-// shows some, those that show none have none.
+// shows tags: the API's model has them, but no AWS page says that they are filled in
+// (https://docs.aws.amazon.com/apigateway/latest/api/API_GetApiKeys.html). If any key
+// shows tags, those that show none have none.
 func (a *account) listKeys(ctx context.Context, p *progress) (keys map[string]listedKey, tagged bool, err error) {
 	keys = map[string]listedKey{}
 	pages := apigateway.NewGetApiKeysPaginator(a.keys, &apigateway.GetApiKeysInput{Limit: aws.Int32(keysPerPage), IncludeValues: aws.Bool(false)})
@@ -112,7 +111,7 @@ func (a *account) listKeys(ctx context.Context, p *progress) (keys map[string]li
 	return keys, tagged, nil
 }
 
-// key returns a key with its tags; ok is false where there is none of that id.
+// key returns a key with its tags; ok is false if there is no key with that id.
 func (a *account) key(ctx context.Context, id string) (key listedKey, ok bool, err error) {
 	out, err := a.keys.GetApiKey(ctx, &apigateway.GetApiKeyInput{ApiKey: &id})
 	switch {
@@ -124,9 +123,9 @@ func (a *account) key(ctx context.Context, id string) (key listedKey, ok bool, e
 	return summaryOf(types.ApiKey{Id: out.Id, CustomerId: out.CustomerId, Name: out.Name, Enabled: out.Enabled, CreatedDate: out.CreatedDate, Tags: out.Tags}), true, nil
 }
 
-// keysOfPlans returns the ids of all keys that are in any usage plan. It asks for the keys
-// of each plan, a call for 500, and not for the plans of each key, which would take 83
-// minutes for 10,000 of them.
+// keysOfPlans returns the ids of all keys that are in any usage plan. It lists the keys of
+// each plan, a call for 500, because listing the plans of each key would take 83 minutes
+// for 10,000.
 func (a *account) keysOfPlans(ctx context.Context, p *progress) (map[string]bool, error) {
 	plans, err := a.plans(ctx, "")
 	if err != nil {
@@ -142,7 +141,7 @@ func (a *account) keysOfPlans(ctx context.Context, p *progress) (map[string]bool
 			} else if err != nil {
 				return nil, failed(ctx, "GetUsagePlanKeys ("+aws.ToString(plan.Id)+")", err)
 			}
-			for _, k := range page.Items { // which hold the keys' values: nothing but the id is read
+			for _, k := range page.Items { // items hold the keys' values: only the id is read
 				attached[aws.ToString(k.Id)] = true
 			}
 			p.tell("keys of usage plans", len(attached))
@@ -151,7 +150,7 @@ func (a *account) keysOfPlans(ctx context.Context, p *progress) (map[string]bool
 	return attached, nil
 }
 
-// plans returns the usage plans of a key, or all where keyID is empty.
+// plans returns the usage plans of a key, or all of them if keyID is empty.
 func (a *account) plans(ctx context.Context, keyID string) ([]types.UsagePlan, error) {
 	in := &apigateway.GetUsagePlansInput{Limit: aws.Int32(keysPerPage)}
 	if keyID != "" {
@@ -169,11 +168,11 @@ func (a *account) plans(ctx context.Context, keyID string) ([]types.UsagePlan, e
 	return plans, nil
 }
 
-// A secret is what is kept of one: about 500 bytes, and no value.
+// A secret is what is kept of a secret: about 500 bytes, and no value.
 type secret struct {
 	name, arn string
-	scheduled bool      // for deletion: nothing more is known of it
-	fault     error     // what it holds is no record that this version reads
+	scheduled bool      // for deletion: nothing more is known
+	fault     error     // why this version cannot read the record
 	written   time.Time // the version that is current
 
 	finished, ended bool // neither: pending
@@ -187,10 +186,10 @@ type secret struct {
 
 var errNoValue = errors.New("the secret has no value")
 
-// listSecrets returns the secrets whose names begin with a prefix, those included that
-// are scheduled for deletion: 100 calls of ListSecrets for 10,000, and a GetSecretValue
-// for each that is not. (BatchGetSecretValue would be one for twenty, and a permission
-// more on every secret of the account.)
+// listSecrets returns the secrets whose names begin with a prefix, including those
+// scheduled for deletion: 100 calls of ListSecrets for 10,000, and a GetSecretValue for
+// each that is not scheduled. (BatchGetSecretValue would be one call for twenty, but one
+// more permission on every secret of the account.)
 func (a *account) listSecrets(ctx context.Context, prefix string, p *progress) (map[string]secret, error) {
 	secrets := map[string]secret{}
 	pages := secretsmanager.NewListSecretsPaginator(a.secrets, &secretsmanager.ListSecretsInput{
@@ -231,17 +230,17 @@ func (a *account) listSecrets(ctx context.Context, prefix string, p *progress) (
 	return secrets, nil
 }
 
-// secret reads a secret; nil: there is none of that name.
+// secret reads a secret; nil: there is no secret with that name.
 func (a *account) secret(ctx context.Context, name string) (*secret, error) {
 	s, _, err := a.record(ctx, name)
 	return s, err
 }
 
-// record reads a secret, and the record in it, as far as it holds one.
+// record reads a secret, and its record as far as there is one.
 func (a *account) record(ctx context.Context, name string, options ...func(*secretsmanager.Options)) (*secret, apikey.Record, error) {
 	out, err := a.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name}, options...)
 	switch errorCode(err) {
-	case codeBadSecretName: // which somebody has written into a key's tag
+	case codeBadSecretName: // somebody wrote it into a key's tag
 		return nil, apikey.Record{}, nil
 	case codeSecretNotFound, codeSecretForbidden:
 		s, err := a.unreadable(ctx, name, err)
@@ -259,7 +258,7 @@ func (a *account) record(ctx context.Context, name string, options ...func(*secr
 	return s, r, nil
 }
 
-// unreadable says why a secret's value could not be read: it is gone, scheduled for
+// unreadable returns why a secret's value could not be read: it is gone, scheduled for
 // deletion, or has no value.
 func (a *account) unreadable(ctx context.Context, name string, why error) (*secret, error) {
 	out, err := a.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
@@ -276,8 +275,7 @@ func (a *account) unreadable(ctx context.Context, name string, why error) (*secr
 	return nil, failed(ctx, "GetSecretValue ("+name+")", why)
 }
 
-// fullKey returns a key as API Gateway describes it, with its value and the plans that it
-// is in.
+// fullKey returns a key as API Gateway describes it, with its value and its usage plans.
 func (a *account) fullKey(ctx context.Context, id string) (key apikey.Key, value apikey.Value, plans []types.UsagePlan, err error) {
 	out, err := a.keys.GetApiKey(ctx, &apigateway.GetApiKeyInput{ApiKey: &id, IncludeValue: aws.Bool(true)})
 	switch code := errorCode(err); {

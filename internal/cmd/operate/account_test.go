@@ -28,8 +28,8 @@ const (
 	silver = "silver"
 )
 
-// place is an account with a deployment: the handler that ships, an operator's hands, and
-// his tool. It lives in virtual time.
+// place is an account with a deployment: the shipped handler, an operator's own calls, and
+// the operator's tool. It lives in virtual time.
 type place struct {
 	t       *testing.T
 	aws     *awslocal.Server
@@ -61,7 +61,7 @@ func deployment() function.Settings {
 	return s
 }
 
-// must takes what a call of the test's own hands returned.
+// must unwraps the result of a call that the test itself makes.
 func must[T any](p *place) func(T, error) T {
 	return func(out T, err error) T {
 		p.t.Helper()
@@ -72,7 +72,7 @@ func must[T any](p *place) func(T, error) T {
 	}
 }
 
-// tell sends an event to the function, a second after the one before, and returns its
+// tell sends an event to the function, a second after the previous one, and returns its
 // outcome.
 func (p *place) tell(detailType, detail string) string {
 	p.t.Helper()
@@ -188,7 +188,7 @@ func (p *place) audit() (findings []string) {
 		findings = append(findings, strings.Join(strings.Fields(f.Finding+" "+f.KeyID+" "+f.SecretName), " "))
 	}
 	if amiss := errors.Is(err, errAmiss); amiss != (len(findings) > 0) || err != nil && !amiss {
-		p.t.Errorf("%d findings, and the error is %v", len(findings), err)
+		p.t.Errorf("%d findings, but error %v", len(findings), err)
 	}
 	return findings
 }
@@ -211,10 +211,10 @@ func (p *place) adopt(csv string, confirmed bool, options ...func(*aws.Config)) 
 	return out.String(), err
 }
 
-// silent fails a test whose tool printed a part of any value.
+// silent fails a test whose tool printed part of any value.
 func (p *place) silent() {
 	p.t.Helper()
 	if promise.Leaks(p.aws, p.printed.Bytes()) {
-		p.t.Error("a value was printed (not shown)")
+		p.t.Error("the tool printed part of a value (not shown)")
 	}
 }

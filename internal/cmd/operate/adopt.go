@@ -22,16 +22,16 @@ import (
 	"createkey/internal/provision"
 )
 
-// adopter gives keys that were made by hand what createkey's own have: a record, and two
-// tags. It changes nothing else of them.
+// adopter gives keys that were made by hand what createkey's own keys have: a record, and
+// two tags. It changes nothing else about them.
 //
-// The record comes first, finished, as the first step of its log, and then the tags. From
-// the moment at which the secret exists every message finds the key: the function takes
-// the digest from the record where the key has no tags yet. A pending record, with which
-// a key begins that is still to be made, would not do: a sign-up that came before the tags
-// would take the key for somebody else's and be rejected, and an end would leave it
-// enabled. Stopped anywhere, the same command finishes what was begun: the secret's name
-// and StepToken make the first step once, and setting tags again changes nothing.
+// The record comes first, finished, as the first step of its log, and then the tags. Once
+// the secret exists every message finds the key: the function takes the digest from the
+// record if the key has no tags yet. A pending record, which is how a key that createkey
+// makes begins, would not do: a sign-up that came before the tags would take the key for
+// somebody else's and be rejected, and an end would leave it enabled. Whenever it is
+// stopped, the same command finishes the work: the secret's name and StepToken make the
+// first step idempotent, and setting tags again changes nothing.
 type adopter struct {
 	*account
 	settings  function.Settings
@@ -41,14 +41,14 @@ type adopter struct {
 	faults    io.Writer // file:line: what was refused
 	progress  *progress
 
-	known  map[string]secret // of the prefix, as they were at the start
+	known  map[string]secret // of the prefix, as of the start
 	owners map[string]string // the key's id -> the secret whose record names it
 	lines  map[string]int    // the key's id, or the secret's name -> the line that has it
 	counts struct{ adopted, before, refused int }
 }
 
-// run adopts what may be adopted. Its error is errAmiss where a row was refused; any other
-// ends it, and the same command goes on from there.
+// run adopts every row that it may. Its error is errAmiss if a row was refused; any other
+// ends the run, and the same command resumes it.
 func (a *adopter) run(ctx context.Context, rows []row) (err error) {
 	if a.known, err = a.listSecrets(ctx, a.settings.SecretPrefix, a.progress); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (a *adopter) row(ctx context.Context, r row) error {
 	return err
 }
 
-// adopt adopts one key, and says what it did, or would do. The error is a refusal, or ends
+// adopt adopts one key, and says what it did or would do. The error is a refusal, or ends
 // the run.
 func (a *adopter) adopt(ctx context.Context, r row) (text string, err error) {
 	if r.err != nil {
@@ -149,7 +149,7 @@ func (a *adopter) adopt(ctx context.Context, r row) (text string, err error) {
 		return "", err
 	}
 	digest, existing := request.Digest(), "a request with "+strings.Join(members(request), ", ")
-	if made := key.Tags[apikey.TagRequest]; made != "" { // createkey made it, and its record was deleted
+	if made := key.Tags[apikey.TagRequest]; made != "" { // createkey made the key, and its record was deleted
 		digest, existing = made, "the request that made it"
 	}
 	if err := adoptable(request, name, key); err != nil {
@@ -167,7 +167,7 @@ func (a *adopter) adopt(ctx context.Context, r row) (text string, err error) {
 	return name + "; existing: " + existing, nil
 }
 
-// state says what a secret holds that is in the way of an adoption.
+// state describes the secret that is in the way of an adoption.
 func (s secret) state() string {
 	switch {
 	case s.scheduled:
@@ -182,10 +182,10 @@ func (s secret) state() string {
 	return "and its record is pending: it is another request's, which is to be finished first"
 }
 
-// request returns the request that describes the key as it is, as a sender would write it.
-// What createkey adds to a request by itself is no part of it: the default plan, the plan
-// of an AWS Marketplace product, and the deployment's tags. Cells of the row say otherwise
-// where the senders do, and must agree with the key.
+// request returns the request that describes the key as it is, as a sender would write it,
+// without what createkey adds by itself: the default plan, the plan of an AWS Marketplace
+// product, and the deployment's tags. Cells of the row override that where the senders
+// write something else; they must agree with the key.
 func (a *adopter) request(r row, key apikey.Key, plans []types.UsagePlan) (apikey.Request, error) {
 	request := apikey.Request{
 		Name: r.cells[columnName], CustomerID: r.cells[columnCustomerID], Description: key.Description, Enabled: key.Enabled,
@@ -236,16 +236,16 @@ func (a *adopter) request(r row, key apikey.Key, plans []types.UsagePlan) (apike
 	return request, nil
 }
 
-// digestForm begins what apikey.Digest returns. A key that an end made, so that nobody
-// else can, has none.
+// digestForm matches the beginning of what apikey.Digest returns. A key that an end made to
+// block a value has no digest.
 const digestForm = "v1:"
 
-// adoptable refuses a key with which the function could not go on.
+// adoptable refuses a key that the function could not work with.
 func adoptable(request apikey.Request, name string, key apikey.Key) error {
 	ours := key.Tags[apikey.TagSecret] != ""
 	for tag, text := range key.Tags {
 		switch prefix := apikey.ReservedTagPrefix(tag); {
-		case prefix == "aws:": // which no call may set, and so no rotation
+		case prefix == "aws:": // no call may set it, so no rotation could
 			return refuse("id: the key bears a tag that begins with aws:, for CloudFormation or another of AWS's services made it and may change it: " +
 				"issue another key with createkey instead")
 		case ours && (tag == apikey.TagSecret || tag == apikey.TagRequest && strings.HasPrefix(text, digestForm)):
@@ -260,9 +260,9 @@ func adoptable(request apikey.Request, name string, key apikey.Key) error {
 	return nil
 }
 
-// begin writes the first step of the key's log. The hold is a sign-up's whose carrier
-// tells no time: of the subscription, or of an AWS Marketplace agreement, from the
-// beginning of time. So any end lets go of it, and none that was sent is too old.
+// begin writes the first step of the key's log. Its hold is that of a sign-up without a
+// time: of the subscription, or of an AWS Marketplace agreement, from the beginning of
+// time. So any end releases it, and none that was sent is too old.
 func (a *adopter) begin(ctx context.Context, name string, request apikey.Request, digest string, key apikey.Key, value apikey.Value) error {
 	holds, _ := apikey.Holds(nil).Started(request.Agreement, "", apikey.Beginning)
 	key.Tags = maps.Clone(key.Tags)
@@ -279,7 +279,7 @@ func (a *adopter) begin(ctx context.Context, name string, request apikey.Request
 		in.KmsKeyId = &a.settings.KMSKeyID
 	}
 	switch _, err := a.secrets.CreateSecret(ctx, in); errorCode(err) {
-	case codeSecretExists: // a message was faster, or another run of this command: finish looks
+	case codeSecretExists: // a message or another run of this command was faster: finish checks
 		return nil
 	case codeSecretForbidden:
 		return refuse("name: secret %s cannot be made: %s", name, awserr.Describe(err, value))
@@ -294,7 +294,7 @@ func (a *adopter) begin(ctx context.Context, name string, request apikey.Request
 // finish puts the tags on a key that its record names.
 func (a *adopter) finish(ctx context.Context, name, id string, value apikey.Value) error {
 	s, record, err := a.record(ctx, name, func(o *secretsmanager.Options) {
-		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeSecretNotFound) // which it may be for some seconds
+		o.Retryer = retry.AddWithErrorCodes(o.Retryer, codeSecretNotFound) // lag of some seconds
 	})
 	switch {
 	case err != nil:
@@ -320,7 +320,7 @@ func (a *adopter) finish(ctx context.Context, name, id string, value apikey.Valu
 	return nil
 }
 
-// keyARN returns the ARN of a key in the partition and the Region of a secret's
+// keyARN returns a key's ARN, in the partition and Region of a secret's ARN
 // (https://docs.aws.amazon.com/apigateway/latest/developerguide/arn-format-reference.html).
 func keyARN(secretARN, id string) string {
 	parts := strings.SplitN(secretARN, ":", 5)
@@ -330,8 +330,7 @@ func keyARN(secretARN, id string) string {
 	return "arn:" + parts[1] + ":apigateway:" + parts[3] + "::/apikeys/" + id
 }
 
-// members returns the names of a request's members that are not empty, enabled with what
-// it says.
+// members returns the names of a request's non-empty members, and of enabled if it is true.
 func members(r apikey.Request) (names []string) {
 	for _, m := range []struct {
 		name  string

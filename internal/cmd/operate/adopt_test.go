@@ -21,8 +21,8 @@ import (
 
 const byHandSecret = prefix + "acme/Gold"
 
-// byHand makes a key as a person does: another name, a tag and a description of his own,
-// the deployment's plan. That was long ago.
+// byHand makes a key as a person does: another name, its own tag and description, the
+// deployment's plan; long ago.
 func (p *place) byHand() (id string) {
 	id = p.made(apigateway.CreateApiKeyInput{
 		Name: aws.String("Acme's key"), Description: aws.String("Made for Acme"), Enabled: true, Tags: map[string]string{"cost": "42", "team": "billing"},
@@ -34,12 +34,12 @@ func (p *place) byHand() (id string) {
 
 func file(id string) string { return "id,customerId,name\n" + id + ",acme,Gold\n" }
 
-// asItIs describes the key of byHand.
+// asItIs is a request that describes the key of byHand.
 const asItIs = `{"customerId":"acme","name":"Gold","enabled":true,"description":"Made for Acme","tags":{"cost":"42"},
 	"stageKeys":[{"restApiId":"a1b2c3d4e5","stageName":"prod"}]}`
 
-// kept holds the promises against all that ever was, of which an operator made the key
-// and wrote the record's first step.
+// kept checks the promises on the whole history; an operator made the key and wrote the
+// record's first step.
 func (p *place) kept(id string) {
 	p.t.Helper()
 	for _, fault := range promise.Check(p.aws, id, apikey.StepToken(byHandSecret, 1)) {
@@ -103,8 +103,8 @@ func TestAdoptedKeyIsAsGoodAsOneThatWasMade(t *testing.T) {
 	}
 }
 
-// What createkey adds to a request by itself is no part of the request; and a row can say
-// what its sender leaves out.
+// What createkey adds to a request is no part of the request; a row can say what its
+// sender leaves out.
 func TestWhichRequestIsExisting(t *testing.T) {
 	key := apigateway.CreateApiKeyInput{CustomerId: aws.String("acme"), Name: aws.String("Gold"), Enabled: true, Description: aws.String("d"), Tags: map[string]string{"cost": "42"}}
 	for name, test := range map[string]struct {
@@ -141,8 +141,8 @@ func TestWhichRequestIsExisting(t *testing.T) {
 	}
 }
 
-// A customer of an AWS Marketplace agreement: what Marketplace tells is existing, and the
-// agreement's end, and no other's, disables the key.
+// For a customer of an AWS Marketplace agreement, Marketplace's messages are existing, and
+// the end of that agreement alone disables the key.
 func TestAdoptedForAnAgreement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
@@ -164,7 +164,7 @@ func TestAdoptedForAnAgreement(t *testing.T) {
 			}
 		}
 		if key := p.aws.Keys()[0]; key.ID != id || key.Enabled {
-			t.Error("the key is enabled")
+			t.Error("the key is enabled, want it disabled")
 		}
 	})
 }
@@ -182,15 +182,15 @@ func TestDryRunWritesNothing(t *testing.T) {
 		}
 		for _, c := range p.aws.Calls() {
 			if !strings.HasPrefix(c.Operation, "Get") && !strings.HasPrefix(c.Operation, "List") {
-				t.Errorf("called %s", c.Operation)
+				t.Errorf("a dry run called %s", c.Operation)
 			}
 		}
 		p.silent()
 	})
 }
 
-// Stopped before or behind any call, while messages for the key come, the same command
-// finishes what was begun.
+// After a stop before or after any call, with messages for the key in between, the same
+// command finishes the work.
 func TestAdoptStoppedAtEachCall(t *testing.T) {
 	once := func(o *aws.Config) { o.RetryMaxAttempts = 1 }
 	for _, message := range []struct{ detailType, detail, want string }{
@@ -219,7 +219,7 @@ func TestAdoptStoppedAtEachCall(t *testing.T) {
 					stopped = err != nil
 					p.aws.Before, p.aws.After = nil, nil
 					recorded := len(p.aws.Secrets()) > 0
-					if recorded && message.detailType != "" { // a message now finds the key, whether it has its tags or not
+					if recorded && message.detailType != "" { // a message now finds the key, with or without tags
 						if got := p.tell(message.detailType, message.detail); got != message.want {
 							t.Errorf("stopped at call %d: %s is %q", call, message.detailType, got)
 						}
@@ -239,7 +239,7 @@ func TestAdoptStoppedAtEachCall(t *testing.T) {
 					if slices.ContainsFunc(p.aws.Calls(), func(c awslocal.Call) bool {
 						return c.Method != http.MethodGet && c.Service == "apigateway" || c.Operation == "CreateSecret"
 					}) {
-						t.Error("a repeat writes")
+						t.Error("a repeat made a call that writes")
 					}
 					p.kept(id)
 				})
@@ -248,7 +248,7 @@ func TestAdoptStoppedAtEachCall(t *testing.T) {
 	}
 }
 
-// A message that comes between the reading of the records and the adoption has the name.
+// A message that comes between reading the records and adopting takes the name.
 func TestAdoptBehindAMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
@@ -344,7 +344,7 @@ func TestAdoptRefuses(t *testing.T) {
 					t.Errorf("printed %s(%v), want %s", printed, err, test.why)
 				}
 				if len(p.aws.Secrets()) != secrets || !slices.EqualFunc(p.aws.Keys(), keys, func(a, b awslocal.Key) bool { return len(a.Tags) == len(b.Tags) }) {
-					t.Error("something was written")
+					t.Error("a refused adoption wrote something")
 				}
 				p.silent()
 			})

@@ -16,28 +16,28 @@ import (
 
 const (
 	// maxKeys is API Gateway's quota of keys for an account and Region, which AWS does not
-	// raise, and manyKeys where it is time to act.
+	// raise; manyKeys is the number from which on somebody should act.
 	maxKeys, manyKeys = 10_000, 8_000
-	// settling is how long what createkey has done may stay unseen, or be half done: a
-	// message whose delivery failed comes again after three minutes.
+	// settling is how long createkey's work may stay invisible or half done: a message whose
+	// delivery failed comes again after three minutes.
 	settling = 5 * time.Minute
 	// patience is how long a record may be pending.
 	patience = time.Hour
-	// recheck is how often a suspicion is looked at again while its record goes on.
+	// recheck is how often a suspicion is checked again while its record still changes.
 	recheck = 3
 )
 
-// world is what an audit looks at: an account, or the few things that one finding is of.
-// An account of 10,000 takes some 10 MB; TestManyKeys tells.
+// world is what an audit looks at: an account, or the few objects of one finding. An
+// account of 10,000 keys takes some 10 MB: see TestManyKeys.
 type world struct {
 	prefix   string
 	now      time.Time
 	keys     map[string]listedKey // by id
 	secrets  map[string]secret    // by name, those of the prefix
-	attached map[string]bool      // ids of the keys that are in a usage plan; nil: not asked
+	attached map[string]bool      // ids of the keys that are in a usage plan; nil: not listed
 }
 
-// judge returns what is amiss, as far as the world shows.
+// judge returns the findings, as far as the world shows.
 func (w world) judge() (findings []finding) {
 	for _, s := range w.secrets {
 		findings = append(findings, w.judgeSecret(s)...)
@@ -52,7 +52,7 @@ func (w world) judgeSecret(s secret) (findings []finding) {
 	old := func(t time.Time, age time.Duration) bool { return w.now.Sub(t) > age }
 	key, exists := w.keys[s.keyID]
 	switch {
-	case s.scheduled: // its keys are told of
+	case s.scheduled: // its keys are reported
 	case errors.Is(s.fault, apikey.ErrNewer):
 		add(kindNewer, "", "the record has a format that this version does not know")
 	case s.fault != nil:
@@ -92,7 +92,7 @@ func (w world) judgeSecret(s secret) (findings []finding) {
 	return findings
 }
 
-// judgeKeys judges the keys that no record names and that bear a tag of the prefix.
+// judgeKeys judges the keys that no record names and that bear a tag with the prefix.
 func (w world) judgeKeys() (findings []finding) {
 	named, byTag := w.named(), map[string]secret{}
 	for _, s := range w.secrets {
@@ -115,7 +115,7 @@ func (w world) judgeKeys() (findings []finding) {
 			add(kindNoRecord, "the key bears createkey's tag, and there is no such secret")
 		case s.scheduled:
 			add(kindScheduled, "the key bears createkey's tag, and its secret is scheduled for deletion")
-		case !k.enabled, s.fault != nil: // of an earlier generation, or fenced; or the secret is told of
+		case !k.enabled, s.fault != nil: // of an earlier generation, or fenced; or the secret is reported
 		case s.ended && w.now.Sub(s.written) > settling:
 			add(kindEnabled, "the record says that it has ended, and a key with its tag is enabled")
 		case s.finished && !s.rotating:
@@ -125,7 +125,7 @@ func (w world) judgeKeys() (findings []finding) {
 	return findings
 }
 
-// named has the ids of the keys that records name.
+// named returns the ids of the keys that records name.
 func (w world) named() map[string]bool {
 	named := make(map[string]bool, len(w.secrets))
 	for _, s := range w.secrets {
@@ -135,8 +135,8 @@ func (w world) named() map[string]bool {
 	return named
 }
 
-// secretOf returns the name of the secret that a key's tag tells, and whether it is of the
-// prefix. A hash of a name tells nothing, unless it is that of the key's own customer and
+// secretOf returns the name of the secret that a key's tag names, and whether it has the
+// prefix. A hashed name is unknown, unless it is the hash for the key's own customer and
 // name.
 func (w world) secretOf(k listedKey) (name string, ours bool) {
 	if strings.HasPrefix(k.tag, w.prefix) {
@@ -146,8 +146,8 @@ func (w world) secretOf(k listedKey) (name string, ours bool) {
 	return name, err == nil && k.tag != "" && k.tag == apikey.SecretTag(name)
 }
 
-// auditCommand looks at an account and reports. It keeps nothing: an audit that was
-// interrupted is begun anew. The error is errAmiss where something was found.
+// auditCommand audits an account and reports. It keeps nothing: an interrupted audit
+// starts again. The error is errAmiss if there are findings.
 func auditCommand(ctx context.Context, a *account, prefix string, r report, p *progress) error {
 	w, findings, err := audit(ctx, a, prefix, p)
 	p.done()
@@ -167,8 +167,8 @@ func auditCommand(ctx context.Context, a *account, prefix string, r report, p *p
 	return nil
 }
 
-// audit reads all keys, all records, and the usage plans' keys. What looks amiss then is
-// asked for once more, one by one, before it is told: meanwhile the function works.
+// audit reads all keys, all records, and the usage plans' keys. Before it reports a
+// suspicion, it asks AWS about that one again, because the function is at work meanwhile.
 func audit(ctx context.Context, a *account, prefix string, p *progress) (w world, findings []finding, err error) {
 	w = world{prefix: prefix}
 	var tagged bool
@@ -208,8 +208,8 @@ func audit(ctx context.Context, a *account, prefix string, p *progress) (w world
 	return w, findings, nil
 }
 
-// readTags asks for the tags of the keys that no record names, where the list does not
-// show any: half a second for each.
+// readTags gets the tags of the keys that no record names, if the list shows none: half a
+// second for each.
 func (w world) readTags(ctx context.Context, a *account, p *progress) error {
 	named := w.named()
 	unnamed := slices.DeleteFunc(slices.Sorted(maps.Keys(w.keys)), func(id string) bool { return named[id] })
@@ -227,8 +227,8 @@ func (w world) readTags(ctx context.Context, a *account, p *progress) error {
 	return nil
 }
 
-// lookAgain asks for just what a suspicion is of, and returns it if it is still so: the
-// record, its keys, and the record once more, which must not have gone on meanwhile.
+// lookAgain reads just what a suspicion is about, and returns the finding if it still holds:
+// the record, its keys, and the record once more, which must not have changed meanwhile.
 func (w world) lookAgain(ctx context.Context, a *account, suspicion finding) ([]finding, error) {
 	for range recheck {
 		before, err := a.secret(ctx, suspicion.secretName)
@@ -264,8 +264,8 @@ func (w world) lookAgain(ctx context.Context, a *account, suspicion finding) ([]
 		if err != nil {
 			return nil, err
 		}
-		// All that is kept of it, for a secret that was deleted and made anew has versions
-		// of the same ids.
+		// Everything kept is compared, because a secret that was deleted and re-created has
+		// versions with the same ids.
 		if (before == nil) != (after == nil) || before != nil && *before != *after {
 			continue
 		}
@@ -274,5 +274,5 @@ func (w world) lookAgain(ctx context.Context, a *account, suspicion finding) ([]
 			return f.kind != suspicion.kind || f.keyID != suspicion.keyID || f.secretName != suspicion.secretName
 		}), nil
 	}
-	return nil, nil // it is being worked at
+	return nil, nil // createkey is working on it
 }

@@ -32,8 +32,7 @@ func another() apikey.Value {
 	return value
 }
 
-// healthy makes an account with everything in it that is as it should be, two hours ago
-// and now.
+// healthy makes an account with one of everything that is in order, two hours ago and now.
 func (p *place) healthy() {
 	p.t.Helper()
 	p.customer("lives")
@@ -68,7 +67,7 @@ func (p *place) healthy() {
 
 const thousands = "eight thousand keys"
 
-// faults plant one fault each, and return what the audit is to find.
+// faults plant one fault each, and return the finding that the audit should report.
 var faults = map[string]func(p *place, c string) string{
 	"a key that is gone": func(p *place, c string) string {
 		name, key := p.customer(c)
@@ -167,18 +166,18 @@ func TestAuditOfAHealthyAccount(t *testing.T) {
 		}
 		for _, c := range p.aws.Calls() {
 			if c.Service == "apigateway" && c.Method != http.MethodGet || strings.HasPrefix(c.Operation, "Create") || strings.HasPrefix(c.Operation, "Put") || strings.Contains(c.Query, "includeValue=true") {
-				t.Errorf("called %s (%s)", c.Operation, c.Query)
+				t.Errorf("an audit called %s (%s)", c.Operation, c.Query)
 			}
 		}
 		if after := p.aws.SecretsEver(); len(after) != len(before) {
-			t.Error("secrets were made")
+			t.Error("an audit made secrets")
 		}
 		p.silent()
 	})
 }
 
-// Each fault in an account that is otherwise as it should be; whether API Gateway's list
-// shows tags or not.
+// Each fault alone in an otherwise healthy account, whether or not API Gateway's list
+// shows tags.
 func TestAuditFindsEachFaultAndNothingElse(t *testing.T) {
 	for name, plant := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +188,7 @@ func TestAuditFindsEachFaultAndNothingElse(t *testing.T) {
 				time.Sleep(2 * time.Hour)
 				for _, listed := range []bool{true, false} {
 					p.aws.ListTags = listed
-					if name == thousands && !listed { // each is asked for its tags
+					if name == thousands && !listed { // the tags of each would be read
 						continue
 					}
 					if findings := p.audit(); !slices.Equal(findings, []string{want}) {
@@ -202,7 +201,7 @@ func TestAuditFindsEachFaultAndNothingElse(t *testing.T) {
 	}
 }
 
-// What only a list with tags shows: a key that its record names bears another's tag.
+// Only a list with tags shows that the key that a record names bears another's tag.
 func TestAuditFindsATagThatWasChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
@@ -217,13 +216,13 @@ func TestAuditFindsATagThatWasChanged(t *testing.T) {
 	})
 }
 
-// All of them at once, among everything that is as it should be.
+// All faults at once in an otherwise healthy account.
 func TestAuditFindsAllFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
 		var want []string
 		for i, name := range slices.Sorted(maps.Keys(faults)) {
-			if name == thousands { // of which each is asked for its tags, for more than an hour
+			if name == thousands { // reading the tags of each takes more than an hour
 				continue
 			}
 			want = append(want, faults[name](p, "faulty-"+strconv.Itoa(i)))
@@ -239,7 +238,7 @@ func TestAuditFindsAllFaults(t *testing.T) {
 	})
 }
 
-// The function goes on working while an audit runs, between its lists.
+// The function keeps working during an audit, between its lists.
 func TestAuditOfAnAccountAtWork(t *testing.T) {
 	for name, work := range map[string]func(p *place){
 		"sign-up":  func(p *place) { p.signUp("new") },
@@ -275,7 +274,7 @@ func TestAuditOfAnAccountAtWork(t *testing.T) {
 	}
 }
 
-// A call that fails ends the audit, and nothing is reported that looks like a whole one.
+// A failed call ends the audit, and no partial report is printed.
 func TestAuditThatCannotLook(t *testing.T) {
 	for _, operation := range []string{"GetApiKeys", "ListSecrets", "GetSecretValue", "GetUsagePlans", "GetUsagePlanKeys", "GetApiKey"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -290,7 +289,7 @@ func TestAuditThatCannotLook(t *testing.T) {
 			}
 			err := auditCommand(t.Context(), newAccount(p.aws.Config()), prefix, report{out: &p.printed}, nil)
 			if err == nil || errors.Is(err, errAmiss) || !strings.HasPrefix(err.Error(), operation) || p.printed.Len() > 0 {
-				t.Errorf("%s is denied, and the audit says %v", operation, err)
+				t.Errorf("%s is denied: error %v, want one that begins with the operation, and no report", operation, err)
 			}
 		})
 	}
@@ -298,7 +297,7 @@ func TestAuditThatCannotLook(t *testing.T) {
 
 var size = flag.Int("operate.keys", 600, "the keys of TestManyKeys: 10000 for a full account")
 
-// A large account: how long it takes at two calls a second, and what is held of it.
+// How long a large account takes at two calls a second, and how much memory.
 func TestManyKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
@@ -329,13 +328,13 @@ func TestManyKeys(t *testing.T) {
 				continue
 			}
 			if !last.IsZero() && c.At.Sub(last) < time.Second/2-time.Millisecond {
-				t.Fatalf("%s came %v after another call", c.Operation, c.At.Sub(last))
+				t.Fatalf("%s came %v after another call, want at least half a second", c.Operation, c.At.Sub(last))
 			}
 			last = c.At
 		}
 		p.aws.ResetCalls()
 		with := heap()
-		runtime.KeepAlive(w) // and not any longer
+		runtime.KeepAlive(w) // no longer than here
 		t.Logf("%d keys: %v at API Gateway's pace, %v, %d kB held", *size, took, calls, (with-heap())/1000)
 		if took > time.Minute {
 			t.Errorf("took %v", took)
@@ -347,7 +346,7 @@ func TestManyKeys(t *testing.T) {
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what the first one left in pools
+	runtime.GC() // frees what the first one left in pools
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }

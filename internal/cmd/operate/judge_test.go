@@ -10,8 +10,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// What is at work is no finding, and is one when it stays so: each world four minutes and
-// two hours after it came to be.
+// Work in progress is no finding until it has lasted too long: each world is judged four
+// minutes and two hours after it came to be.
 func TestJudgeWaitsForWhatIsAtWork(t *testing.T) {
 	begun := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	long := begun.AddDate(0, 0, -30)
@@ -30,7 +30,7 @@ func TestJudgeWaitsForWhatIsAtWork(t *testing.T) {
 		secret   *secret
 		keys     []listedKey
 		attached bool
-		want     *kind // in the end; nil: never any
+		want     *kind // after two hours; nil: none
 	}{
 		"all is well":                       {&living, []listedKey{key("k1", long)}, true, nil},
 		"a new key that cannot be seen":     {ptr(with(func(s *secret) { s.created = begun })), nil, true, kindGone},
@@ -53,20 +53,20 @@ func TestJudgeWaitsForWhatIsAtWork(t *testing.T) {
 		}
 		w.now = begun.Add(4 * time.Minute)
 		if findings := w.judge(); findings != nil {
-			t.Errorf("%s: found %s at once", what, findings[0].name)
+			t.Errorf("%s: found %s after four minutes, want nothing", what, findings[0].name)
 		}
 		w.now = begun.Add(2 * time.Hour)
 		findings := w.judge()
 		if (test.want == nil) != (findings == nil) || test.want != nil && (len(findings) != 1 || findings[0].kind != test.want) {
-			t.Errorf("%s: %d findings in the end", what, len(findings))
+			t.Errorf("%s: %d findings after two hours", what, len(findings))
 		}
 	}
 }
 
 func ptr[T any](v T) *T { return &v }
 
-// A record that goes on while a suspicion is looked at again is no finding: here the key
-// is issued anew between the two looks at its record.
+// A record that changes while a suspicion is checked is no finding: here the key is issued
+// again between the two reads of its record.
 func TestAuditOfARecordThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)

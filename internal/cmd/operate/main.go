@@ -1,9 +1,9 @@
-// Command operate is the operator's tool: it looks at what createkey has made of an
-// account, and gives keys that were made by hand a record.
+// Command operate is the operator's tool: it audits what createkey has made in an account,
+// and gives keys that were made by hand a record.
 //
 // It guarantees that audit writes nothing, that adopt writes nothing without -confirm,
 // that neither prints a key's value, and that both send API Gateway at most two calls a
-// second, every retry of the SDK's counted, of the ten that the account may have
+// second, including the SDK's retries, of the ten that the account may make
 // (https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html).
 //
 // Usage:
@@ -11,10 +11,10 @@
 //	operate audit [-format text|json]
 //	operate adopt -file FILE [-confirm]
 //
-// SECRET_PREFIX is the deployment's; adopt takes KMS_KEY_ID, USAGE_PLAN_ID and
+// SECRET_PREFIX is the deployment's; adopt reads KMS_KEY_ID, USAGE_PLAN_ID and
 // RESOURCE_TAGS as the function does. Region, credentials and endpoints are the SDK's own.
-// The exit status is 1 where something is amiss, or was refused, and 2 where that could
-// not be found out: a setting, a file, a call to AWS.
+// The exit status is 1 if there are findings or refusals, and 2 if the command could not
+// be done: a setting, a file, a call to AWS.
 package main
 
 import (
@@ -43,7 +43,7 @@ const (
 	exitError = 2
 )
 
-// errAmiss: the command was done, and what it printed wants somebody to act.
+// errAmiss says that the command was done, and that its output needs somebody to act.
 var errAmiss = errors.New("something is amiss")
 
 func main() {
@@ -106,7 +106,7 @@ func open(ctx context.Context) (function.Settings, *account, error) {
 	return s, newAccount(cfg), err
 }
 
-// settings reads those of the function's settings that say what it makes. SECRET_PREFIX
+// settings reads those of the function's settings that decide what it makes. SECRET_PREFIX
 // has no default here: an account without a secret of the prefix looks healthy.
 func settings(getenv func(string) string) (function.Settings, error) {
 	if getenv("SECRET_PREFIX") == "" {
@@ -122,7 +122,7 @@ func settings(getenv func(string) string) (function.Settings, error) {
 	})
 }
 
-// Bounds of trying again, and of one attempt.
+// Bounds of retries, and of one attempt.
 const (
 	maxAttempts = 6
 	maxBackoff  = 20 * time.Second
@@ -131,7 +131,7 @@ const (
 
 func loadConfig(ctx context.Context) (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(ctx,
-		config.WithLogger(logging.Nop{}), // which could print what AWS answers
+		config.WithLogger(logging.Nop{}), // a logger could print AWS's answers
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff })
 		}),

@@ -29,7 +29,7 @@ type statement struct {
 	Action, Resource oneOrMore
 }
 
-// oneOrMore is a text or a list of texts, as IAM takes either.
+// oneOrMore is a text or a list of texts: IAM accepts either.
 type oneOrMore []string
 
 func (o *oneOrMore) UnmarshalJSON(text []byte) error {
@@ -55,8 +55,8 @@ func policy(t *testing.T, heading string) []statement {
 	return document.Statement
 }
 
-// needs returns the permissions that a call takes, as "action resource". API Gateway's
-// management API has the HTTP method for an action and the path for a resource
+// needs returns the permissions that a call needs, as "action resource". API Gateway's
+// management API uses the HTTP method as the action and the path as the resource
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonapigatewaymanagement.html).
 func needs(c awslocal.Call) []string {
 	if c.Service == "apigateway" {
@@ -73,14 +73,13 @@ func needs(c awslocal.Call) []string {
 	return all
 }
 
-// wildcard matches as IAM does, whose * crosses slashes.
+// wildcard matches as IAM does: its * also matches slashes.
 func wildcard(pattern, text string) bool {
 	ok, err := path.Match(strings.ReplaceAll(pattern, "/", ":"), strings.ReplaceAll(text, "/", ":"))
 	return ok && err == nil
 }
 
-// Each policy of the page allows all calls that its command makes, and nothing that it
-// never needs.
+// Each policy of the page allows all calls of its command, and nothing that it never needs.
 func TestPoliciesAllowWhatIsCalled(t *testing.T) {
 	for heading, command := range map[string]func(p *place){
 		"The permissions of an audit": func(p *place) {
@@ -128,7 +127,7 @@ func TestPoliciesAllowWhatIsCalled(t *testing.T) {
 				for _, action := range s.Action {
 					for _, r := range s.Resource {
 						if !used[action+" "+r] {
-							t.Errorf("%s on %s is allowed, and nothing needs it", action, r)
+							t.Errorf("%s on %s is allowed, but nothing needs it", action, r)
 						}
 					}
 				}
@@ -137,7 +136,7 @@ func TestPoliciesAllowWhatIsCalled(t *testing.T) {
 	}
 }
 
-// The page explains each kind of finding, and has what each finding's advice names.
+// The page explains each kind of finding, and has the sections that the advice names.
 func TestThePageHasWhatFindingsSay(t *testing.T) {
 	text := page(t)
 	kinds := []*kind{kindGone, kindDisabled, kindEnabled, kindNoPlan, kindPending, kindNoRecord, kindScheduled, kindAnother, kindForeign, kindNewer, kindQuota}

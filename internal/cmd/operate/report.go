@@ -12,8 +12,8 @@ import (
 	"golang.org/x/term"
 )
 
-// A kind of finding has a name, for programs, and what a person does about it. The titles
-// in brackets are docs/operations.md's.
+// A kind of finding has a name, for programs, and advice for a person. The titles in
+// brackets are sections of docs/operations.md.
 type kind struct {
 	rank     int // in the report
 	name, do string
@@ -39,13 +39,12 @@ var (
 // A finding is one thing that is amiss.
 type finding struct {
 	*kind
-	keyID, secretName string // empty: of none
+	keyID, secretName string // empty: none
 	what              string
 }
 
-// report prints an audit: a row for each finding, and what to do below it; or a JSON
-// object a line. It is written to at the end, so that an interrupted audit prints nothing
-// that looks like a whole one.
+// report prints an audit: a row for each finding with the advice below it, or a JSON object
+// a line. Nothing is written before the end, so that an interrupted audit prints no report.
 type report struct {
 	out  io.Writer
 	json bool
@@ -108,7 +107,7 @@ func newProgress(out *os.File) *progress {
 		progressbar.OptionSetVisibility(term.IsTerminal(int(out.Fd()))), progressbar.OptionClearOnFinish())}
 }
 
-// tell shows that so many of something are done. A nil progress shows nothing.
+// tell shows that n of something are done. A nil progress shows nothing.
 func (p *progress) tell(what string, n int) {
 	if p != nil {
 		p.bar.Describe(what)

@@ -15,8 +15,8 @@ import (
 	"createkey/internal/apikey"
 )
 
-// The columns of a file of keys: the id of a key, and members of the request that its
-// sender will send for it. Of the members whose column is absent the key itself tells.
+// The columns of a file of keys: a key's id, and members of the request that its sender will
+// send for it. Members without a column are taken from the key.
 const (
 	columnID          = "id"
 	columnCustomerID  = "customerId"
@@ -35,8 +35,8 @@ var plainColumns = []string{columnID, columnCustomerID, columnName, columnDescri
 // row is one key to adopt.
 type row struct {
 	line  int               // on which it begins, from 1
-	cells map[string]string // by column; a column that the file lacks has none
-	err   error             // a *refusal: why there are no cells
+	cells map[string]string // by column of the file
+	err   error             // a refusal: why there are no cells
 }
 
 func (r row) id() string { return r.cells[columnID] }
@@ -47,7 +47,7 @@ func (r row) has(column string) bool {
 	return given
 }
 
-// tags returns the tags that the row gives, and whether the file has any tag's column.
+// tags returns the row's tags, and whether the file has any tag column.
 func (r row) tags() (tags map[string]string, given bool) {
 	tags = map[string]string{}
 	for column, cell := range r.cells {
@@ -71,7 +71,7 @@ func (r row) plans() (plans []string) {
 	return plans
 }
 
-// A refusal says why a key is not adopted. It holds no value.
+// A refusal is the reason why a key is not adopted. It holds no value.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
@@ -93,11 +93,11 @@ func readFile(path string) ([]row, error) {
 	return rows, nil
 }
 
-// readRows reads RFC 4180 with a header. An error is of the file as a whole, and nothing
-// of it is adopted then; a row's own faults are in the row.
+// readRows reads RFC 4180 with a header. An error is about the whole file, and nothing of it
+// is adopted then; a row's own faults are in the row.
 func readRows(text []byte) ([]row, error) {
 	reader := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff")))) // spreadsheets write it
-	reader.FieldsPerRecord = -1                                                        // a short row is that row's fault
+	reader.FieldsPerRecord = -1                                                        // a short row is a fault of that row alone
 	header, err := reader.Read()
 	if err == nil {
 		err = checkHeader(header)
@@ -111,7 +111,7 @@ func readRows(text []byte) ([]row, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil { // what follows may be the inside of a cell
+		if err != nil { // the rest may be the inside of a cell
 			return nil, errors.New("is not valid CSV behind line " + strconv.Itoa(lastLine(rows)))
 		}
 		if !slices.ContainsFunc(cells, func(cell string) bool { return cell != "" }) {
@@ -177,8 +177,8 @@ func newRow(line int, header, cells []string) row {
 	return r
 }
 
-// isID reports whether a text can be a key's id. They are ten letters and digits; a value
-// has 20 characters at least, and must not get into a message.
+// isID reports whether a text can be a key's id, ten letters and digits. A value has at
+// least 20 characters, and must not get into a message.
 func isID(text string) bool {
 	return len(text) < apikey.MinValueLength && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')

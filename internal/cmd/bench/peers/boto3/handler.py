@@ -1,6 +1,6 @@
-"""What createkey is measured against in Python: the plainest function on boto3
-that makes the same three AWS calls for a request, in the plainest runtime. It
-checks nothing and is not exactly-once: never deploy it."""
+"""The Python peer of createkey: the plainest function on boto3 that makes the same
+three AWS calls for a request, in the plainest runtime. It checks nothing and is not
+exactly-once: never deploy it."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ def make_key(request):
 
 
 def main():
-    """Serves the Runtime API, as AWS's own runtime of Python does."""
+    """Serves the Runtime API, as AWS's own Python runtime does."""
     runtime = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
     invocation = "/2018-06-01/runtime/invocation/"
     while True:

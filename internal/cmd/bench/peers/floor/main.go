@@ -1,5 +1,5 @@
-// Command floor is the least that a Lambda function in Go can be: it answers at
-// once. What createkey takes beyond it, createkey takes.
+// Command floor is the smallest Lambda function possible in Go: it answers at once. What
+// createkey takes beyond that is its own.
 package main
 
 import "github.com/aws/aws-lambda-go/lambda"

@@ -12,7 +12,7 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// BenchmarkNewKey is what internal/function's of the same name is held beside.
+// BenchmarkNewKey is compared with internal/function's benchmark of the same name.
 func BenchmarkNewKey(b *testing.B) {
 	cfg := (&awslocal.Server{}).Config()
 	h := lambda.NewHandler(handler{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg), nil, nil}.handle)

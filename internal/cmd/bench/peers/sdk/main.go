@@ -1,7 +1,6 @@
-// Command sdk is what createkey is measured against: the plainest Lambda
-// function on the same SDK packages that makes the same three AWS calls for a
-// request. It checks nothing, waits for nothing, logs nothing and is not
-// exactly-once: never deploy it.
+// Command sdk is the Go peer of createkey: the plainest Lambda function on the same SDK
+// packages that makes the same three AWS calls for a request. It checks nothing, waits
+// for nothing, logs nothing and is not exactly-once: never deploy it.
 package main
 
 import (
@@ -32,11 +31,11 @@ func main() {
 type handler struct {
 	keys    *apigateway.Client
 	secrets *secretsmanager.Client
-	events  *eventbridge.Client // not called, as createkey calls none without a bus
-	letters *sqs.Client         // not called, as createkey calls none unless it rejects a message
+	events  *eventbridge.Client // linked only; createkey calls it only with a bus
+	letters *sqs.Client         // linked only; createkey calls it only for a rejected message
 }
 
-// batch is what this handler reads of an SQS batch.
+// batch has what this handler reads of an SQS batch.
 type batch struct {
 	Records []struct {
 		Body string `json:"body"`
@@ -55,8 +54,7 @@ type record struct {
 	Value string `json:"value"`
 }
 
-// handle makes the keys of a batch, one after the other. It returns the first
-// error as it comes.
+// handle makes the keys of a batch one after the other, up to the first error.
 func (h handler) handle(ctx context.Context, b batch) error {
 	for _, message := range b.Records {
 		var r request
