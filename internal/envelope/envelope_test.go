@@ -24,7 +24,7 @@ import (
 //	request-id  the Lambda request id: none, or lambda-1 where it is not given
 //	error       why the payload is rejected as a whole
 //	kind        direct, sqs or sns
-//	message     the id of a message; the lines below it are about that one
+//	message     the id of a message; the lines below describe that message
 //	group       its message group
 //	ordered     yes: from a FIFO queue
 //	delivery    its delivery id
@@ -32,11 +32,11 @@ import (
 //	product     the product code of its sign-up, and below it, by name
 //	tag         the tags that the sign-up adds, as name=value
 //	asks        end or rotation; absent: a sign-up
-//	agreement   the agreement of AWS Marketplace that it is about
+//	agreement   its AWS Marketplace agreement
 //	license     that agreement's
 //	request     its request, as JSON
 //
-// Values in vectors begin with fake-value, so that a fault that quotes one is found.
+// Values in vectors begin with fake-value, so that a fault that quotes one is noticed.
 type vector struct {
 	name      string
 	requestID string
@@ -76,8 +76,8 @@ func readVectors(t testing.TB) []vector {
 	return vectors
 }
 
-// describe returns what was decoded as the lines of a vector, and the requests
-// separately, which a failure must not print.
+// describe returns what was decoded as the lines of a vector. It returns the requests
+// separately, because a failure must not print them.
 func describe(t testing.TB, batch Batch, err error) (lines []string, requests []document.Node) {
 	t.Helper()
 	if err != nil {
@@ -163,7 +163,7 @@ func TestPayloadVectors(t *testing.T) {
 	}
 }
 
-// sizeless returns a node without the sizes of its source.
+// sizeless returns a copy of a node without its source's sizes.
 func sizeless(n document.Node) document.Node {
 	n.Size = 0
 	n.Items, n.Members = slices.Clone(n.Items), slices.Clone(n.Members)
@@ -176,7 +176,7 @@ func sizeless(n document.Node) document.Node {
 	return n
 }
 
-// The limit on a request's size is on the request, not on its envelopes.
+// The size limit applies to the request, not to its envelopes.
 func TestRequestSize(t *testing.T) {
 	const request = `{"name":"n"}`
 	event := payload.EventBridge("e-1", request)
@@ -202,8 +202,8 @@ func TestRequestSize(t *testing.T) {
 	}
 }
 
-// The time of a message is that of its innermost envelope that has one: EventBridge's
-// time, SNS's Timestamp.
+// A message has the time of its innermost envelope that has one: EventBridge's time or
+// SNS's Timestamp.
 func TestTime(t *testing.T) {
 	const request = `{"customerId":"c","name":"n"}`
 	event := func(at string) string {
@@ -246,8 +246,8 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// FuzzDecode: Decode answers any payload, every message can be named in the answer, and
-// every reason has a path.
+// FuzzDecode checks that Decode handles any payload, that every message has an id for the
+// answer, and that every reason has a path.
 func FuzzDecode(f *testing.F) {
 	for _, v := range readVectors(f) {
 		f.Add(v.payload)
@@ -266,7 +266,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			checkReason(t, err)
 			if len(batch.Messages) > 0 {
-				t.Fatal("messages beside an error")
+				t.Fatal("got messages and an error")
 			}
 			return
 		}
@@ -278,10 +278,10 @@ func FuzzDecode(f *testing.F) {
 				t.Fatal("a message without an id")
 			}
 			if batch.Kind != SQS && m.DeliveryID == "" && m.Err == nil {
-				t.Fatal("a delivery without an id, and not from a queue")
+				t.Fatal("a delivery without an id that is not from a queue")
 			}
 			if batch.Kind != SQS && (m.Ordered || m.Group != "" || m.Original != nil) {
-				t.Fatal("a group, or the original, of no queue's message")
+				t.Fatal("a message that is not from a queue has a group or an original")
 			}
 			if m.Err != nil {
 				checkReason(t, m.Err)

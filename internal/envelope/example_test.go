@@ -7,7 +7,7 @@ import (
 	"createkey/internal/envelope"
 )
 
-// In a queue's batch, a message that is no document is rejected alone.
+// A message that is not a document is rejected alone; the rest of the batch goes on.
 func ExampleDecode() {
 	batch, err := envelope.Decode([]byte(`{"Records": [
 		{"eventSource": "aws:sqs", "messageId": "m-1", "body": "{\"customerId\": \"cust-1\", \"name\": \"Gold\"}"},
@@ -29,7 +29,7 @@ func ExampleDecode() {
 }
 
 // The detail of an EventBridge event is the request. This one has neither customer nor
-// name, so the event's id, the same on every delivery, identifies it.
+// name, so it is identified by the event's id, which every delivery repeats.
 func ExampleDecode_eventBridge() {
 	batch, err := envelope.Decode([]byte(`{
 		"id": "e-1", "source": "onboarding", "detail-type": "API Key Requested",
@@ -43,7 +43,7 @@ func ExampleDecode_eventBridge() {
 	// Output: e-1 true
 }
 
-// A payload that is not for this function is rejected by what it is.
+// A payload for some other function is rejected with what it is.
 func ExampleDecode_foreign() {
 	_, err := envelope.Decode([]byte(`{"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]}`), "lambda-1")
 	fmt.Println(err)

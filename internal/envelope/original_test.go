@@ -10,7 +10,7 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// The record is the sample of AWS's page on SQS events, with a binary attribute added:
+// The record is the sample from AWS's page on SQS events, with a binary attribute added:
 // https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
 const recordWithAttributes = `{
 	"messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
@@ -44,7 +44,7 @@ func TestOriginal(t *testing.T) {
 		}
 		o := batch.Messages[0].Original
 		if o == nil || o.Body.Reveal() != `{"x":"fake-value\n"}` {
-			t.Fatalf("%s: the body is not as it came", name)
+			t.Fatalf("%s: the body differs from the record's", name)
 		}
 		for attribute, want := range map[string]struct {
 			dataType, value string
@@ -55,7 +55,7 @@ func TestOriginal(t *testing.T) {
 			"myBytes":     {"Binary.gzip", "\x00\xff\x1fa", true},
 		} {
 			if got := o.Attributes[attribute]; got.DataType != want.dataType || got.Value.Reveal() != want.value || got.IsBinary() != want.binary {
-				t.Errorf("%s: attribute %s is not as it came", name, attribute)
+				t.Errorf("%s: attribute %s differs from the record's", name, attribute)
 			}
 		}
 		if len(o.Attributes) != 3 {
@@ -64,8 +64,8 @@ func TestOriginal(t *testing.T) {
 	}
 }
 
-// A message that is not known exactly must not be passed on as the sender's.
-func TestOriginalThatIsNotKnownExactlyIsNone(t *testing.T) {
+// A message that is not known exactly must not be passed on under the sender's name.
+func TestOriginalIsNilUnlessKnownExactly(t *testing.T) {
 	record := func(body, attributes string) string {
 		return `{"messageId":"m","eventSource":"aws:sqs","body":` + body + `,"messageAttributes":` + attributes + `}`
 	}
@@ -92,13 +92,13 @@ func TestOriginalThatIsNotKnownExactlyIsNone(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if got := batch.Messages[0].Original != nil; got != test.want {
-			t.Errorf("%s: the original is known: %t, want %t", name, got, test.want)
+			t.Errorf("%s: original known: %t, want %t", name, got, test.want)
 		}
 	}
 	for name, text := range map[string]string{"SNS": payload.SNS(payload.Message{ID: "m", Body: "{}"}), "direct": "{}"} {
 		batch, err := Decode([]byte(text), "lambda-1")
 		if err != nil || batch.Messages[0].Original != nil {
-			t.Errorf("%s: error %v, or the original of no queue's message", name, err)
+			t.Errorf("%s: error %v, or an original for a message that is not from a queue", name, err)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestOriginalIsNeverPrinted(t *testing.T) {
 	slog.New(slog.NewTextHandler(&logged, nil)).Info("", "original", o, "value", *o)
 	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q", o, o, o, o, o), fmt.Sprintf("%v %+v %#v", *o, *o, *o), string(asJSON), logged.String()} {
 		if strings.Contains(text, "fake-value") {
-			t.Error("printing an original shows what a sender wrote (not shown)")
+			t.Error("printing an original shows the sender's text (not shown)")
 		}
 	}
 }

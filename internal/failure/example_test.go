@@ -8,7 +8,7 @@ import (
 	"createkey/internal/failure"
 )
 
-// The two classes are told apart by their types.
+// The type of an error says which class it is.
 func Example() {
 	for _, err := range []error{
 		failure.Reject("stageKeys[0].stageName: must not be empty"),

@@ -104,7 +104,7 @@ func TestBound(t *testing.T) {
 			continue
 		}
 		if text := got.Error(); len(text) > maxText+maxText/4 || !utf8.ValidString(text) || !test.want(text) {
-			t.Errorf("%s: %d bytes: %.60s", name, len(text), text)
+			t.Errorf("%s: got %d bytes, a wrong ending or invalid UTF-8: %.60s", name, len(text), text)
 		}
 	}
 	if again, ok := errors.AsType[*RetryableError](Bound(&RetryableError{Code: CodeQuota, Reason: long})); !ok || again.Code != CodeQuota {

@@ -18,7 +18,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// withBus runs a test in an environment whose outcomes are told to a bus.
+// withBus runs a test in an environment that sends outcome events to a bus.
 func withBus(t *testing.T, test func(e *environment)) {
 	t.Helper()
 	inEnvironment(t, func(e *environment) {
@@ -28,8 +28,8 @@ func withBus(t *testing.T, test func(e *environment)) {
 	})
 }
 
-// events returns the events that the bus has taken since the last look, each as
-// its detail-type and messageId. It checks what must hold of every one.
+// events returns the events that the bus has taken since the last call, each as its
+// detail-type and messageId. It checks what must hold for every event.
 func (e *environment) events() string {
 	e.Helper()
 	var told []string
@@ -46,7 +46,7 @@ func (e *environment) events() string {
 			e.Fatal(err)
 		}
 		if err := promised()[event.DetailType].Validate(detail); err != nil {
-			e.Errorf("an event %q is not as events/schema says: %v", event.DetailType, err)
+			e.Errorf("an event %q does not match its schema: %v", event.DetailType, err)
 		}
 		told = append(told, fmt.Sprint(event.DetailType, " ", detail["messageId"]))
 	}
@@ -54,7 +54,7 @@ func (e *environment) events() string {
 	return strings.Join(told, ", ")
 }
 
-// promised are the schemas of the outcome events, by their detail-types.
+// promised returns the schemas of the outcome events, by detail-type.
 var promised = sync.OnceValue(func() map[string]*jsonschema.Schema {
 	schemas := map[string]*jsonschema.Schema{}
 	compiler := jsonschema.NewCompiler()
@@ -64,7 +64,7 @@ var promised = sync.OnceValue(func() map[string]*jsonschema.Schema {
 			err = compiler.AddResource(s.File, text)
 		}
 		if err != nil {
-			panic(err) // what is embedded is at fault
+			panic(err) // an embedded schema is invalid
 		}
 		schemas[s.DetailType] = compiler.MustCompile(s.File)
 	}
@@ -78,8 +78,8 @@ func (e *environment) wantEvents(want string) {
 	}
 }
 
-// refuse makes the bus refuse a message's event that many times, with an error that is not
-// worth another try within the call.
+// refuse makes the bus refuse a message's event n times, with an error that is not retried
+// within the call.
 func (e *environment) refuse(messageID string, times int) {
 	e.aws.RefuseEvent = func(event awslocal.Event) *awslocal.Error {
 		if times == 0 || !strings.Contains(event.Detail, `"messageId":"`+messageID+`"`) {
@@ -105,7 +105,7 @@ func TestReadyEventIsTheDirectAnswerAndTheMessagesID(t *testing.T) {
 			}
 			e.wantLog("invocation-1 " + status)
 			if event.DetailType != "API Key Ready" || !strings.Contains(event.Detail, `"name":"<a>"`) {
-				e.Errorf("the event is %s, %s", event.DetailType, event.Detail)
+				e.Errorf("the event is %s, %s, want API Key Ready with an unescaped name", event.DetailType, event.Detail)
 			}
 		}
 	})
@@ -131,7 +131,7 @@ func TestRejectedEventTellsWhatIsKnown(t *testing.T) {
 	}
 }
 
-// A message that will come again is not final, and nobody is told of it.
+// A message that will come again has no final outcome, so no event announces it.
 func TestOutcomesOfABatchAreToldInOneCallAndRetriesAreNot(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.aws.Before = func(_ context.Context, c awslocal.Call) error {
@@ -150,16 +150,16 @@ func TestOutcomesOfABatchAreToldInOneCallAndRetriesAreNot(t *testing.T) {
 		e.invoke(sqsBatch(named("denied")))
 		e.wantEvents("")
 		if calls := e.calls(); strings.Contains(calls, "PutEvents") {
-			e.Error("PutEvents was called without an event")
+			e.Error("a batch without final outcomes called PutEvents")
 		}
 	})
 }
 
-func TestWithoutABusNobodyIsTold(t *testing.T) {
+func TestWithoutABusNoEventIsSent(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.invoke(sqsBatch(named("a"), faulty("b")))
 		if calls := e.calls(); strings.Contains(calls, "PutEvents") || e.handler.events != nil {
-			e.Errorf("calls were %s", calls)
+			e.Errorf("calls were %s, want no PutEvents", calls)
 		}
 	})
 }
@@ -168,12 +168,9 @@ func TestMessageIsDoneOnlyWhenTheBusTookItsEvent(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.refuse("m1", 1)
 		batch := sqsBatch(named("a"), named("b"), faulty("c"))
-		answer, _, _ := e.invoke(batch)
-		if answer != `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}` {
-			e.Errorf("answered %s", answer)
-		}
+		e.wantAnswer(batch, failures("m1", "m2"))
 		if l := e.wantLog("m0 created", "m1 retried: PutEvents: NotAuthorizedForSourceException: not here", "m2 rejected")["m1"]; l.KeyID == "" || l.Code != "" {
-			e.Errorf("the line is %+v", l)
+			e.Errorf("the line is %+v, want the key's id and no code", l)
 		}
 		e.wantEvents("API Key Ready m0, API Key Rejected m2")
 
@@ -186,9 +183,9 @@ func TestMessageIsDoneOnlyWhenTheBusTookItsEvent(t *testing.T) {
 	})
 }
 
-// What PutEvents refuses for the moment inside an answer of 200 is sent again, alone,
-// within the call's time: AWS documents ThrottlingException and InternalFailure as
-// retryable (API_PutEventsResultEntry).
+// An entry that PutEvents refuses temporarily, in an answer with status 200, is sent again,
+// alone and within the call's time: AWS documents ThrottlingException and InternalFailure
+// as retryable (API_PutEventsResultEntry).
 func TestEventsThatTheBusThrottledAreSentAgain(t *testing.T) {
 	for _, code := range []string{"ThrottlingException", "InternalFailure"} {
 		t.Run(code, func(t *testing.T) {
@@ -202,10 +199,7 @@ func TestEventsThatTheBusThrottledAreSentAgain(t *testing.T) {
 					return nil
 				}
 				start := time.Now()
-				answer, _, _ := e.invoke(sqsBatch(named("a"), named("b"), faulty("c")))
-				if answer != `{"batchItemFailures":[{"itemIdentifier":"m2"}]}` {
-					e.Errorf("answered %s", answer)
-				}
+				e.wantAnswer(sqsBatch(named("a"), named("b"), faulty("c")), failures("m2"))
 				if took, want := time.Since(start).Truncate(time.Millisecond), 700*time.Millisecond; took != want { // 100, 200 and 400 ms
 					e.Errorf("took %v, want %v", took, want)
 				}
@@ -225,10 +219,7 @@ func TestThrottledEventsAreGivenUpInTime(t *testing.T) {
 			return &awslocal.Error{Code: "ThrottlingException", Message: "slow down"}
 		}
 		start := time.Now()
-		answer, _, _ := e.invoke(sqsBatch(named("a")))
-		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"}]}` {
-			e.Errorf("answered %s", answer)
-		}
+		e.wantAnswer(sqsBatch(named("a")), failures("m0"))
 		if took := time.Since(start); took > e.timeout-answerReserve {
 			e.Errorf("answered after %v, want %v before the end", took, answerReserve)
 		}
@@ -236,7 +227,7 @@ func TestThrottledEventsAreGivenUpInTime(t *testing.T) {
 	})
 }
 
-func TestRejectionStaysOneThoughItsEventIsNotTaken(t *testing.T) {
+func TestRejectionStaysWhenItsEventIsRefused(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.refuse("invocation-1", 2)
 		_, kind, text := e.invoke(`{"bogus":1}`)
@@ -246,11 +237,11 @@ func TestRejectionStaysOneThoughItsEventIsNotTaken(t *testing.T) {
 		_, kind, text = e.invoke(`[]`)
 		e.wantError(kind, text, "RejectedError", "not empty")
 		e.wantEvents("API Key Rejected invocation-1")
-		e.output.Reset() // three lines of one invocation's id
+		e.output.Reset() // or three lines would have one invocation's id
 	})
 }
 
-func TestCallThatFailsMakesItsMessagesRetryable(t *testing.T) {
+func TestFailedPutEventsMakesItsMessagesRetryable(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault  error
 		reason string
@@ -274,22 +265,19 @@ func TestCallThatFailsMakesItsMessagesRetryable(t *testing.T) {
 				e.invoke(named("a"))
 				e.wantLog("invocation-1 existing")
 				if e.keys() != "a" {
-					e.Errorf("there are keys %s, want one", e.keys())
+					e.Errorf("got keys %s, want one", e.keys())
 				}
 			})
 		})
 	}
 }
 
-// What comes after a failure of a FIFO queue's group is delivered again with it.
+// After a failure in a FIFO queue's group, the rest of the group is delivered again with it.
 func TestEventThatIsNotTakenFailsTheRestOfItsGroup(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.refuse("m0", 1)
 		payload := sqsFrom(fifoARN, "ABAB", named("a0"), named("b0"), named("a1"), named("b1"))
-		answer, _, _ := e.invoke(payload)
-		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m2"}]}` {
-			e.Errorf("answered %s", answer)
-		}
+		e.wantAnswer(payload, failures("m0", "m2"))
 		e.wantLog("m0 retried: PutEvents", "m1 created", "m2 retried: not done: an earlier message of its group is to come again", "m3 created")
 		e.events()
 		e.invoke(payload)
@@ -316,14 +304,14 @@ func TestBatchIsAnsweredInTimeThoughTheBusHangs(t *testing.T) {
 			}
 			for id, l := range e.lines() {
 				if l.Outcome != "retried" || l.Reason != "PutEvents: no answer in time" {
-					e.Errorf("message %s: %s: %q", id, l.Outcome, l.Reason)
+					e.Errorf("message %s: %s: %q, want retried: no answer in time", id, l.Outcome, l.Reason)
 				}
 			}
 		})
 	}
 }
 
-// When a call hangs, time is left to send the events of the other messages.
+// When a call hangs, enough time is kept to send the other messages' events.
 func TestTimeIsKeptBackForEvents(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.aws.Before = func(ctx context.Context, c awslocal.Call) error {
@@ -364,7 +352,7 @@ func TestMoreEventsThanOneCallTakesAreSentInSeveral(t *testing.T) {
 	})
 }
 
-// However much a message holds, its reasons fit into a log line and an event.
+// However many faults a message has, its reasons fit into a log line and an event.
 func TestReasonsAreBounded(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.invoke(sqsBatch(
@@ -374,13 +362,13 @@ func TestReasonsAreBounded(t *testing.T) {
 		))
 		for id, l := range e.wantLog("m0 rejected: usagePlanIds[0]: must be a string, not a number", "m1 rejected: enabled", "m2 rejected: name") {
 			if len(l.Reason) > 20_000 || id == "m0" && !strings.HasSuffix(l.Reason, " more: they are left out here") {
-				e.Errorf("%s: the reason has %d characters", id, len(l.Reason))
+				e.Errorf("%s: the reason has %d characters, want at most 20000 and a note on what is left out", id, len(l.Reason))
 			}
 		}
 		e.wantEvents("API Key Rejected m0, API Key Rejected m1, API Key Rejected m2")
 		for _, event := range e.aws.Events() {
 			if len(event.Detail) > 255<<10 {
-				e.Errorf("an event has %d bytes", len(event.Detail))
+				e.Errorf("an event has %d bytes, want at most 255 KiB", len(event.Detail))
 			}
 		}
 	})
@@ -412,18 +400,15 @@ func TestPanicInPutEventsFailsItsMessagesAlone(t *testing.T) {
 			r.Body = io.NopCloser(strings.NewReader(string(body)))
 			return next.RoundTrip(r)
 		})
-		answer, _, _ := e.invoke(batchOf(12))
-		if answer != `{"batchItemFailures":[{"itemIdentifier":"m10"},{"itemIdentifier":"m11"}]}` {
-			e.Errorf("answered %s", answer)
-		}
+		e.wantAnswer(batchOf(12), failures("m10", "m11"))
 		if l := e.lines()["m10"]; !strings.HasPrefix(l.Reason, "PutEvents: internal error: panic in createkey/internal/function.TestPanicInPutEvents") {
-			e.Errorf("the reason is %q", l.Reason)
+			e.Errorf("the reason is %q, want the panic's place in this test", l.Reason)
 		}
 	})
 }
 
-// What the bus says is bounded like every other reason: a log line that is too long
-// for CloudWatch would lose its outcome.
+// The bus's message is bounded like every other reason: CloudWatch would cut a log line
+// that is too long, and lose its outcome.
 func TestReasonOfTheBusIsBounded(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.aws.RefuseEvent = func(awslocal.Event) *awslocal.Error {
@@ -431,10 +416,10 @@ func TestReasonOfTheBusIsBounded(t *testing.T) {
 		}
 		e.invoke(sqsBatch(named("a")))
 		if got := e.output.Len(); got > 20<<10 {
-			e.Errorf("the log line has %d bytes", got)
+			e.Errorf("the log line has %d bytes, want at most 20 KiB", got)
 		}
 		if l := e.lines()["m0"]; l.Outcome != "retried" || !strings.HasPrefix(l.Reason, "PutEvents: InternalFailure") {
-			e.Errorf("the outcome is %s", l.Outcome)
+			e.Errorf("got %s: %.60q, want retried: PutEvents: InternalFailure", l.Outcome, l.Reason)
 		}
 	})
 }

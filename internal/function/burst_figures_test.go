@@ -11,8 +11,7 @@ import (
 
 var burstFigures = flag.String("burst.figures", "", "the file to write the figures of bursts to, for make bench")
 
-// burstFigure is what one burst came to, in virtual time. internal/cmd/bench
-// reads it.
+// burstFigure is the result of one burst, in virtual time. internal/cmd/bench reads it.
 type burstFigure struct {
 	SignUps  int
 	Rate     float64      // set, in keys a second, of all environments together
@@ -27,8 +26,7 @@ type burstFigure struct {
 	Drained  [][2]float64 // seconds, messages done by then
 }
 
-// TestBurstFigures plays bursts for make bench, and judges nothing: the tests of
-// the pace do.
+// TestBurstFigures plays bursts for make bench and checks nothing: the tests of the pace do.
 func TestBurstFigures(t *testing.T) {
 	if *burstFigures == "" {
 		t.Skip("writes figures for make bench: give -burst.figures")

@@ -19,7 +19,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// The stack that a burst meets, as the template sets it.
+// The stack of a burst, as the template configures it.
 const (
 	burstEnvironments = 2 // MaximumConcurrency of the event source
 	burstBatch        = 2
@@ -29,11 +29,11 @@ const (
 	burstLatency      = 40 * time.Millisecond // of an AWS call
 )
 
-// signUps is how many sign-ups a burst has. make simulate plays 10,000.
+// signUps is the number of sign-ups in a burst. make simulate plays 10,000.
 var signUps = flag.Int("burst", 400, "sign-ups in a burst")
 
-// queue is a standard queue: what is received is invisible for a while, and
-// comes again unless it is deleted.
+// queue is a standard queue: a received message is invisible for a while, and comes again
+// unless it is deleted.
 type queue struct {
 	mu       sync.Mutex
 	settings Settings // of the environments
@@ -54,8 +54,8 @@ type queued struct {
 	done     bool
 }
 
-// receive returns a batch of visible messages, or how long to wait for one, or
-// neither when the queue is empty.
+// receive returns a batch of visible messages or, if there is none, how long to wait for
+// one; neither if the queue is empty.
 func (q *queue) receive() (batch []*queued, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -83,7 +83,7 @@ func (q *queue) receive() (batch []*queued, wait time.Duration) {
 	return batch, wait
 }
 
-// delete takes the messages of a batch off the queue, but for the failed ones.
+// delete deletes the messages of a batch, except for the failed ones.
 func (q *queue) delete(batch []*queued, failed map[string]bool, took time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -97,8 +97,8 @@ func (q *queue) delete(batch []*queued, failed map[string]bool, took time.Durati
 	}
 }
 
-// drain lets the environments work until the queue is empty, and returns how
-// long it took until the last message was done.
+// drain lets the environments work until the queue is empty, and returns how long it took
+// until the last message was done.
 func (q *queue) drain(t *testing.T, server *awslocal.Server, keysPerSecond float64) (took time.Duration) {
 	start := time.Now()
 	var environments sync.WaitGroup
@@ -125,7 +125,7 @@ func (q *queue) drain(t *testing.T, server *awslocal.Server, keysPerSecond float
 	return q.last.Sub(start)
 }
 
-// invokeBurst invokes the handler with a batch, whose messages are called m0, m1 …
+// invokeBurst invokes the handler with a batch, whose messages have the ids m0, m1 …
 func invokeBurst(t *testing.T, h *Handler, batch []*queued) (failed map[string]bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), burstTimeout)
 	defer cancel()
@@ -159,7 +159,7 @@ func newQueue(messages int) *queue {
 	return q
 }
 
-// newQuotaServer is an account with AWS's quotas, whose calls take their time.
+// newQuotaServer returns an account with AWS's quotas, whose calls take time.
 func newQuotaServer() *awslocal.Server {
 	return &awslocal.Server{
 		Quotas: awslocal.AWSQuotas,
@@ -174,12 +174,12 @@ func newQuotaServer() *awslocal.Server {
 	}
 }
 
-// otherTools makes calls to the same account until the context ends.
+// otherTools makes calls in the same account until the context ends.
 func otherTools(ctx context.Context, cfg aws.Config, callsPerSecond float64) {
 	client := apigateway.NewFromConfig(cfg, func(o *apigateway.Options) { o.Retryer = aws.NopRetryer{} })
 	for ctx.Err() == nil {
 		key, err := client.CreateApiKey(ctx, &apigateway.CreateApiKeyInput{Name: aws.String("other")})
-		if err == nil { // deleting it at once keeps the account's 10,000 keys out of the picture
+		if err == nil { // deleted at once, so that the quota of 10,000 keys is not reached
 			_, _ = client.DeleteApiKey(ctx, &apigateway.DeleteApiKeyInput{ApiKey: key.Id})
 		}
 		time.Sleep(time.Duration(float64(time.Second) / callsPerSecond))
@@ -188,7 +188,7 @@ func otherTools(ctx context.Context, cfg aws.Config, callsPerSecond float64) {
 
 func TestPace_BurstDrainsAtTheSetRate(t *testing.T) {
 	if testing.Short() {
-		t.Skip("drains two bursts: without -short")
+		t.Skip("drains two bursts: run without -short")
 	}
 	for _, test := range []struct {
 		name   string
@@ -218,13 +218,13 @@ func TestPace_BurstDrainsAtTheSetRate(t *testing.T) {
 				reached := float64(messages) / took.Seconds() / (burstEnvironments * test.rate)
 				t.Logf("%.1f %% of the set rate, %d wasted CreateApiKey calls of %d, at most %d receives", 100*reached, wasted, created+wasted, q.most)
 				if q.dead > 0 {
-					t.Errorf("%d messages reached the dead-letter queue", q.dead)
+					t.Errorf("%d messages reached the dead-letter queue, want none", q.dead)
 				}
 				if reached < 0.98 {
-					t.Error("the burst should drain at 98 % of the set rate or more")
+					t.Errorf("drained at %.1f %% of the set rate, want at least 98 %%", 100*reached)
 				}
 				if wasted > created/100 {
-					t.Error("at most 1 % of the CreateApiKey calls may be wasted")
+					t.Errorf("%d CreateApiKey calls were wasted, want at most 1 %% of the %d that made a key", wasted, created)
 				}
 				if keys := len(server.Keys()); keys != messages {
 					t.Errorf("%d keys exist for %d sign-ups", keys, messages)
@@ -248,8 +248,8 @@ func createCalls(server *awslocal.Server) (created, wasted int) {
 	return created, wasted
 }
 
-// Nobody lowered the rate: too many calls, but no sign-up may be lost.
-func TestPace_NoSignUpIsLostWhenOtherToolsEatHalfTheQuotaUnforeseen(t *testing.T) {
+// If nobody lowers the rate, calls are wasted, but no sign-up is lost.
+func TestPace_NoSignUpIsLostWhenOtherToolsUseHalfTheQuota(t *testing.T) {
 	long(t)
 	synctest.Test(t, func(t *testing.T) {
 		server := newQuotaServer()
@@ -262,13 +262,13 @@ func TestPace_NoSignUpIsLostWhenOtherToolsEatHalfTheQuotaUnforeseen(t *testing.T
 		others.Wait()
 		t.Logf("%.2f keys a second, at most %d receives", float64(*signUps)/took.Seconds(), q.most)
 		if q.dead > 0 {
-			t.Errorf("%d messages reached the dead-letter queue", q.dead)
+			t.Errorf("%d messages reached the dead-letter queue, want none", q.dead)
 		}
 	})
 }
 
-// At the lowest rate that the template takes, such a key takes a third of the
-// function's time: what is not started in time may not be so five times.
+// At the lowest rate that the template allows, such a key takes a third of the function's
+// time. A message must not be left unstarted five times.
 func TestPace_KeysOfManyUsagePlansGetDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newQuotaServer()
@@ -289,11 +289,11 @@ func TestPace_KeysOfManyUsagePlansGetDone(t *testing.T) {
 		took := q.drain(t, server, 0.5)
 		t.Logf("%d keys of %d plans each in %s, at most %d receives", messages, len(plans), took, q.most)
 		if q.dead > 0 {
-			t.Errorf("%d messages reached the dead-letter queue", q.dead)
+			t.Errorf("%d messages reached the dead-letter queue, want none", q.dead)
 		}
 		for _, key := range server.Keys() {
 			if got := len(server.UsagePlanKeys(key.ID)); got != len(plans) {
-				t.Errorf("a key is in %d plans", got)
+				t.Errorf("a key is in %d plans, want %d", got, len(plans))
 			}
 		}
 		for _, call := range server.Calls() {
@@ -304,12 +304,11 @@ func TestPace_KeysOfManyUsagePlansGetDone(t *testing.T) {
 	})
 }
 
-// Customers' keys mostly have one name, that of the product, so that a name narrows
-// nothing: in a full account a batch that was stopped behind CreateApiKey has 20 pages
-// to look through.
+// Most customers' keys have the product's name, so that the name does not narrow a list: a
+// batch that was stopped after CreateApiKey, in a full account, has 20 pages to search.
 func TestPace_StoppedMessagesGetDoneInAFullAccount(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 10,000 keys twenty times over: without -short")
+		t.Skip("reads 10,000 keys twenty times over: run without -short")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		server := newQuotaServer()
@@ -336,10 +335,10 @@ func TestPace_StoppedMessagesGetDoneInAFullAccount(t *testing.T) {
 		took := q.drain(t, server, 0.5)
 		t.Logf("%d keys found in %s, at most %d receives", messages, took, q.most)
 		if q.dead > 0 || q.done != messages {
-			t.Errorf("%d messages reached the dead-letter queue, and %d are done", q.dead, q.done)
+			t.Errorf("%d messages reached the dead-letter queue, and %d are done, want 0 and %d", q.dead, q.done, messages)
 		}
 		if got := len(server.Keys()); got != awslocal.AWSQuotas.MaxKeys {
-			t.Errorf("%d keys exist, want no more than there were", got)
+			t.Errorf("%d keys exist, want %d as before", got, awslocal.AWSQuotas.MaxKeys)
 		}
 	})
 }
@@ -365,7 +364,7 @@ func TestPace_ReplayOfFinishedRequestsStaysInTheControlPlanesQuota(t *testing.T)
 			}
 		}
 		if replay.most > 1 {
-			t.Error("a message was received more than once")
+			t.Errorf("a message was received %d times, want once", replay.most)
 		}
 	})
 }

@@ -26,15 +26,15 @@ import (
 func overTLS(t *testing.T, server *awslocal.Server, http2 bool) aws.Config {
 	endpoint := httptest.NewUnstartedServer(server)
 	endpoint.EnableHTTP2 = http2
-	endpoint.Config.ErrorLog = log.New(io.Discard, "", 0) // connections that were not trusted
+	endpoint.Config.ErrorLog = log.New(io.Discard, "", 0) // silences rejected handshakes
 	endpoint.StartTLS()
 	t.Cleanup(endpoint.Close)
 	cfg := server.Config()
 	cfg.BaseEndpoint = &endpoint.URL
 	cfg.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-		// The SDK closes a request's body when the answer is there, and net/http
-		// gives up a connection whose request is still being written then: a race
-		// that a server in the same process wins now and then, and AWS never.
+		// The SDK closes a request's body when the answer is there, and net/http then drops a
+		// connection that is still writing its request: a race that a server in the same
+		// process wins now and then, and AWS never.
 		written := make(chan struct{})
 		ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 			WroteRequest: func(httptrace.WroteRequestInfo) { close(written) },
@@ -69,14 +69,14 @@ func TestConnect_TheFirstMessageUsesTheConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			if reused != 5 {
-				t.Errorf("the messages' 5 calls found a connection %d times", reused)
+				t.Errorf("%d of the messages' 5 calls reused a connection", reused)
 			}
 		})
 	}
 }
 
-// Nobody answers, the certificate is unknown, the endpoint cannot be resolved:
-// the function starts, and handles what comes once the fault has gone.
+// Nobody answers, the certificate is unknown, the endpoint does not resolve: the function
+// starts all the same, and handles messages once the fault is gone.
 func TestConnect_FailureIsHarmless(t *testing.T) {
 	server := &awslocal.Server{}
 	trusting := overTLS(t, server, false)
@@ -89,7 +89,7 @@ func TestConnect_FailureIsHarmless(t *testing.T) {
 			h := New(cfg, Settings{SecretPrefix: "test/", CreateKeyRate: 1e6, OutcomeBus: "bus"}, NewLogger(io.Discard, ""))
 			h.Connect(t.Context())
 			if calls := server.Calls(); len(calls) > 0 {
-				t.Errorf("AWS was called: %v", calls)
+				t.Errorf("AWS was called while unreachable: %v", calls)
 			}
 		})
 	}
@@ -119,11 +119,11 @@ func TestConnect_PlainHTTPIsLeftAlone(t *testing.T) {
 	h := New(server.Config(), Settings{SecretPrefix: "test/", CreateKeyRate: 1e6, OutcomeBus: "bus"}, NewLogger(io.Discard, ""))
 	h.Connect(t.Context())
 	if calls := server.Calls(); len(calls) > 0 {
-		t.Errorf("AWS was called: %v", calls)
+		t.Errorf("AWS was called over plain HTTP: %v", calls)
 	}
 }
 
-// Whatever is configured, the connections are to the hosts that the calls go to.
+// Whatever is configured, connections go to the hosts that the calls go to.
 func TestConnect_EndpointsAreThoseOfTheCalls(t *testing.T) {
 	for name, env := range map[string]map[string]string{
 		"plain":            {},

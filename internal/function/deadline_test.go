@@ -10,7 +10,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// hang makes an operation never answer, "" all of them.
+// hang makes an operation, or every operation if it is "", never answer.
 func (e *environment) hang(operation string) {
 	e.aws.Before = func(ctx context.Context, c awslocal.Call) error {
 		if operation == "" || c.Operation == operation {
@@ -29,8 +29,8 @@ func batchOf(messages int) string {
 	return sqsBatch(bodies...)
 }
 
-// The answer comes a second before the function's time is up, or a fifth of that time where it
-// is less.
+// The answer comes a second before the function's timeout, or a fifth of the timeout before
+// it if that is less.
 func TestBatchIsAnsweredInTimeThoughAnEndpointHangs(t *testing.T) {
 	for timeout, want := range map[time.Duration]time.Duration{
 		30 * time.Second: 29 * time.Second,
@@ -51,10 +51,10 @@ func TestBatchIsAnsweredInTimeThoughAnEndpointHangs(t *testing.T) {
 					}
 					for id, l := range e.lines() {
 						if l.Outcome != "retried" || !strings.HasSuffix(l.Reason, ": no answer in time") && !strings.HasPrefix(l.Reason, "not started") {
-							e.Errorf("message %s: %s: %q", id, l.Outcome, l.Reason)
+							e.Errorf("message %s: %s: %q, want retried: no answer in time, or not started", id, l.Outcome, l.Reason)
 						}
 						if (l.Code == "unfinished") != (operation == "PutSecretValue" && !strings.HasPrefix(l.Reason, "not started")) {
-							e.Errorf("message %s: the code is %q", id, l.Code)
+							e.Errorf("message %s: the code is %q for reason %q", id, l.Code, l.Reason)
 						}
 					}
 				})
@@ -69,21 +69,21 @@ func TestMessageIsNotStartedWhenTooLittleTimeIsLeft(t *testing.T) {
 		e.invoke(batchOf(2))
 		e.wantLog("m0 retried: not started: too little time is left", "m1 retried: not started: too little time is left")
 		if calls := e.calls(); calls != "" {
-			e.Errorf("AWS was called: %s", calls)
+			e.Errorf("AWS was called: %s, want no call", calls)
 		}
 	})
 }
 
-// What a batch has no time for is left for the next delivery, untouched; what was
-// started is finished.
+// Messages that a batch has no time for are left untouched for the next delivery; started
+// ones are finished.
 func TestBatchThatIsTooLongIsDoneInParts(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 1
-		e.timeout = 6 * time.Second // five of them to work in, the last second of which starts nothing
+		e.timeout = 6 * time.Second // five to work in, the last of which starts nothing
 		start := time.Now()
 		e.invoke(batchOf(10))
 		if took := time.Since(start); took > e.timeout-time.Second {
-			e.Errorf("answered after %v", took)
+			e.Errorf("answered after %v, want at most %v", took, e.timeout-time.Second)
 		}
 		created := 0
 		for id, l := range e.lines() {
@@ -91,7 +91,7 @@ func TestBatchThatIsTooLongIsDoneInParts(t *testing.T) {
 			case l.Outcome == "created":
 				created++
 			case l.Outcome != "retried" || l.Reason != "not started: too little time is left":
-				e.Errorf("message %s: %s: %q", id, l.Outcome, l.Reason)
+				e.Errorf("message %s: %s: %q, want created, or not started", id, l.Outcome, l.Reason)
 			}
 		}
 		if created < 4 || created > 5 || len(e.aws.Keys()) != created || len(e.aws.Secrets()) != created {
@@ -106,7 +106,7 @@ func TestBatchThatIsTooLongIsDoneInParts(t *testing.T) {
 	})
 }
 
-// tenPlans adds as many usage plans as a key can have, and returns their ids.
+// tenPlans adds ten usage plans, the most that a key can have, and returns their ids.
 func (e *environment) tenPlans() []string {
 	var plans []string
 	for range 10 {
@@ -115,8 +115,8 @@ func (e *environment) tenPlans() []string {
 	return plans
 }
 
-// The plans of this message take more calls than there is time for: a call whose
-// turn would come too late is not sent, and the batch is answered in time.
+// This message's plans need more calls than there is time for: a call whose turn would come
+// too late is not sent, and the batch is answered in time.
 func TestTurnThatWouldComeTooLateIsRefused(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 2
@@ -124,17 +124,17 @@ func TestTurnThatWouldComeTooLateIsRefused(t *testing.T) {
 		start := time.Now()
 		e.invoke(sqsBatch(asJSON(map[string]any{"name": "Gold", "usagePlanIds": e.tenPlans()})))
 		if took := time.Since(start); took > e.timeout {
-			e.Errorf("answered after %v", took)
+			e.Errorf("answered after %v, want at most %v", took, e.timeout)
 		}
 		if reason := e.lines()["m0"].Reason; reason != "GetUsagePlan: too little time is left to wait for a turn" {
-			e.Errorf("the reason is %q", reason)
+			e.Errorf("the reason is %q, want that of GetUsagePlan without time for a turn", reason)
 		}
 	})
 }
 
-// After a refusal for the quota the SDK tries again, and runs out of time. The log line has the
-// quota's code all the same, for an alarm hangs on it.
-func TestQuotaIsToldThoughTheTimeIsUp(t *testing.T) {
+// After a refusal for the quota the SDK retries until the time is up. The log line has the
+// quota's code even so, because an alarm depends on it.
+func TestQuotaCodeIsLoggedAfterATimeout(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 0.5
 		e.timeout = 3 * time.Second
@@ -142,13 +142,13 @@ func TestQuotaIsToldThoughTheTimeIsUp(t *testing.T) {
 		e.aws.AddKey(awslocal.Key{})
 		e.invoke(batchOf(1))
 		if l := e.lines()["m0"]; l.Code != "quota" || !strings.HasPrefix(l.Reason, "CreateApiKey: LimitExceededException") {
-			e.Errorf("the code is %q, and the reason %q", l.Code, l.Reason)
+			e.Errorf("code %q, reason %q, want code quota and CreateApiKey: LimitExceededException", l.Code, l.Reason)
 		}
 	})
 }
 
-// Side by side these messages would each make a part of their calls, and none
-// all of them. The first is worked on to its end; the others are not started.
+// In parallel, each of these messages would make some of its calls, and none all of them.
+// The first is finished; the others are not started.
 func TestMessageIsNotStartedWithoutTimeForAllItsCalls(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.CreateKeyRate = 2
@@ -178,7 +178,7 @@ func TestAnEnvironmentReachesItsRateOneMessageAfterTheOther(t *testing.T) {
 		e.aws.Before = func(context.Context, awslocal.Call) error { <-time.After(50 * time.Millisecond); return nil }
 		start := time.Now()
 		e.invoke(batchOf(10))
-		// The first key has no turn to wait for; behind the last one come two more calls.
+		// The first key does not wait for its turn; after the last one come two more calls.
 		if took, most := time.Since(start), 9*400*time.Millisecond+time.Second; took > most {
 			e.Errorf("ten messages took %v, want %v at most", took, most)
 		}
@@ -198,7 +198,7 @@ func TestKeysOfABatchAreMadeAtTheRate(t *testing.T) {
 				continue
 			}
 			if apart := c.At.Sub(last); apart < 500*time.Millisecond-time.Microsecond {
-				e.Errorf("two CreateApiKey were %v apart, want half a second", apart)
+				e.Errorf("two CreateApiKey calls were %v apart, want at least 500ms", apart)
 			}
 			last = c.At
 		}

@@ -22,16 +22,16 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// Values that a sender might give. No test prints them.
+// Explicit values of senders. No test prints them.
 const (
 	explicitValue = "3xpl1c1t-f4k3-v4lu3-0001"
 	otherValue    = "4n0th3r-f4k3-v4lu3-00002"
 )
 
-// An environment is one of the function's, with the real SDK clients over the
-// embedded AWS, in virtual time. Whatever a test is about, everything that comes
-// out of it (log lines, answers, errors) is checked: each line has exactly the
-// members that are documented, and nothing holds a part of any value.
+// An environment is one execution environment of the function, with the real SDK clients on
+// the embedded AWS, in virtual time. Whatever a test is about, all output (log lines,
+// answers, errors) is checked: each line has exactly the documented members, and nothing
+// holds part of a value.
 type environment struct {
 	*testing.T
 	aws      *awslocal.Server
@@ -39,8 +39,8 @@ type environment struct {
 	settings Settings
 	handler  *Handler      // made at the first invocation
 	timeout  time.Duration // the function's
-	output   bytes.Buffer  // what the function wrote since the last look at it
-	seen     int           // events of the bus
+	output   bytes.Buffer  // what the function wrote since the last call of lines
+	seen     int           // events of the bus that were looked at
 }
 
 func inEnvironment(t *testing.T, test func(e *environment)) {
@@ -53,13 +53,13 @@ func inEnvironment(t *testing.T, test func(e *environment)) {
 		e.cfg = e.aws.Config()
 		test(e)
 		if e.output.Len() > 0 {
-			e.lines() // what nobody looked at is checked all the same
+			e.lines() // checks the rest of the output
 		}
 	})
 }
 
-// invoke invokes the function as Lambda does. What it answers is either an answer
-// or the type and the text of an error.
+// invoke invokes the function as Lambda does. It returns either an answer, or the type and
+// the text of an error.
 func (e *environment) invoke(payload string) (answer, errorType, errorText string) {
 	e.Helper()
 	ctx, cancel := context.WithTimeout(e.Context(), e.timeout)
@@ -75,7 +75,7 @@ func (e *environment) invokeWithin(ctx context.Context, payload string) (answer,
 	out, err := e.handler.Invoke(ctx, []byte(payload))
 	if err != nil {
 		if out != nil {
-			e.Error("there is an answer beside an error")
+			e.Error("got both an answer and an error")
 		}
 		// As aws-lambda-go names it in errorType.
 		errorType, errorText = reflect.TypeOf(err).Elem().Name(), err.Error()
@@ -89,7 +89,7 @@ func (e *environment) invokeWithin(ctx context.Context, payload string) (answer,
 	return string(out), errorType, errorText
 }
 
-// A line is a log line.
+// A line is one log line.
 type line struct {
 	Timestamp  time.Time
 	Level      string
@@ -104,7 +104,7 @@ type line struct {
 	Calls      []tracedCall
 }
 
-// lines returns what the function wrote since the last call, by message.
+// lines returns the log lines since the last call, by message id.
 func (e *environment) lines() map[string]line {
 	e.Helper()
 	text := e.output.String()
@@ -117,7 +117,7 @@ func (e *environment) lines() map[string]line {
 		var l line
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(text), &members); err != nil {
-			e.Fatalf("a line of the output is no JSON: %s", text)
+			e.Fatalf("a line of the output is not JSON: %s", text)
 		}
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
 			e.Fatalf("a log line has a member of the wrong type: %v", err)
@@ -136,29 +136,29 @@ func (e *environment) lines() map[string]line {
 		done := slices.Contains([]string{"created", "existing", "ended", "rotated"}, l.Outcome)
 		switch {
 		case !done && l.Outcome != "rejected" && l.Outcome != "retried":
-			e.Errorf("the outcome %q is none of the six", l.Outcome)
+			e.Errorf("outcome %q is none of the six", l.Outcome)
 		case done != (l.Reason == "") && !strings.HasPrefix(l.Reason, "the key is in no usage plan: "):
-			e.Errorf("%s: the reason is %q", l.Outcome, l.Reason)
+			e.Errorf("%s: reason %q, want one exactly if the message is not done", l.Outcome, l.Reason)
 		case done != (l.Level == "INFO") || !done != (l.Level == "WARN"):
-			e.Errorf("%s: the level is %s", l.Outcome, l.Level)
+			e.Errorf("%s: level %s, want INFO if the message is done, else WARN", l.Outcome, l.Level)
 		case l.Timestamp.IsZero():
-			e.Error("there is no timestamp")
+			e.Error("a log line has no timestamp")
 		}
 		if _, again := lines[l.MessageID]; again {
-			e.Errorf("there is more than one line for message %q", l.MessageID)
+			e.Errorf("message %q has more than one log line", l.MessageID)
 		}
 		lines[l.MessageID] = l
 	}
 	return lines
 }
 
-// wantLog compares the log lines since the last look, each as its message id and
-// outcome, and a part of its reason: "m0 created", "m1 rejected: name: must".
+// wantLog compares the log lines since the last call, each given as its message id, its
+// outcome and part of its reason: "m0 created", "m1 rejected: name: must".
 func (e *environment) wantLog(want ...string) map[string]line {
 	e.Helper()
 	lines := e.lines()
 	if len(lines) != len(want) {
-		e.Errorf("there are %d log lines, want %d", len(lines), len(want))
+		e.Errorf("got %d log lines, want %d", len(lines), len(want))
 	}
 	for _, w := range want {
 		head, reason, _ := strings.Cut(w, ": ")
@@ -177,7 +177,7 @@ func (e *environment) wantError(gotType, gotText, wantType, wantText string) {
 	}
 }
 
-// keys returns the names of all keys, in the order in which they were made.
+// keys returns the names of all keys, oldest first.
 func (e *environment) keys() string {
 	var names []string
 	for _, k := range e.aws.Keys() {
@@ -186,7 +186,7 @@ func (e *environment) keys() string {
 	return strings.Join(names, " ")
 }
 
-// calls returns the operations called since the last look.
+// calls returns the operations called since the last call.
 func (e *environment) calls() string {
 	var calls []string
 	for _, c := range e.aws.Calls() {
@@ -196,12 +196,12 @@ func (e *environment) calls() string {
 	return strings.Join(calls, " ")
 }
 
-// leaks reports whether a text holds a part of any value that there is or was.
+// leaks reports whether a text holds part of any value that exists or existed.
 func (e *environment) leaks(text string) bool {
 	return promise.Leaks(e.aws, []byte(text), explicitValue, otherValue)
 }
 
-// through sends the calls to AWS through a function.
+// through routes the calls to AWS through a function.
 func (e *environment) through(roundTrip func(next http.RoundTripper, r *http.Request) (*http.Response, error)) {
 	next := e.aws.Transport()
 	e.cfg.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -213,12 +213,12 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// sqsBatch is a batch of a standard queue; its messages are m0, m1 …
+// sqsBatch returns a batch of a standard queue, whose messages have the ids m0, m1 …
 func sqsBatch(bodies ...string) string {
 	return payload.SQS(payload.QueueARN, payload.Messages("m", bodies...)...)
 }
 
-// sqsFrom is a batch of a queue. groups has a letter for each message: its group.
+// sqsFrom returns a batch of a queue. groups has a letter for each message: its group.
 func sqsFrom(queueARN, groups string, bodies ...string) string {
 	return asJSON(map[string]any{"Records": sqsRecords(queueARN, groups, bodies...)})
 }
@@ -237,23 +237,24 @@ func eventBridge(id, detail string) string { return payload.EventBridge(id, deta
 
 func asJSON(v any) string { return payload.JSON(v) }
 
-// named is a request for a key of that name.
+// named returns a request for a key of that name.
 func named(name string) string { return `{"customerId":"acme","name":"` + name + `"}` }
 
-// planned is a request for a key in usage plan plan1.
+// planned returns a request for a key in usage plan plan1.
 func planned(name string) string {
 	return `{"customerId":"acme","name":"` + name + `","usagePlanIds":["plan1"]}`
 }
 
-// faulty is a request that is rejected, though its identity is plain.
+// faulty returns a request that is rejected although its identity is valid.
 func faulty(name string) string {
 	return `{"customerId":"acme","name":"` + name + `","tags":{"aws:x":""},"value":"` + explicitValue + `"}`
 }
 
-// long skips what takes seconds under the race detector, with which -short goes.
+// long skips a test that takes seconds under the race detector, which make test runs with
+// -short.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("takes long under the race detector: without -short")
+		t.Skip("takes long under the race detector: run without -short")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// BenchmarkNewKey is a new key in a warm environment, the local AWS included.
+// BenchmarkNewKey makes keys in a warm environment; the local AWS counts as well.
 func BenchmarkNewKey(b *testing.B) {
 	server := &awslocal.Server{}
 	h := New(server.Config(), Settings{SecretPrefix: "apikeys/", CreateKeyRate: 1e6}, NewLogger(io.Discard, ""))

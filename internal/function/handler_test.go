@@ -72,10 +72,7 @@ func TestBatchAnswersExactlyTheMessagesToDeliverAgain(t *testing.T) {
 func TestRetriedMessageIsDeliveredAgain(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.settings.UsagePlanID = "made-later"
-		answer, _, _ := e.invoke(sqsBatch(named("a")))
-		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"}]}` {
-			e.Errorf("answered %s", answer)
-		}
+		e.wantAnswer(sqsBatch(named("a")), failures("m0"))
 		e.wantLog("m0 retried: GetUsagePlan: the deployment's default usage plan made-later does not exist")
 		e.aws.AddUsagePlan(awslocal.UsagePlan{ID: "made-later"})
 		e.invoke(sqsBatch(named("a")))
@@ -83,12 +80,11 @@ func TestRetriedMessageIsDeliveredAgain(t *testing.T) {
 	})
 }
 
-// On a FIFO queue, and on no other, the first message of a group that is to come again
-// fails the rest of that group, in order. One that is rejected does not: it leaves the
-// queue for the dead-letter queue, and must not take its good neighbours there. A later
-// message's own rejection stays one.
+// On a FIFO queue, and only there, a message that is to be redelivered fails the rest of its
+// group, in order. A rejected message does not: it moves to the dead-letter queue, and must
+// not take its good neighbours along. A later message's own rejection stays a rejection.
 func TestMessageGroups(t *testing.T) {
-	// m1 and m3 are of one identity, so that they are never side by side.
+	// m1 and m3 share an identity, so that they are not handled in parallel.
 	bodies := []string{named("a0"), faulty("a1"), named("b0"), named("a1"), planned("b1"), faulty("b2"), named("b3"), named("a2")}
 	const groups = "AABABBBA"
 	deny := func(_ context.Context, c awslocal.Call) error {
@@ -129,9 +125,9 @@ func TestMessagesAreHandledInOrder(t *testing.T) {
 	})
 }
 
-// Without this, five deliveries of [bad, good, good] made no key, and the queue sent all
-// three to the dead-letter queue.
-func TestARejectedMessageOfAFIFOQueueTakesNobodyAlong(t *testing.T) {
+// Otherwise five deliveries of [bad, good, good] would make no key, and the queue would move
+// all three to the dead-letter queue.
+func TestRejectedMessageOfAFIFOQueueLeavesOthersAlone(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		answer, _, _ := e.invoke(sqsFrom(fifoARN, "GGG", faulty("bad"), named("good"), named("better")))
 		if want := `{"batchItemFailures":[{"itemIdentifier":"m0"}]}`; answer != want {
@@ -141,14 +137,14 @@ func TestARejectedMessageOfAFIFOQueueTakesNobodyAlong(t *testing.T) {
 	})
 }
 
-// Messages about one key are handled one after the other: at the same time, they would only
-// meet a Conflict.
+// Messages about one key are handled one after the other: in parallel, they would only get
+// a Conflict.
 func TestMessagesOfOneIdentityMakeOneKeyWithoutAConflict(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.invoke(sqsBatch(named("a"), `{"name":"a","customerId":"acme"}`, named("a")))
 		e.wantLog("m0 created", "m1 existing", "m2 existing")
 		if e.keys() != "a" {
-			e.Errorf("there are keys %s, want a alone", e.keys())
+			e.Errorf("got keys %s, want a alone", e.keys())
 		}
 		want := "CreateSecret CreateApiKey PutSecretValue" + strings.Repeat(" CreateSecret GetSecretValue GetApiKey", 2)
 		if got := e.calls(); got != want {
@@ -157,8 +153,8 @@ func TestMessagesOfOneIdentityMakeOneKeyWithoutAConflict(t *testing.T) {
 	})
 }
 
-// wantDocument checks the answer of a direct invocation: the output document of
-// `aws apigateway create-api-key`, without value, with what is ours.
+// wantDocument checks the answer of a direct invocation: the output of `aws apigateway
+// create-api-key` without value, plus createkey's own members.
 func (e *environment) wantDocument(answer string, key awslocal.Key, secretName, status string) {
 	e.Helper()
 	arn := ""
@@ -203,7 +199,7 @@ func TestDirectInvocationAnswersAllMembers(t *testing.T) {
 			e.Fatal(err)
 		}
 		if fmt.Sprintf("%s %v %s %s %s", got.Description, got.Enabled, got.StageKeys, got.Tags["team"], got.UsagePlanIDs) != "<d> true [api1/prod] x [plan1]" {
-			e.Errorf("answered %s", answer)
+			e.Errorf("answered %s, want every member of the request", answer)
 		}
 	})
 }
@@ -216,14 +212,14 @@ func TestSNSBatchAnswersAList(t *testing.T) {
 			e.Fatalf("answered %s", answer)
 		}
 		if fmt.Sprint(got[0].Name, got[0].Status, got[1].Name, got[1].Status, got[2].Name, got[2].Status) != "acreatedbcreatedaexisting" {
-			e.Errorf("answered %s", answer)
+			e.Errorf("answered %s, want a created, b created, a existing", answer)
 		}
 		e.wantLog("n0 created", "n1 created", "n2 existing")
 	})
 }
 
-// A request that has no identity of its own is identified by what carried it and
-// survives redelivery.
+// A request without an identity of its own is identified by its carrier, if the carrier's
+// id survives redelivery.
 func TestRequestWithoutIdentityIsIdentifiedByItsDelivery(t *testing.T) {
 	const bare = `{"enabled":true}`
 	tests := map[string]struct{ payload, secret string }{
@@ -262,15 +258,15 @@ func TestErrorsTypeNamesTheClass(t *testing.T) {
 		payload    string
 		kind, text string
 	}{
-		"the message must change":             {faulty("a"), "RejectedError", "tags."},
-		"of an event":                         {eventBridge("e1", faulty("a")), "RejectedError", "tags."},
-		"it need only come again":             {named("denied"), "RetryableError", "CreateSecret: AccessDeniedException"},
-		"a list of which one must change":     {sns(named("a"), faulty("b")), "RejectedError", "tags."},
-		"a list of which two must change":     {sns(faulty("a"), `{"bogus":1}`), "RejectedError", "bogus: unknown member"},
-		"a list of which one need come again": {sns(faulty("a"), named("denied"), named("c")), "RetryableError", "AccessDeniedException"},
-		"no payload that we know":             {`{"Records":[{"eventSource":"aws:s3"}]}`, "RejectedError", "Records[0].eventSource: must be aws:sqs"},
-		"an outcome of our own":               {`{"id":"1","source":"createkey","detail-type":"API Key Ready","detail":{}}`, "RejectedError", "source: is createkey"},
-		"no JSON":                             {`{`, "RejectedError", "payload: is not valid JSON"},
+		"a faulty request":                {faulty("a"), "RejectedError", "tags."},
+		"a faulty event":                  {eventBridge("e1", faulty("a")), "RejectedError", "tags."},
+		"a denied call":                   {named("denied"), "RetryableError", "CreateSecret: AccessDeniedException"},
+		"a list with one faulty request":  {sns(named("a"), faulty("b")), "RejectedError", "tags."},
+		"a list with two faulty requests": {sns(faulty("a"), `{"bogus":1}`), "RejectedError", "bogus: unknown member"},
+		"a list with one denied call":     {sns(faulty("a"), named("denied"), named("c")), "RetryableError", "AccessDeniedException"},
+		"an unknown payload":              {`{"Records":[{"eventSource":"aws:s3"}]}`, "RejectedError", "Records[0].eventSource: must be aws:sqs"},
+		"an outcome event of createkey":   {`{"id":"1","source":"createkey","detail-type":"API Key Ready","detail":{}}`, "RejectedError", "source: is createkey"},
+		"not JSON":                        {`{`, "RejectedError", "payload: is not valid JSON"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -283,7 +279,7 @@ func TestErrorsTypeNamesTheClass(t *testing.T) {
 	}
 }
 
-// All faults of a list are told, not the first one's.
+// A list's error reports the faults of all its messages, not of the first one alone.
 func TestErrorOfAListTellsAllItsFaults(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		_, _, text := e.invoke(sns(`{"bogus":1}`, named("b"), `{"bogus":2,"name":3}`))
@@ -298,9 +294,9 @@ func TestPayloadThatCannotBeReadHasALogLineToo(t *testing.T) {
 		e.invoke(`[]`)
 		l := e.wantLog("invocation-1 rejected: payload: must be a list of SQS or SNS records, not empty")["invocation-1"]
 		if l.DurationMs != 0 {
-			e.Errorf("it took %d ms", l.DurationMs)
+			e.Errorf("the line says %d ms", l.DurationMs)
 		}
-		e.invokeWithin(e.Context(), `[]`) // outside of Lambda
+		e.invokeWithin(e.Context(), `[]`) // outside Lambda
 		e.wantLog(" rejected: payload")
 	})
 }
@@ -375,8 +371,8 @@ func TestDebugListsTheCallsMade(t *testing.T) {
 	}
 }
 
-// A panic fails its message alone. The reason names its place and nothing else, for the panic's
-// value could hold anything.
+// A panic fails its message alone. The reason names its place and nothing else, because the
+// panic's value could hold anything.
 func TestPanicFailsItsMessageAlone(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
@@ -387,27 +383,24 @@ func TestPanicFailsItsMessageAlone(t *testing.T) {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			return next.RoundTrip(r)
 		})
-		answer, _, _ := e.invoke(sqsBatch(named("a"), named("b"), named("c")))
-		if answer != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` {
-			e.Errorf("answered %s", answer)
-		}
+		e.wantAnswer(sqsBatch(named("a"), named("b"), named("c")), failures("m1"))
 		e.wantLog("m0 created", "m1 retried: internal error: panic in createkey/internal/function.TestPanicFailsItsMessageAlone", "m2 created")
 	})
 }
 
-// A library that panics is told by the place in this program that called it.
-func TestPanicOfALibraryIsToldByItsCaller(t *testing.T) {
+// A panic in a library is reported with the place in this program that called it.
+func TestPanicOfALibraryIsReportedWithItsCaller(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.through(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			return nil, errors.New(strings.Repeat("x", -1))
 		})
 		e.invoke(sqsBatch(named("a")))
-		e.wantLog("m0 retried: internal error: panic in createkey/internal/function.TestPanicOfALibraryIsToldByItsCaller")
+		e.wantLog("m0 retried: internal error: panic in createkey/internal/function.TestPanicOfALibraryIsReportedWithItsCaller")
 	})
 }
 
-// A panic outside of any message, here in the log's writer, is told by its place, too. It fails
-// the invocation, whose messages are then delivered again.
+// A panic outside any message, here in the log's writer, is reported with its place, too. It
+// fails the invocation, whose messages are then redelivered.
 func TestPanicOutsideOfAMessageFailsTheInvocation(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		e.handler = New(e.cfg, e.settings, NewLogger(panickingWriter{}, ""))

@@ -10,12 +10,12 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// The messages of this file are what people really send, by public bug reports and AWS's own
-// pages.
+// The messages in this file are what people really send, according to public bug reports and
+// AWS's own pages.
 
 const cutShort = "it ends too early, and was perhaps cut short: an API Gateway that sends to SQS cuts it at each & unless its mapping template has $util.urlEncode($input.body)"
 
-func TestReasonOfARejectionSaysTheMend(t *testing.T) {
+func TestReasonOfARejectionSaysWhatToFix(t *testing.T) {
 	const at = "2026-11-27T12:00:00Z"
 	const encodedTwice = "it is JSON inside a string, encoded once too often: send it without the quotes and backslashes around it"
 	asText := func(doc string) string { return asJSON(doc) }
@@ -78,8 +78,8 @@ func TestReasonOfARejectionSaysTheMend(t *testing.T) {
 	}
 }
 
-// A pipe whose input template drops a record's members cannot be answered message by
-// message, so the whole of it is rejected.
+// A pipe whose input template drops members of a record cannot be answered message by
+// message, so the whole payload is rejected.
 func TestPipeWithAnInputTemplateIsRejectedByName(t *testing.T) {
 	const noTemplate = "an EventBridge pipe must have no input template"
 	const orList = ", and requests come one by one, not in a list"
@@ -123,8 +123,8 @@ func TestCancellationRequestIsRejectedWithItsCustomer(t *testing.T) {
 }
 
 // The page for senders has the mapping template with which API Gateway sends a body to SQS
-// as it is. Without $util.urlEncode an & cuts the body, and a + becomes a blank: the key is then
-// another customer's, and nothing shows the mistake.
+// unchanged. Without $util.urlEncode an & cuts the body and a + becomes a blank, so that the
+// key silently becomes another customer's.
 func TestMappingTemplateForSendersKeepsTheBody(t *testing.T) {
 	page, err := os.ReadFile("../../docs/sending.md")
 	if err != nil {
@@ -135,7 +135,7 @@ func TestMappingTemplateForSendersKeepsTheBody(t *testing.T) {
 	if !strings.Contains(template, encoded) {
 		t.Fatalf("the page's template is %q, without %s", template, encoded)
 	}
-	// sent is the message that SQS reads from the form that API Gateway sends.
+	// sent returns the message that SQS reads from API Gateway's form.
 	sent := func(template, body string) string {
 		form, err := url.ParseQuery(strings.NewReplacer(encoded, url.QueryEscape(body), "$input.body", body).Replace(template))
 		if err != nil {

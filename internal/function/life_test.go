@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// event is an EventBridge event of an application's, as it lies on the queue.
+// event returns an application's EventBridge event, as on the queue.
 func event(detailType, at, detail string) string {
 	return fmt.Sprintf(`{"version":"0","id":"%s-%s","source":"onboarding","detail-type":%q,"time":%q,"detail":%s}`, detailType, at, detailType, at, detail)
 }
 
-// The life of a key in the messages of section 3a, and what is told of it.
-func TestLifeIsToldByEvents(t *testing.T) {
+// The life of a key in the messages of section 3a, with its outcome events.
+func TestLifeIsAnnouncedByEvents(t *testing.T) {
 	const signUp, identity = `{"customerId":"acme","name":"Gold","enabled":true}`, `{"customerId":"acme","name":"Gold"}`
 	withBus(t, func(e *environment) {
 		for i, step := range []struct {
@@ -49,8 +49,8 @@ func TestLifeIsToldByEvents(t *testing.T) {
 	})
 }
 
-// The end of the key before a rotation names that key, and all that the schema asks for.
-func TestEndOfThePreviousKeyIsToldByItsID(t *testing.T) {
+// The end of the key before a rotation names that key, and has all that the schema requires.
+func TestEndOfThePreviousKeyNamesItsID(t *testing.T) {
 	withBus(t, func(e *environment) {
 		e.invoke(sqsBatch(event("API Key Requested", "2026-11-27T12:01:00Z", `{"customerId":"acme","name":"Gold","enabled":true}`)))
 		e.wantLog("m0 created")
@@ -68,18 +68,18 @@ func TestEndOfThePreviousKeyIsToldByItsID(t *testing.T) {
 			t.Fatal(err)
 		}
 		if detail.ID != first || detail.Generation != 2 || strings.Contains(told.Detail, ":null") {
-			t.Errorf("told %s, want the end of key %s", told.Detail, first)
+			t.Errorf("event %s, want the end of key %s", told.Detail, first)
 		}
 	})
 }
 
 func TestBadEndsAndRotationsAreRejected(t *testing.T) {
 	for name, test := range map[string]struct{ body, want string }{
-		"no identity":         {event("API Key End Requested", "2026-11-27T12:00:00Z", `{}`), "customerId: customerId or name must be given: they say whose key it is"},
-		"no time":             {`{"id":"1","source":"s","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS"},
-		"a time that is none": {event("API Key End Requested", "yesterday", `{"name":"n"}`), "time: must be a time such as 2026-11-27T12:00:00Z"},
-		"unknown member":      {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n","keyId":"k"}`), "keyId: unknown member"},
-		"nothing to rotate":   {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n"}`), "request: there is no key of this customerId and name to rotate"},
+		"no identity":       {event("API Key End Requested", "2026-11-27T12:00:00Z", `{}`), "customerId: customerId or name must be given: they say whose key it is"},
+		"no time":           {`{"id":"1","source":"s","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS"},
+		"an invalid time":   {event("API Key End Requested", "yesterday", `{"name":"n"}`), "time: must be a time such as 2026-11-27T12:00:00Z"},
+		"unknown member":    {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n","keyId":"k"}`), "keyId: unknown member"},
+		"nothing to rotate": {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n"}`), "request: there is no key of this customerId and name to rotate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withBus(t, func(e *environment) {

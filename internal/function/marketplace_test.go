@@ -9,7 +9,7 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// notification is what Marketplace publishes, with the blanks of AWS's samples.
+// notification returns what Marketplace publishes, with the blanks of AWS's samples.
 func notification(action, offer string) string {
 	return asJSON(map[string]string{
 		"action": action, "customer-identifier": " cust", "product-code": "prod", "offer-identifier": offer, "isFreeTrialTermPresent": "true",
@@ -48,15 +48,15 @@ func TestSignUpBecomesAnEnabledKeyInThePlanOfItsProduct(t *testing.T) {
 			delete(k.Tags, "createkey:secret")
 			delete(k.Tags, "createkey:request")
 			if fmt.Sprint(k.Tags) != want[secret] || !k.Enabled || fmt.Sprint(e.aws.UsagePlanKeys(k.ID)) != "[market]" {
-				e.Errorf("%s: tags %v, enabled %t, plans %v", secret, k.Tags, k.Enabled, e.aws.UsagePlanKeys(k.ID))
+				e.Errorf("%s: wrong key: tags %v, enabled %t, plans %v", secret, k.Tags, k.Enabled, e.aws.UsagePlanKeys(k.ID))
 			}
 			delete(want, secret)
 		}
 		if len(want) > 0 {
-			e.Errorf("no keys for %v", want)
+			e.Errorf("got no keys for %v", want)
 		}
 
-		// Entitlements change, the offer is renewed, and somebody asks without Marketplace.
+		// Entitlements change, the offer is renewed, and a sender asks without Marketplace.
 		e.invoke(sqsBatch(notification("subscribe-success", "offer-2"), licence("e9", "444455556666", "prod", "agmt-1"),
 			`{"customerId":"cust","name":"prod","enabled":true}`))
 		e.wantLog("m0 existing", "m1 existing", "m2 existing")
@@ -69,19 +69,16 @@ func TestSignUpWithoutAPlanSaysSo(t *testing.T) {
 			answer, _, _ := e.invoke(notification("subscribe-success", ""))
 			var got ready
 			if err := json.Unmarshal([]byte(answer), &got); err != nil || got.UsagePlanIDs == nil || len(got.UsagePlanIDs) > 0 {
-				e.Errorf("answered %s", answer)
+				e.Errorf("answered %s, want an empty list of usage plans", answer)
 			}
 			e.wantLog("invocation-1 " + status + `: the key is in no usage plan: none had product code "prod"`)
 		}
 	})
 }
 
-func TestWhatIsNoSignUpIsRejectedAndMakesNothing(t *testing.T) {
+func TestOtherMarketplaceMessagesAreRejected(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
-		answer, _, _ := e.invoke(sqsBatch(viaTopic(notification("unsubscribe-pending", "")), licence("e1", "", " ", "a")))
-		if answer != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m1"}]}` {
-			e.Errorf("answered %s", answer)
-		}
+		e.wantAnswer(sqsBatch(viaTopic(notification("unsubscribe-pending", "")), licence("e1", "", " ", "a")), failures("m0", "m1"))
 		e.wantLog(`m0 rejected: action: "unsubscribe-pending" of AWS Marketplace makes no key and ends none: meter for the last time`,
 			"m1 rejected: detail.acceptor.accountId: must not be empty; detail.product.code: must not be empty")
 		if calls := e.calls(); calls != "" {
@@ -90,7 +87,7 @@ func TestWhatIsNoSignUpIsRejectedAndMakesNothing(t *testing.T) {
 	})
 }
 
-// agreement is an event about one, at a minute of an hour.
+// agreement returns an event about an agreement, at a minute of an hour.
 func agreement(detailType, id string, minute int) string {
 	return asJSON(map[string]any{
 		"version": "0", "id": fmt.Sprint(detailType, id, minute), "source": "aws.agreement-marketplace", "detail-type": detailType + " - Manufacturer",
@@ -102,8 +99,8 @@ func agreement(detailType, id string, minute int) string {
 	})
 }
 
-// A renewal is another agreement. Whether its start or the old one's end comes first, AWS does
-// not say.
+// A renewal is another agreement. AWS does not say whether its start or the old one's end
+// comes first.
 func TestRenewalKeepsTheKeyWhateverComesFirst(t *testing.T) {
 	start, end := agreement("License Updated", "agmt-2", 2), agreement("License Deprovisioned", "agmt-1", 3)
 	for _, order := range [][]string{{start, end}, {end, start}} {
@@ -115,7 +112,7 @@ func TestRenewalKeepsTheKeyWhateverComesFirst(t *testing.T) {
 				e.invoke(sqsBatch(body))
 				e.lines()
 			}
-			renewed := order[1] == end // else the old agreement ended before the new one was heard of
+			renewed := order[1] == end // otherwise the old one ended before the new one was known
 			enabled := 0
 			for _, k := range e.aws.Keys() {
 				if k.Enabled {

@@ -12,15 +12,15 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// An outage is one way in which an AWS service fails, in all its operations.
+// An outage is one way in which all operations of an AWS service fail.
 type outage struct {
 	Service string // as awslocal.Call has it
 	How     string
 	answer  func(ctx context.Context) error
 }
 
-// outages are those of each service that the function calls, in each way in which AWS
-// fails. With the KMS key of the secrets it is Secrets Manager that fails.
+// outages returns an outage of each service that the function calls, for each way in which
+// AWS fails. If the secrets' KMS key fails, Secrets Manager does.
 func outages() (all []outage) {
 	refused := func(status int, code string) func(context.Context) error {
 		return func(context.Context) error {
@@ -41,20 +41,19 @@ func outages() (all []outage) {
 	return append(all, outage{"secretsmanager", "its KMS key is disabled", func(context.Context) error { return awslocal.DecryptionFailure }})
 }
 
-// outageFigure is what became of the sign-ups of an outage, in virtual time.
-// internal/cmd/bench reads it.
+// outageFigure is the result of an outage, in virtual time. internal/cmd/bench reads it.
 type outageFigure struct {
 	outage
 	Hours     float64
 	SignUps   int
-	AtOnce    bool    // or over the time of the outage
+	AtOnce    bool    // or spread over the outage
 	Receives  int     // that the queue allows
 	Dead      int     // messages that reached the dead-letter queue
 	Most      int     // receives of the message that needed most
 	Recovered float64 // seconds from the end of the outage until the last was done
 }
 
-// playOutage lets a service fail for hours while sign-ups come, and then recover.
+// playOutage lets a service fail for hours while sign-ups arrive, and then recover.
 func playOutage(t *testing.T, o outage, lasts time.Duration, signUps int, atOnce bool, receives int) (f outageFigure) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newQuotaServer()
@@ -85,11 +84,11 @@ func playOutage(t *testing.T, o outage, lasts time.Duration, signUps int, atOnce
 				t.Fatal(err)
 			}
 			if told[detail.SecretName]++; told[detail.SecretName] > 1 {
-				t.Fatalf("%s was told twice", detail.SecretName)
+				t.Fatalf("%s was announced twice", detail.SecretName)
 			}
 		}
 		if len(told) != signUps-q.dead {
-			t.Errorf("%d sign-ups were told of, want %d", len(told), signUps-q.dead)
+			t.Errorf("%d sign-ups were announced, want %d", len(told), signUps-q.dead)
 		}
 	})
 	return f
@@ -100,11 +99,11 @@ var (
 	outageAtOnce = flag.Int("outage.burst", 15, "sign-ups that come at once in an outage")
 )
 
-// A service may fail for a day without anybody's hand being needed: the queue allows 480
-// receives, three minutes apart.
+// A service may fail for a day without anybody having to act: the queue allows 480 receives,
+// three minutes apart.
 func TestOutageHealsByItself(t *testing.T) {
 	if testing.Short() {
-		t.Skip("plays twenty outages of an hour: without -short")
+		t.Skip("plays twenty outages of an hour: run without -short")
 	}
 	for _, o := range outages() {
 		for _, load := range []struct {
@@ -117,9 +116,9 @@ func TestOutageHealsByItself(t *testing.T) {
 				f := playOutage(t, o, *outageLasts, load.signUps, load.atOnce, burstMaxReceives)
 				t.Logf("recovered in %.0f s, at most %d receives", f.Recovered, f.Most)
 				if f.Dead > 0 {
-					t.Errorf("%d messages reached the dead-letter queue", f.Dead)
+					t.Errorf("%d messages reached the dead-letter queue, want none", f.Dead)
 				}
-				// Twice the visibility timeout, for the last failure may be within it, and the drain at the set rate.
+				// Twice the visibility timeout, for a failure just before the recovery, and the drain at the set rate.
 				if most := 2*180 + float64(load.signUps)/4; f.Recovered > most {
 					t.Errorf("took %.0f s after the outage, want at most %.0f", f.Recovered, most)
 				}

@@ -9,7 +9,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// planFigure is what a burst of sign-ups with a usage plan came to, in virtual time.
+// planFigure is the result of a burst of sign-ups with a usage plan, in virtual time.
 // internal/cmd/bench reads it.
 type planFigure struct {
 	Window  float64 // seconds within which AWS refuses another CreateUsagePlanKey
@@ -20,7 +20,7 @@ type planFigure struct {
 	Dead    int     // messages that reached the dead-letter queue
 }
 
-// playPlans has two environments sign up customers for a default plan.
+// playPlans lets two environments handle sign-ups with a default plan.
 func playPlans(t *testing.T, window time.Duration, signUps int) (f planFigure) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newQuotaServer()
@@ -49,11 +49,10 @@ func playPlans(t *testing.T, window time.Duration, signUps int) (f planFigure) {
 }
 
 // AWS support says that CreateUsagePlanKey calls less than about a second apart conflict
-// (https://github.com/serverless/serverless/issues/12065), and does not say how much
-// less.
+// (https://github.com/serverless/serverless/issues/12065), but not how much less.
 func TestPace_KeysOfAUsagePlanDrainWhateverTheWindow(t *testing.T) {
 	if testing.Short() {
-		t.Skip("drains a burst for each window: without -short")
+		t.Skip("drains a burst for each window: run without -short")
 	}
 	for _, test := range []struct {
 		window   time.Duration

@@ -17,8 +17,8 @@ import (
 
 const lettersURL = "https://sqs.us-east-1.amazonaws.com/123456789012/letters"
 
-// withLetters runs a test in an environment whose rejected messages are set aside. No
-// letter's attribute may hold a part of a value.
+// withLetters runs a test in an environment that sets rejected messages aside. It checks that
+// no attribute of a letter holds part of a value.
 func withLetters(t *testing.T, test func(e *environment)) {
 	t.Helper()
 	inEnvironment(t, func(e *environment) {
@@ -35,7 +35,7 @@ func withLetters(t *testing.T, test func(e *environment)) {
 	})
 }
 
-// letters returns the letters that were set aside, each as the messageId that it tells.
+// letters returns the letters that were set aside, each as its messageId attribute.
 func (e *environment) letters() string {
 	var ids []string
 	for _, letter := range e.aws.Messages() {
@@ -60,7 +60,7 @@ func (e *environment) wantAnswer(payload, want string) {
 	}
 }
 
-// failures is the answer that names those messages.
+// failures returns the answer that fails those messages.
 func failures(ids ...string) string {
 	var items []string
 	for _, id := range ids {
@@ -99,7 +99,7 @@ func TestRejectedMessageIsSetAsideAsItWasSent(t *testing.T) {
 					{"messageId": "String m2", "reason": "String body: is not valid JSON (line 1, column 9): it ends too early, and was perhaps cut short: an API Gateway that sends to SQS cuts it at each & unless its mapping template has $util.urlEncode($input.body)"},
 				} {
 					if letters[i].Queue != "letters" || string(letters[i].Body) != messages[i+1].Body {
-						e.Errorf("letter %d is not the message as it was sent", i)
+						e.Errorf("letter %d differs from the message that was sent", i)
 					}
 					if got := told(letters[i]); !maps.Equal(got, want) {
 						e.Errorf("letter %d has the attributes %q, want %q", i, got, want)
@@ -121,12 +121,12 @@ func TestNothingElseIsSetAside(t *testing.T) {
 		e.wantAnswer(sqsBatch(named("a"), named("denied")), failures("m1"))
 		for _, batch := range []string{faulty("b"), eventBridge("e", faulty("b")), sns(faulty("b")), `{"Records":[]}`} {
 			if _, kind, text := e.invoke(batch); kind != "RejectedError" || strings.Contains(text, "dead-letter") {
-				e.Errorf("the error is a %s: %s", kind, text)
+				e.Errorf("got a %s: %s, want a RejectedError", kind, text)
 			}
 			e.lines()
 		}
 		if calls := e.calls(); strings.Contains(calls, "SendMessage") {
-			e.Errorf("AWS was called: %s", calls)
+			e.Errorf("AWS was called: %s, want no SendMessageBatch", calls)
 		}
 	})
 }
@@ -141,8 +141,8 @@ func TestWithoutADeadLetterQueueARejectedMessageIsAnsweredAsFailed(t *testing.T)
 	})
 }
 
-// A setting that is not used is logged once, before the first message.
-func TestStartTellsWhatIsNotUsed(t *testing.T) {
+// An unused setting is logged once, before the first message.
+func TestStartLogsUnusedSettings(t *testing.T) {
 	inEnvironment(t, func(e *environment) {
 		var err error
 		e.settings, err = ReadSettings(func(name string) string { return map[string]string{"DEAD_LETTER_QUEUE_URL": "DeadLetterQueue"}[name] })
@@ -153,7 +153,7 @@ func TestStartTellsWhatIsNotUsed(t *testing.T) {
 		text := e.output.String()
 		e.output.Reset()
 		if strings.Count(text, "\n") != 1 || !strings.Contains(text, `"level":"WARN","reason":"DEAD_LETTER_QUEUE_URL: is no URL`) {
-			e.Errorf("the start logs %q", text)
+			e.Errorf("the start logs %q, want one warning about DEAD_LETTER_QUEUE_URL", text)
 		}
 		e.wantAnswer(sqsBatch(faulty("a")), failures("m0"))
 		e.wantLog("m0 rejected")
@@ -165,7 +165,7 @@ func TestRejectionIsAnnouncedBeforeItIsSetAside(t *testing.T) {
 		e.settings.OutcomeBus = "outcomes"
 		e.wantAnswer(sqsBatch(faulty("a")), failures())
 		if calls := e.calls(); calls != "PutEvents SendMessageBatch" {
-			e.Errorf("AWS was called: %s", calls)
+			e.Errorf("AWS was called: %s, want PutEvents SendMessageBatch", calls)
 		}
 		e.wantEvents("API Key Rejected m0")
 		e.lines()
@@ -222,20 +222,20 @@ func TestMessageThatCannotBeSetAsideComesAgain(t *testing.T) {
 				}
 				lines := e.wantLog(others, "m1 rejected: dead-letter queue: was not set aside: SendMessageBatch: "+test.reason, "m2 created")
 				if !strings.HasPrefix(lines["m1"].Reason, `tags."aws:x": a tag's key`) {
-					e.Errorf("the reason of the rejection is gone: %q", lines["m1"].Reason)
+					e.Errorf("the reason lacks that of the rejection: %q", lines["m1"].Reason)
 				}
 				e.aws.Before, e.aws.RefuseMessage = nil, nil
 				e.wantAnswer(batch, failures())
 				e.wantLog("m0 rejected", "m1 rejected", "m2 existing")
 				if got := e.letters(); !strings.HasSuffix(got, "m0 m1") || strings.Count(got, "m1") != 1 {
-					e.Errorf("set aside were %q", got)
+					e.Errorf("set aside were %q, want every rejected message", got)
 				}
 			})
 		})
 	}
 }
 
-// A refusal that is not the sender's fault may be over in a moment.
+// A refusal that is not the sender's fault may be temporary.
 func TestLetterRefusedForTheMomentIsSentAgain(t *testing.T) {
 	for _, times := range []int{1, 3, 1000} {
 		withLetters(t, func(e *environment) {
@@ -254,7 +254,7 @@ func TestLetterRefusedForTheMomentIsSentAgain(t *testing.T) {
 			}
 			e.wantAnswer(sqsBatch(faulty("a"), faulty("b")), want)
 			if took := time.Since(start); took > e.timeout-time.Second {
-				e.Errorf("answered after %v", took)
+				e.Errorf("answered after %v, want at most %v", took, e.timeout-time.Second)
 			}
 			if got := e.letters(); got != "m0 m1" && times < 1000 || got != "m0" && times == 1000 {
 				e.Errorf("set aside were %q after %d refusals", got, times)
@@ -292,8 +292,8 @@ func TestPanicInSendMessageBatchFailsItsMessagesAlone(t *testing.T) {
 	})
 }
 
-// Lambda may stop the function behind the call, and AWS may lose its answer: the message
-// is set aside twice, and nothing else happens twice.
+// Lambda may stop the function after the call, and AWS may lose its answer: the message is
+// set aside twice, and nothing else happens twice.
 func TestDeliveryThatWasStoppedBehindTheSendSetsAsideTwice(t *testing.T) {
 	withLetters(t, func(e *environment) {
 		batch := sqsBatch(named("a"), faulty("b"))
@@ -322,8 +322,8 @@ func TestDeliveryThatWasStoppedBehindTheSendSetsAsideTwice(t *testing.T) {
 	})
 }
 
-// The answer comes a second before the function's time is up, or a fifth of that time where it
-// is less.
+// The answer comes a second before the function's timeout, or a fifth of the timeout before
+// it if that is less.
 func TestBatchIsAnsweredInTimeThoughTheDeadLetterQueueHangs(t *testing.T) {
 	for timeout, want := range map[time.Duration]time.Duration{
 		30 * time.Second: 29 * time.Second,
@@ -345,7 +345,7 @@ func TestBatchIsAnsweredInTimeThoughTheDeadLetterQueueHangs(t *testing.T) {
 				}
 				for id, l := range e.lines() {
 					if l.Outcome != "rejected" || !strings.HasSuffix(l.Reason, ": no answer in time") {
-						e.Errorf("message %s: %s: %q", id, l.Outcome, l.Reason)
+						e.Errorf("message %s: %s: %q, want rejected: no answer in time", id, l.Outcome, l.Reason)
 					}
 				}
 			})
@@ -353,7 +353,7 @@ func TestBatchIsAnsweredInTimeThoughTheDeadLetterQueueHangs(t *testing.T) {
 	}
 }
 
-// When a call or the bus hangs, time is left to set messages aside.
+// When a call or the bus hangs, enough time is kept to set messages aside.
 func TestTimeIsKeptBackForLetters(t *testing.T) {
 	for _, hangs := range []string{"CreateSecret", "PutEvents"} {
 		withLetters(t, func(e *environment) {
@@ -403,8 +403,8 @@ func TestLettersAreSentInAsFewCallsAsTheirLimitsAllow(t *testing.T) {
 	})
 }
 
-// A body is never cut, and what does not fit beside it gives way: the sender's attributes
-// first, then the end of the reason, then all of it.
+// A body is never cut, and what does not fit beside it is dropped: first the sender's
+// attributes, then the end of the reason, then all of it.
 func TestLetterOfAMessageThatIsAlmostTooLarge(t *testing.T) {
 	long(t)
 	const mebibyte = 1 << 20 // SendMessageBatch: names, types and values of the attributes count
@@ -433,13 +433,13 @@ func TestLetterOfAMessageThatIsAlmostTooLarge(t *testing.T) {
 				e.wantLog("m0 rejected")
 				letters := e.aws.Messages()
 				if len(letters) != 1 || string(letters[0].Body) != body {
-					e.Fatalf("%d letters, or its body is not as it came", len(letters))
+					e.Fatalf("%d letters, want 1 with the body that was sent", len(letters))
 				}
 				if got := slices.Sorted(maps.Keys(letters[0].Attributes)); !slices.Equal(got, test.want) {
 					e.Errorf("it has the attributes %q, want %q", got, test.want)
 				}
 				if reason := string(letters[0].Attributes["reason"].Value); test.reason != nil && !test.reason(reason) {
-					e.Errorf("the reason is %q", reason)
+					e.Errorf("wrong reason %q", reason)
 				}
 			})
 		})
@@ -461,7 +461,7 @@ func TestAttributesBeyondTenGiveWayToOurs(t *testing.T) {
 	})
 }
 
-// A letter that was redriven has attributes of the same names.
+// A redriven letter already has attributes with these names.
 func TestAttributesOfTheSameNameGiveWayToOurs(t *testing.T) {
 	theirs := map[string]payload.Attribute{}
 	for _, name := range []string{"reason", "messageId", "customerId", "secretName", "Reason"} {
@@ -469,7 +469,7 @@ func TestAttributesOfTheSameNameGiveWayToOurs(t *testing.T) {
 	}
 	for body, want := range map[string]map[string]string{
 		faulty("a"): {"messageId": "String m0", "customerId": "String acme", "secretName": "String test/acme/a", "Reason": "Number 1"},
-		// What is not known of the request is left to the sender.
+		// Attributes for what is not known of the request keep the sender's value.
 		"{": {"messageId": "String m0", "customerId": "Number 1", "secretName": "Number 1", "Reason": "Number 1"},
 	} {
 		withLetters(t, func(e *environment) {
@@ -477,7 +477,7 @@ func TestAttributesOfTheSameNameGiveWayToOurs(t *testing.T) {
 			e.wantLog("m0 rejected")
 			got := told(e.aws.Messages()[0])
 			if !strings.HasPrefix(got["reason"], "String ") {
-				e.Errorf("the reason is %q", got["reason"])
+				e.Errorf("reason %q, want ours", got["reason"])
 			}
 			if delete(got, "reason"); !maps.Equal(got, want) {
 				e.Errorf("the attributes are %q, want %q", got, want)
@@ -486,7 +486,7 @@ func TestAttributesOfTheSameNameGiveWayToOurs(t *testing.T) {
 	}
 }
 
-// SQS takes the characters of XML 1.0 only, and a customer's id may hold any.
+// SQS accepts the characters of XML 1.0 only, but a customer's id may hold any.
 func TestCharactersThatSQSDoesNotTakeAreReplacedInOurAttributes(t *testing.T) {
 	withLetters(t, func(e *environment) {
 		body := `{"customerId":"a\u0000b\u001f\ufffe\uffff\t\u007f\ud83d\udd11é","x":0}`
@@ -497,7 +497,7 @@ func TestCharactersThatSQSDoesNotTakeAreReplacedInOurAttributes(t *testing.T) {
 			e.Errorf("the customer is %q, want %q", got, want)
 		}
 		if string(letter.Body) != body {
-			e.Error("the body is not as it came")
+			e.Error("the body differs from the one that was sent")
 		}
 	})
 }
@@ -505,7 +505,7 @@ func TestCharactersThatSQSDoesNotTakeAreReplacedInOurAttributes(t *testing.T) {
 func TestGroupOfALetter(t *testing.T) {
 	for _, test := range []struct{ queue, source, group, wantGroup, wantDeduplication string }{
 		{lettersURL, payload.QueueARN, "", "", ""},
-		{lettersURL, payload.QueueARN, "acme", "acme", ""}, // fair queues
+		{lettersURL, payload.QueueARN, "acme", "acme", ""}, // a fair queue
 		{lettersURL, payload.FIFOQueueARN, "acme", "acme", ""},
 		{lettersURL + ".fifo", payload.FIFOQueueARN, "acme", "acme", "m0"},
 		{lettersURL + ".fifo", payload.QueueARN, "acme", "acme", "m0"},
@@ -521,15 +521,14 @@ func TestGroupOfALetter(t *testing.T) {
 				}
 			}
 			if n := len(e.aws.Messages()); n != 1 {
-				e.Errorf("%+v: %d letters", test, n)
+				e.Errorf("%+v: %d letters, want 1", test, n)
 			}
 		})
 	}
 }
 
-// On a FIFO queue the first message of a group that is to come again fails the rest of
-// it, in order. A rejected one that is set aside leaves the queue; one that could not be
-// set aside comes again.
+// On a FIFO queue a message that is to be redelivered fails the rest of its group, in order.
+// A rejected message leaves the queue if it is set aside, and is redelivered if not.
 func TestGroupsOfAFIFOQueueWithADeadLetterQueue(t *testing.T) {
 	const bad, slow = "bad", "slow" // rejected; retried once
 	for name, test := range map[string]struct {
@@ -597,8 +596,8 @@ func TestGroupsOfAFIFOQueueWithADeadLetterQueue(t *testing.T) {
 	}
 }
 
-// A standard queue has message groups too, and keeps none of them in order.
-func TestGroupsOfAStandardQueueHoldNobody(t *testing.T) {
+// A standard queue has message groups as well, but keeps no order in them.
+func TestGroupsOfAStandardQueueKeepNoOrder(t *testing.T) {
 	withLetters(t, func(e *environment) {
 		e.hang("SendMessageBatch")
 		e.wantAnswer(sqsFrom(payload.QueueARN, "AA", faulty("a"), named("b")), failures("m0"))
@@ -607,12 +606,12 @@ func TestGroupsOfAStandardQueueHoldNobody(t *testing.T) {
 }
 
 // AWS sends no such record, but a test or an input transformer may.
-func TestMessageThatTheRecordDoesNotTellExactlyIsNotSetAside(t *testing.T) {
+func TestMessageWithoutAnExactOriginalIsNotSetAside(t *testing.T) {
 	withLetters(t, func(e *environment) {
 		e.wantAnswer(`{"Records":[{"messageId":"m0","eventSource":"aws:sqs"},{"messageId":"m1","eventSource":"aws:sqs","body":"{"}]}`, failures("m0"))
 		e.wantLog("m0 rejected: dead-letter queue: was not set aside: the record does not tell its body and its attributes as they were", "m1 rejected")
 		if got := e.letters(); got != "m1" {
-			e.Errorf("set aside were %q", got)
+			e.Errorf("set aside were %q, want m1 alone", got)
 		}
 		const record = `{"messageId":"m%d","eventSource":"aws:sqs","eventSourceARN":"q.fifo","attributes":{"MessageGroupId":"A"},"body":%s}`
 		e.wantAnswer(`{"Records":[`+fmt.Sprintf(record, 0, "{}")+","+fmt.Sprintf(record, 1, `"{\"name\":\"b\"}"`)+","+fmt.Sprintf(record, 2, `"{"`)+`]}`, failures("m0", "m1", "m2"))
@@ -632,8 +631,7 @@ func TestShorten(t *testing.T) {
 	}
 }
 
-// Whatever a message holds and whatever SQS says of it, the log line can hold it, and
-// tells both.
+// However long a message and SQS's error are, the log line fits, and has both.
 func TestReasonOfALetterIsBounded(t *testing.T) {
 	withLetters(t, func(e *environment) {
 		e.aws.RefuseMessage = func(awslocal.Message) *awslocal.Error {
@@ -641,10 +639,10 @@ func TestReasonOfALetterIsBounded(t *testing.T) {
 		}
 		e.invoke(sqsBatch(`{"tags":{` + strings.Repeat(`"x":0,`, 5000) + `"x":0}}`))
 		if got := e.output.Len(); got > 40<<10 {
-			e.Errorf("the log line has %d bytes", got)
+			e.Errorf("the log line has %d bytes, want at most 20 KiB", got)
 		}
 		if l := e.lines()["m0"]; !strings.HasPrefix(l.Reason, "tags: must have at most 48 tags") || !strings.Contains(l.Reason, "dead-letter queue: was not set aside: SendMessageBatch: InvalidParameterValue") {
-			e.Errorf("the reason does not tell both: %.60q", l.Reason)
+			e.Errorf("the reason lacks the rejection or SQS's error: %.60q", l.Reason)
 		}
 	})
 }
@@ -655,7 +653,7 @@ func TestDebugListsSendMessageBatch(t *testing.T) {
 		e.invoke(sqsBatch(faulty("a")))
 		calls := e.lines()["m0"].Calls
 		if len(calls) != 1 || calls[0].Operation != "SendMessageBatch" || calls[0].Failed {
-			e.Errorf("the line lists %+v", calls)
+			e.Errorf("the line lists wrong calls: %+v", calls)
 		}
 	})
 }

@@ -63,7 +63,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// tags returns n tags of the greatest lengths that AWS allows.
+// tags returns n tags of the maximum lengths that AWS allows.
 func tags(n int) string {
 	var list []string
 	for i := range n {
@@ -101,7 +101,7 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 	}
 }
 
-// `sam local` gives a queue's logical id in place of its URL, and must go on as before.
+// `sam local` passes a queue's logical id instead of its URL, and must work as before.
 func TestDeadLetterQueueThatIsNoURLIsNotUsed(t *testing.T) {
 	for _, value := range []string{
 		"DeadLetterQueue", "arn:aws:sqs:us-east-1:123456789012:letters", "https://", "https://host", "https://host/", "https:///path",
@@ -109,10 +109,10 @@ func TestDeadLetterQueueThatIsNoURLIsNotUsed(t *testing.T) {
 	} {
 		s, err := ReadSettings(func(name string) string { return map[string]string{"DEAD_LETTER_QUEUE_URL": value}[name] })
 		if err != nil || s.DeadLetterQueueURL != "" {
-			t.Errorf("%q: got %q, %v, want a start without it", value, s.DeadLetterQueueURL, err)
+			t.Errorf("%q: got %q, %v, want it unused and no error", value, s.DeadLetterQueueURL, err)
 		}
 		if len(s.Unused) != 1 || !strings.HasPrefix(s.Unused[0], "DEAD_LETTER_QUEUE_URL: is no URL such as ") || strings.Contains(s.Unused[0], value) && len(value) > 10 {
-			t.Errorf("%q: what is said of it is %q, want the rule, and the value not quoted", value, s.Unused)
+			t.Errorf("%q: reported as %q, want the rule, and the value not quoted", value, s.Unused)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"createkey/internal/marketplace"
 )
 
-// A notification of a product's topic is a sign-up or an end. The blanks are in AWS's own
+// A notification of a product's topic is a sign-up or an end. The blanks are those of AWS's
 // samples.
 func ExampleFromNotification() {
 	doc, err := document.Parse([]byte(`{
@@ -33,8 +33,8 @@ func ExampleFromNotification() {
 	// offer: offer-abcexample123
 }
 
-// What is neither is rejected, with what to do instead. The customer is returned beside
-// the error.
+// A notification that is neither is rejected, with advice. The customer is returned with the
+// error.
 func ExampleFromNotification_pending() {
 	doc, err := document.Parse([]byte(`{
 		"action": "unsubscribe-pending",

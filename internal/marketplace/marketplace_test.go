@@ -10,8 +10,8 @@ import (
 	"createkey/internal/marketplace"
 )
 
-// The documents' samples and the faults of their envelopes are vectors of package
-// envelope; these tests cover the rules of this package alone.
+// Vectors of package envelope cover the samples from the documents and the faults of their
+// envelopes; these tests cover this package's own rules.
 
 func parse(t *testing.T, text string) document.Node {
 	t.Helper()
@@ -94,7 +94,7 @@ func TestRejections(t *testing.T) {
 		read     func(document.Node) (marketplace.Message, error)
 		doc      string
 		want     string // reasons, joined by a semicolon
-		customer string // known all the same
+		customer string // known in spite of the fault
 	}{
 		"all faults together": {
 			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "", "product-code": 7}`,

@@ -12,8 +12,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A client's calls wait for their turn. A call whose turn would come too late fails at
-// once and is not sent: here the second key's, whose turn is in ten seconds.
+// A client's calls wait for their turn. A call whose turn would come too late fails at once
+// and is not sent: here that of the second key, in ten seconds.
 func ExamplePacer_Apply() {
 	var account awslocal.Server
 	pacer := pace.New(0.1) // a key every ten seconds
@@ -33,8 +33,8 @@ func ExamplePacer_Apply() {
 	// calls: 1
 }
 
-// A message whose calls would take too long is not started: it is delivered again, and
-// nothing was called for it.
+// A message whose calls would take too long is not started: it is redelivered, and made no
+// calls.
 func ExamplePacer_Admit() {
 	pacer := pace.New(0.1)                                                   // a key every ten seconds
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second) // of the invocation

@@ -17,8 +17,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A paced is a client of the embedded AWS, paced at two keys a second: one
-// CreateApiKey every 500 ms, one call of any kind every 250 ms.
+// A paced is a client of the embedded AWS at two keys a second: one CreateApiKey every
+// 500 ms, one call of any kind every 250 ms.
 type paced struct {
 	*testing.T
 	*apigateway.Client
@@ -64,7 +64,7 @@ func together(calls ...func() error) []error {
 	return errs
 }
 
-// sent returns when the calls of an operation arrived; "" means any.
+// sent returns the arrival times of an operation's calls; "" means any operation.
 func (p *paced) sent(operation string) []time.Time {
 	var times []time.Time
 	for _, c := range p.aws.Calls() {
@@ -85,7 +85,7 @@ func (p *paced) wantApart(operation string, count int, apart time.Duration) {
 	for i := 1; i < len(times); i++ {
 		const rounding = time.Microsecond // the limiter counts in floating point
 		if d := times[i].Sub(times[i-1]); d < apart-rounding {
-			p.Errorf("call %d: got %v after the one before, want at least %v", i, d, apart)
+			p.Errorf("call %d: %v after the previous one, want at least %v", i, d, apart)
 		}
 	}
 }
@@ -137,8 +137,8 @@ func TestControlPlaneRate(t *testing.T) {
 	})
 }
 
-// CreateApiKey's quota has no burst: calls that queue up behind others must not be sent
-// close together afterwards.
+// CreateApiKey's quota has no burst: calls that queue behind others must not be sent close
+// together afterwards.
 func TestCreateRateBehindOtherCalls(t *testing.T) {
 	inPace(t, func(p *paced) {
 		var calls []func() error
@@ -153,8 +153,8 @@ func TestCreateRateBehindOtherCalls(t *testing.T) {
 	})
 }
 
-// A call whose turn would come too late is refused at once and not sent. One that is sent
-// leaves a second.
+// A call whose turn would come too late is refused at once and not sent. A call that is sent
+// has at least a second left.
 func TestErrNoTime(t *testing.T) {
 	inPace(t, func(p *paced) {
 		const available = 4 * time.Second
@@ -190,7 +190,7 @@ func TestErrNoTime(t *testing.T) {
 	})
 }
 
-// Where less than four seconds are left, a quarter of the time is kept in reserve.
+// With less than four seconds left, a quarter of the time is kept in reserve.
 func TestShortDeadline(t *testing.T) {
 	inPace(t, func(p *paced) {
 		ctx, cancel := context.WithTimeout(p.Context(), 800*time.Millisecond)
@@ -230,8 +230,8 @@ func TestCanceledContext(t *testing.T) {
 }
 
 // A message is started if its last call's turn leaves a second before the deadline.
-// CreateApiKey's bucket gets a token every 500 ms, that of all calls one every 250 ms, and
-// an idle bucket holds one token.
+// CreateApiKey's bucket gets a token every 500 ms, the bucket of all calls one every 250 ms,
+// and an idle bucket holds one token.
 func TestAdmit(t *testing.T) {
 	for name, test := range map[string]struct {
 		left  time.Duration // until the deadline; 0: none

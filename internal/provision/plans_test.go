@@ -102,7 +102,7 @@ func TestPlanThatIsDeletedLaterIsNoticed(t *testing.T) {
 }
 
 // What was rejected for its plans is redriven when the operator has mended them.
-func TestPlansThatAreMendedLaterAreSeen(t *testing.T) {
+func TestPlansThatAreFixedLaterAreSeen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
 		r := request(withPlans("prod", "prod-too"))

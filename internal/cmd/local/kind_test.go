@@ -87,7 +87,7 @@ func TestSend_AnEndIsSentOnce(t *testing.T) {
 
 // A message that is sent again because its answer was lost keeps the time of the first
 // run: a second rotation would cut the customer off.
-func TestSend_WhatGoesTwiceHasOneTime(t *testing.T) {
+func TestSend_AResentMessageKeepsItsTime(t *testing.T) {
 	for name, to := range map[string]func() destination{
 		"queue": func() destination { return toThe(t, testQueue, "", "rotation") },
 		"bus":   func() destination { return toThe(t, "", testBus, "rotation") },

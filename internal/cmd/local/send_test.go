@@ -188,7 +188,7 @@ func crowd(t *testing.T, n int) string {
 	return write(t, "customers.csv", text)
 }
 
-func TestSend_TheGoodRowsAndTellsTheBad(t *testing.T) {
+func TestSend_SendsTheGoodRowsAndReportsTheBad(t *testing.T) {
 	file := write(t, "customers.csv", "\ufeff"+`name,customerId,description,enabled,value,usagePlanIds,tags.team,tags.cost centre
 Standard,cust-1,"a ""quoted"" cell,
 over two lines",TRUE,,gold01; silver01,billing,
@@ -237,7 +237,7 @@ Standard,cust-8,<&>,,,,,
 	}
 }
 
-func TestSend_NothingWhereTheFileCannotBeTrusted(t *testing.T) {
+func TestSend_SendsNothingOfAnUntrustworthyFile(t *testing.T) {
 	for _, test := range []struct{ name, file, text, want string }{
 		{"an unknown column", "x.csv", "customerId,usage plan\nc,g\n", `line 1: unknown column "usage plan"; the columns are name, customerId,`},
 		{"another case", "x.csv", "CustomerId\nc\n", `unknown column "CustomerId"`},
@@ -261,7 +261,7 @@ func TestSend_NothingWhereTheFileCannotBeTrusted(t *testing.T) {
 	}
 }
 
-func TestSend_OneFileAsItIs(t *testing.T) {
+func TestSend_SendsOneFileUnchanged(t *testing.T) {
 	for _, test := range []struct{ name, file, text, body, detail string }{
 		{"JSON", "x.json", `{ "customerId": "c" }`, `{ "customerId": "c" }`, `{ "customerId": "c" }`},
 		{"YAML, which becomes JSON on a bus", "x.yaml", "customerId: c # his\ndescription: 2026-11-24\n",
@@ -294,7 +294,7 @@ func TestSend_OneFileAsItIs(t *testing.T) {
 	}
 }
 
-func TestSend_EventsAsTheTemplatesRuleWantsThem(t *testing.T) {
+func TestSend_SendsEventsThatTheTemplatesRuleMatches(t *testing.T) {
 	f := &fakeAWS{}
 	if _, err := runSend(t.Context(), t, f, toBus(t), write(t, "x.jsonl", "{\"customerId\": \"c\"}\n")); err != nil {
 		t.Fatal(err)
@@ -305,7 +305,7 @@ func TestSend_EventsAsTheTemplatesRuleWantsThem(t *testing.T) {
 	}
 }
 
-func TestSend_ToAFIFOQueueInOrderForAKey(t *testing.T) {
+func TestSend_KeepsAKeysMessagesInOrderOnAFIFOQueue(t *testing.T) {
 	f := &fakeAWS{}
 	if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue+".fifo"), write(t, "x.jsonl",
 		"{\"customerId\": \"c\"}\n{\"customerId\": \"c\", \"enabled\": true}\n{\"customerId\": \"d\"}\n")); err != nil {
@@ -320,7 +320,7 @@ func TestSend_ToAFIFOQueueInOrderForAKey(t *testing.T) {
 	}
 }
 
-func TestSend_DestinationsThatAreNone(t *testing.T) {
+func TestSend_InvalidDestinations(t *testing.T) {
 	for _, test := range []struct{ queueURL, bus, source, want string }{
 		{"", "", "x", "exactly one of QUEUE_URL and EVENT_BUS must be set"},
 		{testQueue, testBus, "x", "exactly one of QUEUE_URL and EVENT_BUS must be set (both are)"},
@@ -365,7 +365,7 @@ func TestSend_SaysThatRowsWithoutACustomerShareAKey(t *testing.T) {
 	}
 }
 
-func TestSend_WhatOneCallLeavesBehindAgain(t *testing.T) {
+func TestSend_RetriesWhatOneCallLeavesBehind(t *testing.T) {
 	for _, name := range []string{"queue", "bus"} {
 		t.Run(name, func(t *testing.T) {
 			inVirtualTime(t, func(t *testing.T) {
@@ -422,7 +422,7 @@ func TestSend_WhatOneCallLeavesBehindAgain(t *testing.T) {
 	}
 }
 
-func TestSend_ThrottledCallsAgainAndNotForEver(t *testing.T) {
+func TestSend_RetriesThrottledCallsWithinBounds(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T) {
 		throttledBefore := func(n int) func(int) (int, string) {
 			return func(call int) (int, string) {
@@ -450,7 +450,7 @@ func TestSend_ThrottledCallsAgainAndNotForEver(t *testing.T) {
 	})
 }
 
-func TestSend_GoesOnWhereItWasInterrupted(t *testing.T) {
+func TestSend_ResumesAfterAnInterruption(t *testing.T) {
 	for name, lose := range map[string]func(stop func()) (int, string){
 		"Ctrl-C":                 func(stop func()) (int, string) { stop(); return 0, "" },
 		"a denial in the middle": func(func()) (int, string) { return http.StatusForbidden, "AccessDeniedException" },
@@ -508,7 +508,7 @@ func TestSend_GoesOnWhereItWasInterrupted(t *testing.T) {
 	}
 }
 
-func TestSend_AMendedFileSendsWhatIsNew(t *testing.T) {
+func TestSend_ACorrectedFileSendsWhatIsNew(t *testing.T) {
 	file := write(t, "x.jsonl", "{\"customerId\": \"a\"}\n{\"customerId\": 2}\n{\"customerId\": \"c\"}\n")
 	f := &fakeAWS{}
 	if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err == nil || len(f.taken) != 2 {

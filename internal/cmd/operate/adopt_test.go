@@ -364,7 +364,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 // A key whose record was deleted is adopted with the digest of the request that made it.
-func TestAuditedAndMended(t *testing.T) {
+func TestAdoptAfterAnAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
 		name, id := p.customer("acme")
