@@ -11,9 +11,9 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// Section 3 of the contract: a repeat of a finished request is answered from the key as
-// API Gateway has it, and a key that somebody revoked is neither mended nor made again.
-func TestRepeatTellsOfTheKeyAsItIsNow(t *testing.T) {
+// Section 3 of the contract: the answer to a repeat of a finished request describes the key
+// as it is in API Gateway, and a revoked key is neither restored nor made again.
+func TestRepeatAnswersTheKeyAsItIsNow(t *testing.T) {
 	planned, disabled := request(withPlans("plan1")), request(func(r *apikey.Request) { r.Enabled = false })
 	const later = 6 * time.Minute
 	finished := func(r apikey.Request, age time.Duration, then func(w *world, id string)) func(*world) {
@@ -28,7 +28,7 @@ func TestRepeatTellsOfTheKeyAsItIsNow(t *testing.T) {
 		given   func(w *world)
 		request apikey.Request
 		want    string
-		asks    string // beside the three calls of a repeat
+		asks    string // in addition to the three calls of a repeat
 		enabled bool
 		plans   []string
 	}{
@@ -79,14 +79,14 @@ func TestRepeatTellsOfTheKeyAsItIsNow(t *testing.T) {
 					w.Errorf("the answer says enabled %t, plans %q; want %t, %q", got.Enabled, got.UsagePlanIDs, test.enabled, test.plans)
 				}
 				if !reflect.DeepEqual(w.all(), was) {
-					w.Error("the repeat changed something")
+					w.Error("promise 4: the repeat changed something")
 				}
 			})
 		})
 	}
 }
 
-// The reason says how to give back by hand what was taken away by hand.
+// The reason says how to undo by hand what was done by hand.
 func TestRevokedKeyIsGivenBackByHand(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
@@ -103,7 +103,7 @@ func TestRevokedKeyIsGivenBackByHand(t *testing.T) {
 			{"to give it back, attach it to a usage plan", func() { w.operatorMovesKey(id, "", "plan2") }},
 		} {
 			if got := w.provision(r); !strings.Contains(got, mend.reason) {
-				w.Errorf("outcome is %q, want the mend: %s", got, mend.reason)
+				w.Errorf("outcome is %q, want it to say: %s", got, mend.reason)
 			}
 			mend.do()
 		}

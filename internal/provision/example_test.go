@@ -38,8 +38,8 @@ func ExampleProvisioner() {
 	// keys: 1
 }
 
-// The key is made and the answer lost, as if the function had been stopped there. The
-// next delivery finds the key by the value that was written down before.
+// The key is made but the answer is lost, as if the function had been stopped there. The
+// next delivery finds the key by the value that was stored first.
 func ExampleProvisioner_lostAnswer() {
 	lost := false
 	account := awslocal.Server{After: func(_ context.Context, c awslocal.Call) error {
@@ -50,7 +50,7 @@ func ExampleProvisioner_lostAnswer() {
 		return nil
 	}}
 	cfg := account.Config()
-	cfg.RetryMaxAttempts = 1 // else the SDK's own retry would be the next delivery
+	cfg.RetryMaxAttempts = 1 // otherwise the SDK's retry would stand in for the next delivery
 	p := provision.New(apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg))
 
 	request := apikey.Request{CustomerID: "cust-1", Name: "Gold", Enabled: true}
@@ -69,7 +69,7 @@ func ExampleProvisioner_lostAnswer() {
 	// keys: 1
 }
 
-// Another request of the same customer and name changes nothing, and is told in what it
+// Another request for the same customer and name changes nothing; the error says in what it
 // differs.
 func ExampleProvisioner_otherContent() {
 	account := awslocal.Server{Rand: rand.NewChaCha8([32]byte{})} // the same ids each time

@@ -18,12 +18,12 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// operations are all that the algorithm calls, each with the death of an earlier
-// delivery that makes the next one call it ("" where every new key does).
+// operations are all calls of the algorithm, each with the call at which an earlier delivery
+// must die for the next one to make it ("" if every new key takes it).
 var operations = []struct {
 	name    string
 	earlier string
-	keyMade bool // when it is called, this delivery has made or found its key
+	keyMade bool // by then, the delivery has made or found its key
 }{
 	{"GetUsagePlan", "", false},
 	{"CreateSecret", "", false},
@@ -35,8 +35,8 @@ var operations = []struct {
 	{"PutSecretValue", "", true},
 }
 
-// A message is retried after any error that is not known to be its own fault. Once AWS has
-// recovered, one more delivery finishes it.
+// A message is retried after any error that is not known to be the message's fault. Once AWS
+// has recovered, one more delivery finishes it.
 func TestFailureOfAnyCallIsRetriedAndLosesNothing(t *testing.T) {
 	faults := map[string]error{
 		"429":         awslocal.TooManyRequests,
@@ -66,7 +66,7 @@ func TestFailureOfAnyCallIsRetriedAndLosesNothing(t *testing.T) {
 						w.heal()
 						want = "created"
 						if op.name == "PutSecretValue" && at == after {
-							want = "existing" // it was finished, and its answer lost
+							want = "existing" // it was finished before its answer was lost
 						}
 						w.wantOutcome(w.provision(r), want)
 						w.wantComplete(r, "plan1")
@@ -77,9 +77,9 @@ func TestFailureOfAnyCallIsRetriedAndLosesNothing(t *testing.T) {
 	}
 }
 
-// The SDK sends a call again whose answer was lost or throttled, and finds what
-// the first attempt did: one delivery is enough.
-func TestSDKsOwnRetryIsNoSecondKey(t *testing.T) {
+// The SDK retries a call whose answer was lost or throttled, and finds what the first attempt
+// did: one delivery is enough.
+func TestSDKsRetryMakesNoSecondKey(t *testing.T) {
 	for _, op := range operations {
 		for _, fault := range []error{awslocal.ErrConnectionLost, awslocal.TooManyRequests} {
 			t.Run(op.name+"/"+fault.Error(), func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestSDKsOwnRetryIsNoSecondKey(t *testing.T) {
 	}
 }
 
-// The quota of 10,000 keys, for which an alarm fires, is no fault of the message.
+// The quota of 10,000 keys, which has an alarm, is not the message's fault.
 func TestKeyQuotaIsRetriedUnderItsCode(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.aws.Quotas.MaxKeys = 1
@@ -145,7 +145,7 @@ func TestWhatAPIGatewayRefusesIsRejectedInItsOwnWords(t *testing.T) {
 		request: onStage, want: "rejected: Invalid stage identifier specified",
 		calls: calls, leaves: "no key, pending",
 	}, {
-		name: "but not found without a stage to be found is no refusal",
+		name: "but NotFound without a stage in the request is no refusal",
 		given: func(w *world) {
 			w.fail(before, "CreateApiKey", 1, &awslocal.Error{Status: http.StatusNotFound, Code: "NotFoundException", Message: "?"})
 		},
@@ -155,15 +155,15 @@ func TestWhatAPIGatewayRefusesIsRejectedInItsOwnWords(t *testing.T) {
 	inWorld(t, func(w *world) {
 		refuse("Invalid tag key")(w)
 		if got := w.provision(request()); strings.Contains(got, "delete secret") {
-			w.Errorf("outcome is %q: nobody gave a value that could be refused", got)
+			w.Errorf("outcome is %q, want no advice on the secret: no sender gave the value", got)
 		}
 		w.heal()
 		w.wantOutcome(w.provision(request(withDescription("corrected"))), "created")
 	})
 }
 
-// AWS's message is withheld where it quotes the value, or eight characters of it. That no part
-// of a value is passed on every test checks; this one also checks that all else is.
+// AWS's message is withheld if it quotes the value, or eight characters of it. Every test
+// checks that no part of a value is passed on; this one also checks that the rest is.
 func TestMessageThatQuotesTheValueIsWithheld(t *testing.T) {
 	for _, quoted := range []string{explicit, explicit[:8], explicit[len(explicit)-8:]} {
 		for _, op := range []string{"CreateSecret", "CreateApiKey", "PutSecretValue"} {
@@ -178,8 +178,8 @@ func TestMessageThatQuotesTheValueIsWithheld(t *testing.T) {
 	}
 }
 
-// The SDK's and net/http's errors quote what they could not read, and the answers
-// of five calls hold a value.
+// Errors of the SDK and net/http quote what they could not read, and the answers of five
+// calls hold a value.
 func TestAnswerThatCannotBeReadIsNotQuoted(t *testing.T) {
 	garble := map[string]func(answer []byte) []byte{
 		"cut off": func(a []byte) []byte { return a[:len(a)-2] },
@@ -236,7 +236,7 @@ func TestAnswerThatCannotBeReadIsNotQuoted(t *testing.T) {
 	}
 }
 
-// answer puts an answer in the place of AWS's, after the call took effect.
+// answer replaces AWS's answer after the call took effect.
 func (w *world) answer(operation string, times, status int, answer string) {
 	due := false
 	w.on(after, operation, times, func() error { due = true; return nil })
@@ -250,8 +250,8 @@ func (w *world) answer(operation string, times, status int, answer string) {
 	})
 }
 
-// The SDK gives an empty code to some errors that a proxy between it and AWS may answer. They
-// are errors like any other, and no success.
+// The SDK gives an empty code to some errors that a proxy before AWS may answer. They are
+// errors like any other, not successes.
 func TestErrorWithoutACodeIsRetried(t *testing.T) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusServiceUnavailable} {
 		for _, op := range operations {
@@ -268,7 +268,7 @@ func TestErrorWithoutACodeIsRetried(t *testing.T) {
 						want = "retried (unfinished): " + op.name
 					}
 					got := w.provision(r)
-					if status == http.StatusBadRequest { // which the SDK does not repeat
+					if status == http.StatusBadRequest { // which the SDK does not retry
 						w.wantOutcome(got, want)
 					}
 					w.heal()
@@ -287,10 +287,10 @@ func TestErrorWithoutACodeIsRetried(t *testing.T) {
 // end would leave its key enabled.
 func TestNotFoundOfAnythingButAPIGatewayIsRetried(t *testing.T) {
 	answers := map[string]string{
-		"XML":            `<?xml version="1.0"?><Error><Code>NotFoundException</Code><Message>Invalid API Key identifier specified</Message></Error>`,
-		"HTML":           "<html><body>404 Not Found</body></html>",
-		"no body":        "",
-		"JSON of no AWS": `{"message":"Not Found"}`,
+		"XML":                    `<?xml version="1.0"?><Error><Code>NotFoundException</Code><Message>Invalid API Key identifier specified</Message></Error>`,
+		"HTML":                   "<html><body>404 Not Found</body></html>",
+		"no body":                "",
+		"JSON that is not AWS's": `{"message":"Not Found"}`,
 	}
 	messages := map[string]struct {
 		message   apikey.Request
@@ -322,8 +322,8 @@ func TestNotFoundOfAnythingButAPIGatewayIsRetried(t *testing.T) {
 	}
 }
 
-// An answer that says nothing is no answer: no record may be finished by it, no key
-// made, and nothing rejected.
+// An answer that lacks what was asked for is no answer: it must not finish a record, make a
+// key or reject anything.
 func TestAnswerThatLacksWhatWasAskedForIsRetried(t *testing.T) {
 	for _, op := range operations {
 		if op.name == "GetApiKeys" {
@@ -358,8 +358,8 @@ func TestAnswerThatLacksWhatWasAskedForIsRetried(t *testing.T) {
 	}
 }
 
-// The position of a page of GetApiKeys holds a key's value, encoded, and the errors
-// of net/http quote the URL that it stands in.
+// A page position of GetApiKeys holds a key's value, encoded, and net/http's errors quote the
+// URL that contains it.
 func TestPageThatCannotBeReadIsNotQuoted(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for range 501 {
@@ -381,7 +381,7 @@ func TestPageThatCannotBeReadIsNotQuoted(t *testing.T) {
 }
 
 // An operator has to see why no call goes through.
-func TestBrokenConnectionIsToldByItsCause(t *testing.T) {
+func TestBrokenConnectionIsReportedWithItsCause(t *testing.T) {
 	tests := map[string]struct {
 		err  error
 		want string
@@ -421,7 +421,7 @@ func TestCallThatHangsEndsWithTheContext(t *testing.T) {
 					false: "retried: " + op.name, true: "retried (unfinished): " + op.name,
 				}[op.keyMade])
 				if took := time.Since(start); took != 3*time.Second {
-					w.Errorf("took %v, want until the deadline", took)
+					w.Errorf("took %v, want the time until the deadline", took)
 				}
 				close(hang)
 				w.heal()

@@ -17,7 +17,7 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// at is a moment in the sender's time.
+// at is a minute on the sender's clock.
 func at(minute int) time.Time {
 	return time.Date(2026, 11, 27, 12, minute, 0, 0, time.UTC)
 }
@@ -41,7 +41,7 @@ func ofAgreement(r apikey.Request, id string) apikey.Request {
 	return r
 }
 
-// enabled are the enabled keys of the account.
+// enabled returns the ids of the account's enabled keys.
 func (w *world) enabled() (ids []string) {
 	for _, k := range w.aws.Keys() {
 		if k.Enabled {
@@ -51,13 +51,13 @@ func (w *world) enabled() (ids []string) {
 	return ids
 }
 
-// record is what the secret of the requests says.
+// record returns the record of the requests' secret.
 func (w *world) record() promise.Record {
 	s, _ := w.secret(request())
 	return promise.Decode(s.Current())
 }
 
-// A life, message by message, with AWS's calls.
+// A life, message by message, with the AWS calls.
 func TestLife(t *testing.T) {
 	planned := withPlans("plan1")
 	inWorld(t, func(w *world) {
@@ -110,8 +110,8 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// What a message costs of AWS's quotas, as docs/design.md has it, in an environment that
-// has seen the usage plan.
+// The AWS calls of each message, as docs/design.md lists them, in an environment that has
+// looked up the usage plan before.
 func TestCallsOfAMessage(t *testing.T) {
 	planned := withPlans("plan1")
 	for _, test := range []struct {
@@ -144,7 +144,7 @@ func TestCallsOfAMessage(t *testing.T) {
 				}
 				w.forgetCalls()
 				if outcome := w.provision(test.message); strings.HasPrefix(outcome, "re") {
-					w.Errorf("outcome is %q", outcome)
+					w.Errorf("outcome is %q, want the message done", outcome)
 				}
 				w.mu.Lock()
 				defer w.mu.Unlock()
@@ -181,7 +181,7 @@ func TestAgreementsHoldTheKeyEach(t *testing.T) {
 	})
 }
 
-// An end of one agreement lets go of its hold whatever somebody did to the key.
+// An end of one agreement releases its hold, whatever somebody did to the key.
 func TestEndOfOneAgreementWhenTheKeyIsRevoked(t *testing.T) {
 	for name, revoke := range map[string]func(w *world, id string){
 		"taken out of its plan": func(w *world, id string) { w.operatorMovesKey(id, "plan1", "") },
@@ -202,7 +202,7 @@ func TestEndOfOneAgreementWhenTheKeyIsRevoked(t *testing.T) {
 	}
 }
 
-// A value that a key has already, disabled or somebody else's, begins no generation.
+// A value that a key already has, be it disabled or foreign, begins no generation.
 func TestReturnWithAValueThatIsTaken(t *testing.T) {
 	inWorld(t, func(w *world) {
 		first := w.finishedAt(signUpAt(1, withValue(explicit)))
@@ -221,8 +221,8 @@ func TestReturnWithAValueThatIsTaken(t *testing.T) {
 	})
 }
 
-// The key of a return's value may be that of another delivery of the same message.
-func TestReturnWithAValueInTheMiddleOfAnother(t *testing.T) {
+// The key with a return's value may come from another delivery of the same message.
+func TestReturnWithAValueDuringAnother(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.finishedAt(signUpAt(1))
 		w.wantOutcome(w.provision(endAt(2)), "ended")
@@ -244,7 +244,7 @@ func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 		w.wantOutcome(w.provision(signUpAt(1)), "ended")
 		w.wantOutcome(w.provision(signUpAt(2)), "ended") // a tie is an end
 		if keys := w.aws.Keys(); len(keys) > 0 {
-			w.Errorf("%d keys exist", len(keys))
+			w.Errorf("%d keys exist, want none", len(keys))
 		}
 		w.wantOutcome(w.provision(signUpAt(3)), "created")
 		if got := w.result.Generation; got != 1 {
@@ -253,7 +253,7 @@ func TestEndThatComesBeforeItsSignUp(t *testing.T) {
 	})
 }
 
-// meanwhile delivers messages, by another environment, before the next call of an operation.
+// meanwhile delivers messages in another environment before the next call of an operation.
 func (w *world) meanwhile(operation string, messages ...apikey.Request) {
 	other := w.p
 	w.newEnvironment()
@@ -267,9 +267,9 @@ func (w *world) meanwhile(operation string, messages ...apikey.Request) {
 	})
 }
 
-// A key that turns out to be disabled may have been disabled by createkey since the record was
+// A key that turns out to be disabled may have been disabled by createkey after the record was
 // read.
-func TestEndInTheMiddleOfASignUp(t *testing.T) {
+func TestEndDuringASignUp(t *testing.T) {
 	for want, signUp := range map[string]apikey.Request{"ended": signUpAt(1), "created": signUpAt(3)} {
 		t.Run(want, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -281,8 +281,8 @@ func TestEndInTheMiddleOfASignUp(t *testing.T) {
 	}
 }
 
-// While a sign-up is under way, a newer one finishes the record, and an end that is newer than
-// the first comes in.
+// During a sign-up a newer one finishes the record, and an end that is newer than the first
+// arrives.
 func TestSignUpThatIsOverWhenItsRecordIsRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.meanwhile("PutSecretValue", ofAgreement(signUpAt(3), "agr-2"), ofAgreement(endAt(2), "agr-1"))
@@ -318,9 +318,9 @@ func TestEndOfThePreviousKeyAlone(t *testing.T) {
 	})
 }
 
-// An end that names a key ends nothing else: where there is no key, it is mistyped, and
-// must not keep the sign-up that comes later from making one.
-func TestEndOfAKeyOfNobodysChangesNothing(t *testing.T) {
+// An end that names a key ends nothing else: if there is no such key, the id is mistyped, and
+// must not keep a later sign-up from making a key.
+func TestEndOfAnUnknownKeyChangesNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		end := endAt(2)
 		end.KeyID = "mistyped"
@@ -335,8 +335,8 @@ func (w *world) finishedAt(r apikey.Request) string {
 	return w.result.Key.ID
 }
 
-// An emulator answers UpdateApiKey with "enabled":"false", which the SDK cannot read. The
-// key is disabled all the same.
+// An emulator answers UpdateApiKey with "enabled":"false", which the SDK cannot read, although
+// the key is disabled.
 func TestEndWhoseAnswerCannotBeReadIsDone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.finishedAt(signUpAt(1))
@@ -359,7 +359,7 @@ func TestRotationNeedsAFinishedKey(t *testing.T) {
 	})
 }
 
-// "Not found" of a key that was rotated soon after it was made is no proof that it is gone.
+// NotFound for a key that was rotated soon after it was made does not prove that it is gone.
 func TestPreviousKeyThatCannotBeSeenYet(t *testing.T) {
 	for name, m := range map[string]apikey.Request{"end": endAt(3), "rotation": rotationAt(3)} {
 		t.Run(name, func(t *testing.T) {
@@ -375,7 +375,7 @@ func TestPreviousKeyThatCannotBeSeenYet(t *testing.T) {
 	}
 }
 
-// A rotation takes the usage plans of the living key, which lists may lack at first.
+// A rotation copies the usage plans of the living key, which lists may lack at first.
 func TestRotationOfAKeyThatCannotBeSeenInItsPlansYet(t *testing.T) {
 	for name, plans := range map[string][]string{"in none": {"plan1"}, "in one of two": {"plan1", "plan2"}} {
 		t.Run(name, func(t *testing.T) { rotateUnseenInPlan1(t, signUpAt(1, withPlans(plans...))) })
@@ -393,8 +393,8 @@ func rotateUnseenInPlan1(t *testing.T, planned apikey.Request) {
 	})
 }
 
-// A rotation that was stopped behind a usage plan is carried on when the living key has
-// left the plan: the next key is in it all the same, and its record says so.
+// A rotation that was stopped after attaching a usage plan is finished although the living key
+// has left the plan: the next key is in it already, and its record says so.
 func TestRotationRecordsThePlanThatItsKeyIsInAlready(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
@@ -404,14 +404,14 @@ func TestRotationRecordsThePlanThatItsKeyIsInAlready(t *testing.T) {
 		w.operatorMovesKey(id, "plan1", "")
 		w.wantOutcome(w.provision(rotationAt(2)), "rotated")
 		if got, want := w.result.Key.UsagePlanIDs, w.aws.UsagePlanKeys(w.result.Key.ID); !slices.Equal(got, want) {
-			t.Errorf("the new key is told in the plans %q, and is in %q", got, want)
+			t.Errorf("the result has the new key in the plans %q, want %q", got, want)
 		}
 	})
 }
 
-// TestAnyOrderAndAnyStopEndAsTheNewestSays shuffles and repeats the messages of a life,
-// stops deliveries anywhere, and lets one come in the middle of another. Then each is
-// delivered until it is done, and the account has to be as the newest message says.
+// TestAnyOrderAndAnyStopEndAsTheNewestSays shuffles and repeats the messages of a life, stops
+// deliveries anywhere, and runs some in the middle of others. Then each message is delivered
+// until it is done, and the account must be as the newest message says.
 func TestAnyOrderAndAnyStopEndAsTheNewestSays(t *testing.T) {
 	lives := [][]apikey.Request{
 		{signUpAt(1), endAt(2)},
@@ -485,8 +485,8 @@ func playLife(w *world, life []apikey.Request, random *rand.Rand) {
 	}
 }
 
-// deliverBadly delivers a message that is stopped at a call, or in whose middle another
-// is delivered, or both.
+// deliverBadly delivers a message that is stopped at a call, or interrupted by the delivery of
+// another, or both.
 func (w *world) deliverBadly(m, other apikey.Request, random *rand.Rand) string {
 	ctx, kill := context.WithCancel(w.ctx)
 	defer kill()

@@ -33,7 +33,7 @@ func TestPlansCostOneCallEachAndOneCheckInAnEnvironmentsLife(t *testing.T) {
 	})
 }
 
-// wantExpected checks how many API Gateway calls a new key is expected to take.
+// wantExpected checks the expected number of API Gateway calls of a new key.
 func (w *world) wantExpected(r apikey.Request, calls int) {
 	w.Helper()
 	if got := w.p.Calls(r); got != calls {
@@ -53,7 +53,7 @@ func TestDefaultPlanIsForRequestsThatNameNone(t *testing.T) {
 	})
 }
 
-func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
+func TestPlansThatCannotBeAttachedMakeNoKey(t *testing.T) {
 	run(t, []scenario{{
 		name:    "missing ones, all named",
 		given:   addPlans,
@@ -81,8 +81,8 @@ func TestPlansThatCannotBeAttachedMakeNothing(t *testing.T) {
 	}})
 }
 
-// A plan that is deleted after it was checked leaves one key without its plan, not one for each
-// message.
+// A plan that is deleted after it was checked leaves one key without its plan, not one for
+// each message.
 func TestPlanThatIsDeletedLaterIsNoticed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
@@ -96,12 +96,12 @@ func TestPlanThatIsDeletedLaterIsNoticed(t *testing.T) {
 			w.wantOutcome(w.provision(of(customer)), "rejected: usagePlanIds[0]: there is no usage plan")
 		}
 		if got := w.state(of("third")); got != "no key, no secret" {
-			w.Errorf("leaves %q, want nothing made", got)
+			w.Errorf("leaves %q, want no key, no secret", got)
 		}
 	})
 }
 
-// What was rejected for its plans is redriven when the operator has mended them.
+// A message that was rejected for its plans is redriven after the operator has fixed them.
 func TestPlansThatAreFixedLaterAreSeen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addPlans(w)
@@ -120,7 +120,7 @@ func TestPlanThatIsMadeLaterIsFound(t *testing.T) {
 		for range 2 { // what is missing is asked for again
 			w.wantOutcome(w.provision(r), "rejected: there is no usage plan")
 			if got := w.state(r); got != "no key, no secret" {
-				w.Errorf("leaves %q, want nothing made", got)
+				w.Errorf("leaves %q, want no key, no secret", got)
 			}
 		}
 		addPlans(w)

@@ -16,7 +16,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// signUp is a request that was made of an AWS Marketplace message.
+// signUp returns a request that was made from an AWS Marketplace message.
 func signUp(name string, changes ...func(*apikey.Request)) apikey.Request {
 	return request(append([]func(*apikey.Request){func(r *apikey.Request) {
 		r.Name, r.ProductCode = name, "prod"
@@ -86,8 +86,8 @@ func TestPlanOfAProductIsFoundByItsCode(t *testing.T) {
 	}})
 }
 
-// When a plan is deleted while its product is remembered, one delivery fails, and not every
-// sign-up of the next minute.
+// If a plan is deleted while its product is cached, one delivery fails, and not every sign-up
+// of the next minute.
 func TestPlanOfAProductThatIsDeletedIsNoticed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		addProductPlan(w)
@@ -119,9 +119,9 @@ func TestFinishedSignUpIsExistingWhateverBecameOfItsPlan(t *testing.T) {
 	}
 }
 
-// A sign-up is repeated whenever entitlements or the offer change, and may have
-// been requested without Marketplace.
-func TestWhatASignUpAddsIsNoDifference(t *testing.T) {
+// A sign-up is repeated whenever entitlements or the offer change, and a sender may have
+// requested the key without Marketplace before.
+func TestMembersThatASignUpAddsAreNoDifference(t *testing.T) {
 	bare := request(func(r *apikey.Request) { r.Name = "n" })
 	renewed := signUp("n", func(r *apikey.Request) { r.AddedTags = map[string]string{"marketplace:offer-id": "offer-2"} })
 	for name, pair := range map[string][2]apikey.Request{
@@ -145,12 +145,12 @@ func TestWhatASignUpAddsIsNoDifference(t *testing.T) {
 		other := bare
 		other.Enabled = false
 		if got := w.provision(other); !strings.Contains(got, "and differs in enabled: ") {
-			w.Errorf("outcome is %q: what the sign-up added is no difference", got)
+			w.Errorf("outcome is %q, want no difference in what the sign-up added", got)
 		}
 		other = bare
 		other.Tags = map[string]string{"marketplace:offer-id": "offer-2"}
 		if got := w.provision(other); !strings.Contains(got, "and differs in tags: ") {
-			w.Errorf("outcome is %q: what the sender wrote is", got)
+			w.Errorf("outcome is %q, want a difference in what the sender wrote", got)
 		}
 	})
 }
@@ -184,7 +184,7 @@ func TestProductCodesAreListedOnceAMinute(t *testing.T) {
 		w.wantOutcome(w.provision(signUp("a")), "existing")
 		w.wantCalls("CreateSecret GetSecretValue GetApiKey GetUsagePlans") // the key's, not the products'
 
-		// What is not there is remembered, too.
+		// A missing plan is cached as well.
 		other := func(name string) apikey.Request {
 			return signUp(name, func(r *apikey.Request) { r.ProductCode = "later" })
 		}

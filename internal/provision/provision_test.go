@@ -20,20 +20,20 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// The calls of the two shortest ways through.
+// The calls of the two shortest paths.
 const (
 	newKeyCalls = "CreateSecret CreateApiKey PutSecretValue"
 	repeatCalls = "CreateSecret GetSecretValue GetApiKey"
 )
 
-// A scenario is one branch of the algorithm: one delivery, in a given state.
+// A scenario is one branch of the algorithm: one delivery in a given state.
 type scenario struct {
 	name    string
 	given   func(w *world)
 	request apikey.Request
 	want    string // the outcome, and a part of its reason
 	calls   string // exactly these
-	leaves  string // the state of the request's key and secret
+	leaves  string // the final state of the request's key and secret
 	plans   []string
 }
 
@@ -116,8 +116,8 @@ func TestSecretIsEncryptedWithTheDeploymentsKey(t *testing.T) {
 	}
 }
 
-// The pending record is a secret's first version for ever: nothing that could
-// become wrong may stand in it.
+// The pending record stays the secret's first version forever, so it must hold nothing that
+// could become wrong.
 func TestPendingRecordHoldsFormatAndValueAlone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.interrupted(after, "CreateSecret", request(withValue(explicit), withDescription("d")))
@@ -128,7 +128,7 @@ func TestPendingRecordHoldsFormatAndValueAlone(t *testing.T) {
 	})
 }
 
-func TestSecretSaysWhatItIsAndWhatItsDeletionDoes(t *testing.T) {
+func TestSecretsDescriptionExplainsItAndItsDeletion(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.finished(request(withValue(explicit)))
 		s, _ := w.secret(request())
@@ -146,7 +146,7 @@ func TestSecretSaysWhatItIsAndWhatItsDeletionDoes(t *testing.T) {
 func TestResourceTagsAreOnSecretAndKey(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.p.ResourceTags = map[string]string{"CostCentre": "42", "plan": "deployment's"}
-		w.interrupted(after, "CreateSecret", request()) // in the very call: organisations deny a secret without them
+		w.interrupted(after, "CreateSecret", request()) // set by CreateSecret itself: organisations deny a secret without them
 		if s, _ := w.secret(request()); !maps.Equal(s.Tags, w.p.ResourceTags) {
 			w.Errorf("the secret has tags %v, want %v", s.Tags, w.p.ResourceTags)
 		}
@@ -160,7 +160,7 @@ func TestResourceTagsAreOnSecretAndKey(t *testing.T) {
 	})
 }
 
-// API Gateway allows 50 tags; a deployment's come to the sender's 48 at most.
+// API Gateway allows 50 tags; the sender has up to 48, and the deployment adds its own.
 func TestTooManyTagsWithTheDeploymentsMakeNothing(t *testing.T) {
 	many := map[string]string{}
 	for i := range 48 {
@@ -228,7 +228,7 @@ func TestRepeatIsExistingAndChangesNothing(t *testing.T) {
 	}, {
 		name:    "when somebody took our tags off the key: the record has them still",
 		given:   func(w *world) { w.operatorUntagsKey(w.finished(request()).ID) },
-		request: request(), want: "existing", calls: repeatCalls, leaves: "no key, finished", // none by tag
+		request: request(), want: "existing", calls: repeatCalls, leaves: "no key, finished", // no key has the tag
 	}})
 }
 
@@ -291,7 +291,7 @@ func TestContradictionDoesNotNameADefaultThatTheDeploymentChanged(t *testing.T) 
 	})
 }
 
-func TestPendingRecordIsFinishedByWhoeverComes(t *testing.T) {
+func TestPendingRecordIsFinishedByAnyLaterRequest(t *testing.T) {
 	const resumed = "CreateSecret GetSecretValue CreateApiKey PutSecretValue"
 	run(t, []scenario{{
 		name:    "with its value",
@@ -323,8 +323,8 @@ func TestPendingRecordIsFinishedByWhoeverComes(t *testing.T) {
 	}})
 }
 
-// A repeat that looks again before it says "revoked" may find what came after an operator
-// issued the key anew: a record that another message has begun, with another value.
+// A repeat that reads the record again before it rejects a key as revoked may find a record
+// that another message began, with another value, after an operator issued the key again.
 func TestRepeatFindsARecordOfAnotherValue(t *testing.T) {
 	inWorld(t, func(w *world) {
 		r := request(withValue(explicit))
@@ -340,7 +340,7 @@ func TestRepeatFindsARecordOfAnotherValue(t *testing.T) {
 		})
 		w.wantOutcome(w.provision(r), "rejected: value: differs from the one in secret "+secretName(r)+", which is final")
 		if n := len(w.aws.Keys()); n != 0 {
-			t.Errorf("%d keys exist", n)
+			t.Errorf("%d keys exist, want none", n)
 		}
 	})
 }
@@ -405,7 +405,7 @@ func TestForeignKeyIsNeverAdopted(t *testing.T) {
 		}}),
 		request: request(withValue(explicit)), want: refused, calls: found, leaves: "no key, pending",
 	}, {
-		// Its name is another, so that a list narrowed by ours would not show it.
+		// Its name differs, so that a list narrowed by our name would not show it.
 		name: "when an earlier message gave the value, and this one leaves it out",
 		given: func(w *world) {
 			foreign(awslocal.Key{ID: "foreign", Name: "theirs"})(w)
@@ -468,8 +468,8 @@ func TestConflictIsFollowedToTheKeyThatBearsTheValue(t *testing.T) {
 	}})
 }
 
-// Every page of the list is read, and the name narrows it only where no key of
-// another name can bear the value.
+// Every page of the list is read. The name narrows the list only if no key with another name
+// can have the value.
 func TestConflictIsFollowedThroughAllPages(t *testing.T) {
 	tests := map[string]struct {
 		request apikey.Request
@@ -560,8 +560,8 @@ func TestKeyIsIssuedAnewOnceKeyAndSecretAreDeleted(t *testing.T) {
 	})
 }
 
-// A batch that was stopped behind CreateApiKey has a Conflict for each message. Were
-// each to read the list for itself, none would be done in time in a full account.
+// A batch that was stopped after CreateApiKey gets a Conflict for each message. If each read
+// the list by itself, none would be done in time in a full account.
 func TestAListOfKeysIsReadOnceInAnInvocation(t *testing.T) {
 	inWorld(t, func(w *world) {
 		const messages, pages = 5, 3
@@ -579,7 +579,7 @@ func TestAListOfKeysIsReadOnceInAnInvocation(t *testing.T) {
 		w.wantOutcome(w.provision(requests[0]), "retried: GetApiKeys: AccessDeniedException")
 		w.calls = nil
 		for _, r := range requests {
-			w.wantOutcome(w.provision(r), "created") // the list goes on where it failed
+			w.wantOutcome(w.provision(r), "created") // the list resumes where it failed
 			w.wantComplete(r)
 		}
 		if got := read(); got != pages+1 {
@@ -632,16 +632,16 @@ func TestSecretScheduledForDeletion(t *testing.T) {
 
 func wait(d time.Duration) { <-time.After(d) }
 
-// Every test of this package also checks that the value is accepted before the key exists, and
-// that no second key appears: see world. Deliveries that are stopped, or that run at the same
-// time, are tested in packages explore and executable.
+// Every test of this package also checks that the value is stored before the key exists, and
+// that no second key appears: see world. Packages explore and executable test deliveries that
+// are stopped or run concurrently.
 
-// Two deliveries hold the same key; the first to finish the record has it.
+// Two deliveries hold the same key; the first to finish the record wins.
 func TestLateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.interrupted(after, "CreateApiKey", request())
-		// An operator disables the key in between, so that the two records differ: AWS
-		// ignores a record that is put again, and refuses another one.
+		// An operator disables the key in between, so that the two records differ: AWS ignores an
+		// identical second put, and refuses a different one.
 		w.on(after, "GetApiKey", 1, func() error {
 			w.operatorEnablesKey(w.key(request()).ID, false)
 			w.finished(request())
@@ -654,9 +654,9 @@ func TestLateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
 	})
 }
 
-// An operator deletes the key too early, while a delivery that holds its value
-// is in flight: the one way to a stray, which is told and never adopted.
-func TestStrayKeyIsToldAsUnfinishedAndNeverAdopted(t *testing.T) {
+// An operator deletes the key too early, while a delivery that holds its value is in flight:
+// the only way to get a stray key, which is reported and never adopted.
+func TestStrayKeyIsUnfinishedAndNeverAdopted(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var first awslocal.Key
 		w.on(before, "CreateApiKey", 1, func() error {
@@ -674,8 +674,8 @@ func TestStrayKeyIsToldAsUnfinishedAndNeverAdopted(t *testing.T) {
 	})
 }
 
-// When the finished record is refused and cannot be read, the key just made may be a stray,
-// which no later delivery would notice.
+// If the finished record is refused and cannot be read, the new key may be a stray that no
+// later delivery would notice.
 func TestRefusedRecordThatCannotBeReadIsUnfinished(t *testing.T) {
 	deny := func(w *world) { w.fail(before, "GetSecretValue", always, awslocal.AccessDenied) }
 	tests := map[string]struct {
@@ -690,7 +690,7 @@ func TestRefusedRecordThatCannotBeReadIsUnfinished(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.interrupted(after, "CreateSecret", request())
-				wait(time.Hour) // what is older than a lag is seen
+				wait(time.Hour) // longer than any lag
 				w.on(before, "CreateApiKey", 1, func() error {
 					w.operatorDeletesKey(w.finished(request()).ID)
 					return nil
@@ -703,8 +703,8 @@ func TestRefusedRecordThatCannotBeReadIsUnfinished(t *testing.T) {
 	}
 }
 
-// A secret that was deleted and made anew is another secret, though it has the
-// same name: the record of the key made before does not belong in it.
+// A secret that was deleted and re-created is another secret with the same name: the record of
+// the earlier key does not belong in it.
 func TestRecordGoesToTheSecretThatHoldsTheKeysValue(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.on(before, "PutSecretValue", 1, func() error {
@@ -722,8 +722,8 @@ func TestRecordGoesToTheSecretThatHoldsTheKeysValue(t *testing.T) {
 	})
 }
 
-// Secrets Manager is eventually consistent: "exists" and then "not found" only
-// means "not yet". https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+// Secrets Manager is eventually consistent: "exists" followed by "not found" only means "not
+// yet". https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 func TestSecretThatCannotBeReadYetIsReadAgainWithinBounds(t *testing.T) {
 	notYet := &awslocal.Error{Status: http.StatusBadRequest, Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
 	given := func(times int) func(w *world) {
@@ -745,8 +745,8 @@ func TestSecretThatCannotBeReadYetIsReadAgainWithinBounds(t *testing.T) {
 	}})
 }
 
-// The same holds for the write: PutSecretValue right after CreateSecret may not see the
-// secret yet. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+// The same holds for writes: PutSecretValue right after CreateSecret may not see the secret
+// yet. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
 func TestSecretThatCannotBeWrittenYetIsWrittenAgainWithinBounds(t *testing.T) {
 	notYet := &awslocal.Error{Status: http.StatusBadRequest, Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}
 	given := func(times int) func(w *world) {
@@ -765,7 +765,7 @@ func TestSecretThatCannotBeWrittenYetIsWrittenAgainWithinBounds(t *testing.T) {
 	}})
 }
 
-// A finished record that still looks pending leads to the same key once more.
+// A stale read that shows a finished record as pending leads to the same key again.
 func TestStaleReadOfAFinishedRecordMakesNoSecondKey(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.interrupted(after, "CreateSecret", request())
@@ -773,7 +773,7 @@ func TestStaleReadOfAFinishedRecordMakesNoSecondKey(t *testing.T) {
 		w.finished(request())
 		w.lag["GetSecretValue"] = time.Minute
 		was := w.all()
-		// The record is put again, the same to the byte, and changes nothing.
+		// The record is put again, identical to the byte, and nothing changes.
 		w.wantOutcome(w.provision(request()), "created")
 		if !reflect.DeepEqual(w.all(), was) {
 			w.Error("promise 4 (a finished record is never overwritten): something changed")

@@ -29,14 +29,14 @@ import (
 const (
 	prefix = "test/"
 
-	// Two values that a sender might give. No test prints them.
+	// Explicit values of senders. No test prints them.
 	explicit = "3xpl1c1t-f4k3-v4lu3-0001"
 	another  = "4n0th3r-f4k3-v4lu3-00002"
 )
 
-// A world is an account on the embedded AWS, in virtual time, and a Provisioner
-// that calls it with the real SDK clients. Whatever a test is about, the oracle watches
-// the account, and that no error holds a part of any value.
+// A world is an account on the embedded AWS, in virtual time, and a Provisioner that calls it
+// with the real SDK clients. In every test the oracle checks the account, and no error may hold
+// part of a value.
 type world struct {
 	*testing.T
 	ctx context.Context
@@ -50,10 +50,10 @@ type world struct {
 	hooks  []*hook
 	lag    map[string]time.Duration // by operation: how stale its reads are
 	calls  []string                 // of the Provisioner, every attempt, in order
-	byHand []string                 // the versions of secrets that somebody else made
+	byHand []string                 // secret versions that were not made by the Provisioner
 }
 
-// inWorld runs a test in a world of its own.
+// inWorld runs a test in its own world.
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 	})
 }
 
-// newEnvironment is a cold start: nothing that was cached is left.
+// newEnvironment is a cold start: it empties all caches.
 func (w *world) newEnvironment() { w.p = w.anotherEnvironment() }
 
 func (w *world) anotherEnvironment() *provision.Provisioner {
@@ -86,8 +86,7 @@ const (
 	always        = 1 << 30
 )
 
-// A hook does something at the next calls of an operation that the Provisioner
-// makes; its error is the answer.
+// A hook acts at the Provisioner's next calls of an operation; its error becomes the answer.
 type hook struct {
 	at        moment
 	operation string
@@ -148,7 +147,7 @@ func (w *world) runHook(ctx context.Context, at moment, c awslocal.Call) error {
 	return due.do()
 }
 
-// operator marks the calls that a human makes: no hook sees them.
+// operator marks the calls of a person: no hook sees them.
 type operator struct{}
 
 func (w *world) operate(do func(ctx context.Context, keys *apigateway.Client, secrets *secretsmanager.Client) error) {
@@ -168,8 +167,7 @@ func (w *world) operatorEnablesKey(id string, enabled bool) {
 	})
 }
 
-// operatorMovesKey takes a key out of one plan and puts it into another; either may be
-// empty.
+// operatorMovesKey moves a key from one plan to another; either may be empty.
 func (w *world) operatorMovesKey(id, from, to string) {
 	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
 		var err error
@@ -224,7 +222,7 @@ func (w *world) operatorRestoresSecret(name string) {
 	})
 }
 
-// somebodyMakesSecret makes a secret that is not the Provisioner's.
+// somebodyMakesSecret makes a foreign secret.
 func (w *world) somebodyMakesSecret(in secretsmanager.CreateSecretInput) {
 	w.operate(func(ctx context.Context, _ *apigateway.Client, secrets *secretsmanager.Client) error {
 		out, err := secrets.CreateSecret(ctx, &in)
@@ -237,7 +235,7 @@ func (w *world) somebodyMakesSecret(in secretsmanager.CreateSecretInput) {
 	})
 }
 
-// request returns the request of one identity, changed.
+// request returns the request of one identity, with changes.
 func request(changes ...func(*apikey.Request)) apikey.Request {
 	r := apikey.Request{CustomerID: "acme", Name: "Dev Key", Enabled: true}
 	for _, change := range changes {
@@ -262,7 +260,7 @@ func withPlans(ids ...string) func(*apikey.Request) {
 	return func(r *apikey.Request) { r.UsagePlanIDs = ids }
 }
 
-// secretName names the secret of a request.
+// secretName returns the name of a request's secret.
 func secretName(r apikey.Request) string {
 	name, err := apikey.SecretName(prefix, r.CustomerID, r.Name, "")
 	if err != nil {
@@ -283,7 +281,7 @@ func (w *world) provisionWithin(ctx context.Context, r apikey.Request) string {
 	return w.provisionBy(ctx, w.p, r)
 }
 
-// provisionBy provisions in the environment that p belongs to.
+// provisionBy provisions with p, which stands for one environment.
 func (w *world) provisionBy(ctx context.Context, p *provision.Provisioner, r apikey.Request) string {
 	w.Helper()
 	name := secretName(r)
@@ -320,7 +318,7 @@ func (w *world) interrupted(at moment, operation string, r apikey.Request) {
 		return awslocal.ErrConnectionLost
 	})
 	if w.provisionWithin(ctx, r); !died {
-		w.Fatalf("the process did not come to %s", operation)
+		w.Fatalf("the process never called %s", operation)
 	}
 	w.forgetCalls()
 }
@@ -339,7 +337,7 @@ func (w *world) forgetCalls() {
 	w.calls = nil
 }
 
-// wantOutcome compares the outcome's kind, and that its reason holds a fragment.
+// wantOutcome checks the kind of the outcome, and that its reason contains a text.
 func (w *world) wantOutcome(got, want string) {
 	w.Helper()
 	gotKind, reason, _ := strings.Cut(got, ": ")
@@ -359,7 +357,7 @@ func (w *world) wantCalls(want string) {
 	}
 }
 
-// keysOf returns the keys that were made for a request and exist.
+// keysOf returns the existing keys of a request.
 func (w *world) keysOf(r apikey.Request) []awslocal.Key {
 	var ours []awslocal.Key
 	for _, k := range w.aws.Keys() {
@@ -374,7 +372,7 @@ func (w *world) key(r apikey.Request) awslocal.Key {
 	w.Helper()
 	keys := w.keysOf(r)
 	if len(keys) != 1 {
-		w.Fatalf("promise 3 (exactly one key exists): %d do", len(keys))
+		w.Fatalf("promise 3 (exactly one key): %d exist", len(keys))
 	}
 	return keys[0]
 }
@@ -388,7 +386,7 @@ func (w *world) secret(r apikey.Request) (awslocal.Secret, bool) {
 	return awslocal.Secret{}, false
 }
 
-// state says what there is of a request: "1 key, finished".
+// state describes a request's key and secret: "1 key, finished".
 func (w *world) state(r apikey.Request) string {
 	keys := map[int]string{0: "no key", 1: "1 key"}[len(w.keysOf(r))]
 	s, ok := w.secret(r)
@@ -406,7 +404,7 @@ func (w *world) state(r apikey.Request) string {
 	return keys + ", pending"
 }
 
-// all is the whole state of the account, to be compared, never printed.
+// all is the whole state of the account, for comparison; it must not be printed.
 func (w *world) all() any {
 	plans := map[string][]string{}
 	for _, k := range w.aws.Keys() {
@@ -415,7 +413,7 @@ func (w *world) all() any {
 	return []any{w.aws.Keys(), w.aws.Secrets(), plans}
 }
 
-// wantComplete checks promise 3, and that the one key is as the request wants it.
+// wantComplete checks promise 3, and that the one key matches the request.
 func (w *world) wantComplete(r apikey.Request, plans ...string) {
 	w.Helper()
 	key, faults := promise.Settled(w.aws, secretName(r))
@@ -453,10 +451,10 @@ func (w *world) check() {
 	}
 }
 
-// leaks reports whether a text holds a part of any value that there is or was.
+// leaks reports whether a text holds part of any value that exists or existed.
 func (w *world) leaks(text string) bool { return promise.Leaks(w.aws, []byte(text), explicit, another) }
 
-// through sends the Provisioner's calls through a function, from a new environment.
+// through routes the Provisioner's calls through a function, in a new environment.
 func (w *world) through(roundTrip func(next http.RoundTripper, r *http.Request) (*http.Response, error)) {
 	next := w.aws.Transport()
 	w.cfg.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {

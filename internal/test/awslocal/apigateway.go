@@ -25,7 +25,7 @@ type Key struct {
 	Tags        map[string]string
 	Created     time.Time
 	LastUpdated time.Time
-	Deleted     time.Time // zero while it exists; set by KeysEver only
+	Deleted     time.Time // zero: it exists; only KeysEver sets it
 }
 
 // Limits of CreateApiKey.
@@ -54,8 +54,8 @@ var apiGateway = service{
 	},
 }
 
-// routes are API Gateway's operations. Initialised in init because the operations
-// refer to the service, and the service to the routes.
+// routes are API Gateway's operations. init fills them in because the operations refer to the
+// service, and the service to the routes.
 var routes []route
 
 type route struct {
@@ -89,7 +89,7 @@ func init() {
 	add("DELETE", "/tags/{arn}", "UntagResource", http.StatusNoContent, (*Server).untagAPIKey)
 }
 
-// findRoute matches the escaped path, for an ARN in it has escaped slashes.
+// findRoute matches the escaped path, because an ARN in it has escaped slashes.
 func findRoute(r *http.Request) (operation, bool) {
 	if r.URL.Query().Has("mode") {
 		return operation{}, false // ImportApiKeys, on CreateApiKey's path
@@ -136,7 +136,7 @@ func (s *Server) Keys() []Key {
 	return keys
 }
 
-// KeysEver returns every key that ever existed, as it last was, oldest first.
+// KeysEver returns the last state of every key that ever existed, oldest first.
 func (s *Server) KeysEver() []Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,8 +155,8 @@ func (s *Server) KeysEver() []Key {
 	return keys
 }
 
-// AddKey puts a key there past hooks, quotas and checks, and returns it. An empty
-// ID or Value is generated. Every read sees it, however stale.
+// AddKey adds a key without hooks, quotas and checks, and returns it. An empty ID or Value is
+// generated. Every read sees it, however stale.
 func (s *Server) AddKey(k Key) Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -250,7 +250,7 @@ func (s *Server) createAPIKey(r *request) (any, error) {
 	for _, sk := range in.StageKeys {
 		stage := sk.RestAPIID + "/" + sk.StageName
 		if s.Stages != nil && !s.Stages[stage] {
-			// The text is AWS's; the code is the only one of CreateApiKey's that fits.
+			// AWS is known to answer this text; of CreateApiKey's codes only this one fits.
 			return nil, notFound("Invalid stage identifier specified")
 		}
 		stageKeys = append(stageKeys, stage)
@@ -280,8 +280,8 @@ func (s *Server) createAPIKey(r *request) (any, error) {
 	return key.json(true), nil
 }
 
-// checkTags checks what both of AWS's documents agree on; they differ about the
-// legal characters. The texts are unconfirmed.
+// checkTags checks the rules on which AWS's two documents agree; they differ on the legal
+// characters. The texts are unconfirmed.
 func checkTags(tags map[string]string) error {
 	if len(tags) > maxTags {
 		return badRequest("Too many tags: a resource can have at most 50.")
@@ -344,15 +344,15 @@ func (s *Server) getAPIKeys(r *request) (any, error) {
 	return list(items, position), nil
 }
 
-// position is where a list continues after the key. As on AWS it holds the key's
-// value and name, whether the list includes values or not, and is escaped twice in
-// a URL: neither it nor a URL with it may be logged.
+// position encodes the place in a list after a key. As on AWS it holds the key's value and
+// name, whether the list includes values or not, and is escaped twice in a URL: neither it nor
+// a URL that contains it may be logged.
 func (k Key) position() string {
 	return url.QueryEscape(base64.StdEncoding.EncodeToString([]byte("apiKey=S" + string(k.Value) + "&name=S" + k.Name)))
 }
 
-// afterPosition returns the place after the key of that position, which may be
-// deleted by now. It returns false for what is no position.
+// afterPosition returns the place after the key of a position; the key may be deleted by now.
+// It returns false if the text is not a position.
 func (s *Server) afterPosition(position string) (place int, ok bool) {
 	if position == "" {
 		return 0, true
@@ -366,15 +366,15 @@ func (s *Server) afterPosition(position string) (place int, ok bool) {
 		return 0, false
 	}
 	for i, id := range s.keys.ids {
-		value := s.keys.rows[id][0].value.Value // never changes, while the name may
+		value := s.keys.rows[id][0].value.Value // never changes, unlike the name
 		if strings.HasPrefix(string(text), "apiKey=S"+string(value)+"&name=S") {
-			place = i + 1 // of several the last: a deleted key's value can come again
+			place = i + 1 // the last of several: a deleted key's value can be reused
 		}
 	}
 	return place, place > 0
 }
 
-// updateAPIKey knows the patch operations that the CLI and an operator use.
+// updateAPIKey supports the patch operations that the CLI and an operator use.
 // https://docs.aws.amazon.com/apigateway/latest/api/patch-operations.html
 func (s *Server) updateAPIKey(r *request) (any, error) {
 	key, err := s.key(r.params["key"], r.now)
@@ -490,16 +490,16 @@ func patch(body []byte, apply func(op, path, value string) error) error {
 	return nil
 }
 
-// badPatch refuses a patch operation. known are the paths that awslocal replaces;
-// the two spaces are AWS's.
+// badPatch returns the error for a patch operation. known are the paths that awslocal can
+// replace; the two spaces are AWS's.
 func badPatch(op, path, known string) *Error {
 	return badRequest("Invalid patch path  '" + path + "' specified for op '" + op + "'. Must be one of: [" + known + "]")
 }
 
 var errBadPosition = badRequest("Invalid position specified") // text unconfirmed
 
-// pageLimit is the limit that a query asks for: 25 by default, at most 500. What
-// AWS says of other limits is unconfirmed.
+// pageLimit returns a query's limit: 25 by default, at most 500. AWS's answer to other limits
+// is unconfirmed.
 func pageLimit(q url.Values) (int, error) {
 	text := q.Get("limit")
 	if text == "" {
@@ -512,7 +512,7 @@ func pageLimit(q url.Values) (int, error) {
 	return min(n, 500), nil
 }
 
-// pageOf cuts the page that the query asks for.
+// pageOf returns the page that the query asks for.
 func pageOf[T any](t *table[T], r *request, keep func(T) bool) (items []T, position string, err error) {
 	q := r.http.URL.Query()
 	limit, err := pageLimit(q)

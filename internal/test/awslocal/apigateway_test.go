@@ -32,7 +32,7 @@ func TestTags(t *testing.T) {
 	if want := map[string]string{"b": "3", "c": "4"}; !reflect.DeepEqual(tags.Tags, want) {
 		t.Errorf("tags are %v, want %v", tags.Tags, want)
 	}
-	// Tags come from GetApiKey: no caller may rest on their being listed.
+	// Only GetApiKey is certain to return tags: no caller may rely on lists for them.
 	list, err := gw.GetApiKeys(t.Context(), &apigateway.GetApiKeysInput{})
 	if err != nil {
 		t.Fatal(err)
@@ -114,14 +114,14 @@ func TestUpdateUsagePlan(t *testing.T) {
 	}
 }
 
-// CreateUsagePlan has no product code: AWS takes it from a patch only.
+// CreateUsagePlan takes no product code: AWS accepts one in a patch only.
 func TestCreateUsagePlanIgnoresProductCode(t *testing.T) {
 	s := &awslocal.Server{}
 	if status, _, _ := send(t, s, "POST", "/usageplans", "", `{"name":"plan","productCode":"p"}`); status != 201 {
-		t.Fatalf("status %d", status)
+		t.Fatalf("status %d, want success", status)
 	}
 	if got := s.UsagePlans()[0].ProductCode; got != "" {
-		t.Errorf("product code is %q", got)
+		t.Errorf("product code is %q, want none", got)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestDeletionDetaches(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := s.UsagePlanKeys("key"); !reflect.DeepEqual(got, []string{"plan"}) {
-				t.Fatalf("the key is in %v", got)
+				t.Fatalf("the key is in plans %v, want one", got)
 			}
 			switch deleted {
 			case "key":
@@ -152,13 +152,13 @@ func TestDeletionDetaches(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := s.UsagePlanKeys("key"); got != nil {
-				t.Errorf("the key is still in %v", got)
+				t.Errorf("the key is still in plans %v", got)
 			}
 		})
 	}
 }
 
-// Every paged list gives each of its objects once, in order.
+// Every paged list returns each object once, in order.
 func TestPages(t *testing.T) {
 	s := &awslocal.Server{}
 	plan := s.AddUsagePlan(awslocal.UsagePlan{ID: "plan0"})

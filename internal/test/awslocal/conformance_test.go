@@ -17,12 +17,12 @@ import (
 func TestConformance(t *testing.T) {
 	s := server()
 	recording := record(t, s, "20260101t000000-abcdef")
-	// What cleans up everywhere must do so here, where it can be counted.
+	// The suite's cleanup must be complete here, where it can be counted.
 	if !t.Failed() && len(s.Keys())+len(s.Secrets())+len(s.UsagePlans())+len(s.Messages()) != 0 {
 		t.Errorf("left behind: %d keys, %d secrets, %d usage plans, %d messages", len(s.Keys()), len(s.Secrets()), len(s.UsagePlans()), len(s.Messages()))
 	}
 
-	// Another run differs in every name, id and value, and its recording in nothing, though the account holds another's key.
+	// A second run differs in every name, id and value, but its recording does not, although the account holds a foreign key.
 	busy := server()
 	gw, _ := clients(busy.Config())
 	somebody := "somebody-elses"
@@ -51,15 +51,15 @@ func TestConformance(t *testing.T) {
 		}
 	}
 
-	// Where the local AWS is otherwise, that is found.
+	// A difference in the local AWS is found.
 	const name = "key/defaults"
 	recording.Cases[name][0].Output["Enabled"] = true
 	if got := conformance.Departures(recording, another); len(got) != 1 || !strings.HasPrefix(got[0], name+", call 1") {
 		t.Errorf("got %q, want the one departure", got)
 	}
 
-	// And so is where it departs from what real accounts answered, as far as somebody has
-	// recorded one and sent it: docs/contributing.md says how.
+	// Recordings of real accounts, if somebody sent one, show no difference: docs/contributing.md
+	// says how to record.
 	files, err := filepath.Glob("../conformance/testdata/recordings/*.json")
 	if err != nil {
 		t.Fatal(err)

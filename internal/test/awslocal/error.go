@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// An Error is an AWS error. A hook that returns one has it answered in the wire
-// form of the service that was called.
+// An Error is an AWS error. If a hook returns one, the call is answered with it in the wire
+// form of the service.
 type Error struct {
-	// Status is the HTTP status. Secrets Manager, as every JSON 1.1 service,
-	// answers 400 in place of any other below 500.
+	// Status is the HTTP status. Secrets Manager, like every JSON 1.1 service, answers 400
+	// instead of any other below 500.
 	Status  int
 	Code    string // the error's type, such as "ConflictException"
 	Message string
@@ -17,19 +17,19 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// ErrConnectionLost, or any error that is no *Error, returned by a hook cuts the
-// connection without an answer.
+// ErrConnectionLost, like any other hook error that is no *Error, cuts the connection without
+// an answer.
 var ErrConnectionLost = errors.New("awslocal: connection lost")
 
-// Errors for hooks to return. The SDK's standard retryer repeats a call upon all but
+// Errors for hooks to return. The SDK's standard retryer retries all but
 // ConcurrentModification, AccessDenied and DecryptionFailure.
 var (
 	// TooManyRequests is API Gateway's throttle.
 	TooManyRequests = &Error{http.StatusTooManyRequests, "TooManyRequestsException", "Too Many Requests"}
 	// LimitExceeded is API Gateway's refusal of the 10,001st key. Its text is unconfirmed.
 	LimitExceeded = &Error{http.StatusTooManyRequests, "LimitExceededException", "Maximum number of API Keys for this account has been reached"}
-	// ConcurrentModification is the Conflict that proves nothing: API Gateway
-	// answers it when changes come too close to each other.
+	// ConcurrentModification is the Conflict that says nothing about the key: API Gateway
+	// answers it when changes are too close to each other.
 	ConcurrentModification = &Error{http.StatusConflict, "ConflictException", "Unable to complete operation due to concurrent modification. Please try again later."}
 	// ServiceUnavailable is API Gateway's 503.
 	ServiceUnavailable = &Error{http.StatusServiceUnavailable, "ServiceUnavailableException", "Service Unavailable"}
@@ -41,7 +41,7 @@ var (
 	RequestThrottled = &Error{http.StatusForbidden, "RequestThrottled", "Rate exceeded"}
 	// Throttling is Secrets Manager's throttle.
 	Throttling = &Error{http.StatusBadRequest, "ThrottlingException", "Rate exceeded"}
-	// AccessDenied is what IAM answers, whichever the service; none models it.
+	// AccessDenied is IAM's answer for every service; no service model has it.
 	AccessDenied = &Error{http.StatusForbidden, "AccessDeniedException", "User: arn:aws:sts::" + AccountID + ":assumed-role/test/test is not authorized to perform this operation"}
 	// DecryptionFailure is Secrets Manager's answer when KMS refuses the key.
 	DecryptionFailure = &Error{http.StatusBadRequest, "DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key."}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An Event is an event that a bus has taken.
+// An Event is an event that a bus has accepted.
 type Event struct {
 	Bus        string // its name
 	ID         string
@@ -27,7 +27,7 @@ const defaultBus = "default"
 // (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html).
 const (
 	maxEventEntries = 10
-	maxEventBytes   = 1 << 20 // a megabyte is still taken
+	maxEventBytes   = 1 << 20 // inclusive
 )
 
 var eventBridge = service{
@@ -40,7 +40,7 @@ var eventBridge = service{
 		var in struct {
 			Entries []struct{ EventBusName string }
 		}
-		_ = json.Unmarshal(body, &in) // what is malformed, the operation reports
+		_ = json.Unmarshal(body, &in) // the operation reports malformed input
 		if len(in.Entries) > 0 {
 			c.Resource = busName(in.Entries[0].EventBusName)
 		}
@@ -79,8 +79,8 @@ type eventResult struct {
 	ErrorMessage string `json:",omitempty"`
 }
 
-// putEvents takes each entry by itself: one that is refused leaves the others
-// alone, and the call succeeds.
+// putEvents takes each entry separately: refusing one does not affect the others, and the call
+// succeeds.
 func (s *Server) putEvents(r *request) (any, error) {
 	in, err := decode[struct{ Entries []eventEntry }](r.body)
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Server) putEvents(r *request) (any, error) {
 			answer.Entries = append(answer.Entries, eventResult{ErrorCode: fault.Code, ErrorMessage: fault.Message})
 			continue
 		}
-		// An event for a bus that does not exist is answered like any other, and lost.
+		// An event for an unknown bus is answered like any other, and lost.
 		if s.Buses == nil || event.Bus == defaultBus || s.Buses[event.Bus] {
 			s.events = append(s.events, event)
 		}
@@ -147,7 +147,7 @@ func (s *Server) newEventID() string {
 	return s.random(8, hex) + "-" + s.random(4, hex) + "-" + s.random(4, hex) + "-" + s.random(4, hex) + "-" + s.random(12, hex)
 }
 
-// Events returns the events that buses have taken, oldest first.
+// Events returns the events that buses have accepted, oldest first.
 func (s *Server) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()

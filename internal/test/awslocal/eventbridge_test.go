@@ -10,7 +10,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// What a bus has taken can be read back; what it refused, or no bus had, cannot.
+// Events returns what a bus accepted, and neither refused events nor those for an unknown bus.
 func TestEvents(t *testing.T) {
 	s := &awslocal.Server{
 		Buses: map[string]bool{"outcomes": true},
@@ -32,13 +32,13 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out.FailedEntryCount != 1 || aws.ToString(out.Entries[1].ErrorCode) != "ThrottlingException" || out.Entries[2].EventId == nil {
-		t.Errorf("answered %+v", out.Entries)
+		t.Errorf("wrong answer %+v", out.Entries)
 	}
 	events := s.Events()
 	if len(events) != 3 || events[0].Bus != "outcomes" || events[1].Bus != "default" || events[2].Bus != "outcomes" {
-		t.Fatalf("the buses have taken %+v", events)
+		t.Fatalf("wrong events %+v", events)
 	}
 	if e := events[0]; e.ID != aws.ToString(out.Entries[0].EventId) || e.Source != "s" || e.DetailType != "Taken" || e.Detail != `{"a":1}` || e.Taken.IsZero() {
-		t.Errorf("taken as %+v", e)
+		t.Errorf("wrong event %+v", e)
 	}
 }

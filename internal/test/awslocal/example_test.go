@@ -31,7 +31,7 @@ func Example() {
 	// Output: Gold false REDACTED
 }
 
-// Over HTTP every other client reaches it: export AWS_ENDPOINT_URL=server.URL.
+// All other clients reach it over HTTP: export AWS_ENDPOINT_URL=server.URL.
 func Example_http() {
 	var account awslocal.Server
 	server := httptest.NewServer(&account)
@@ -68,11 +68,11 @@ func ExampleServer_refusal() {
 	// keys: 0
 }
 
-// After loses the answer of a call that has taken effect.
+// After drops the answer of a call that has taken effect.
 func ExampleServer_lostAnswer() {
 	account := awslocal.Server{After: func(context.Context, awslocal.Call) error { return awslocal.ErrConnectionLost }}
 	cfg := account.Config()
-	cfg.RetryMaxAttempts = 1 // to see the fault, and not the SDK's retry
+	cfg.RetryMaxAttempts = 1 // otherwise the SDK's retry would hide the fault
 	_, err := apigateway.NewFromConfig(cfg).CreateApiKey(context.Background(), &apigateway.CreateApiKeyInput{})
 	fmt.Println("failed:", err != nil)
 	fmt.Println("keys:", len(account.Keys()))

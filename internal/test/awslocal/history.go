@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A table holds every version that each object of one kind ever had. Versions
-// are immutable and only ever added, which makes a stale read nothing but a read
-// as of an earlier time. Callers hold the Server's lock.
+// A table holds every version of each object of one kind. Versions are immutable and only
+// ever added, so that a stale read is simply a read as of an earlier time. Callers hold the
+// Server's lock.
 type table[T any] struct {
 	ids  []string // in order of first creation: the order of lists
 	rows map[string][]version[T]
@@ -41,7 +41,7 @@ func (t *table[T]) add(id string, v version[T]) {
 	t.rows[id] = append(t.rows[id], v)
 }
 
-// get returns what id was as of asOf, and false if it did not exist then.
+// get returns id's state as of asOf, and false if it did not exist then.
 func (t *table[T]) get(id string, asOf time.Time) (value T, ok bool) {
 	for _, v := range slices.Backward(t.rows[id]) {
 		if !v.since.After(asOf) {
@@ -62,9 +62,9 @@ func (t *table[T]) list(asOf time.Time) []T {
 	return values
 }
 
-// page returns up to limit of the objects that existed as of asOf and that keep
-// accepts, beginning with place start in the order of lists, and the place at
-// which the next page begins, 0 at the end.
+// page returns up to limit of the objects that existed as of asOf and that keep accepts,
+// starting at place start in the order of lists, and the place of the next page, 0 at the
+// end.
 func (t *table[T]) page(asOf time.Time, start, limit int, keep func(T) bool) (values []T, next int) {
 	for i := start; i < len(t.ids); i++ {
 		v, exists := t.get(t.ids[i], asOf)
@@ -79,7 +79,7 @@ func (t *table[T]) page(asOf time.Time, start, limit int, keep func(T) bool) (va
 	return values, 0
 }
 
-// pageToken spells a place for a client; "" for 0.
+// pageToken encodes a place for a client; "" for 0.
 func pageToken(place int) string {
 	if place == 0 {
 		return ""
@@ -87,7 +87,7 @@ func pageToken(place int) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(place)))
 }
 
-// parsePageToken is pageToken's inverse. It returns false for any other text.
+// parsePageToken decodes pageToken's result. It returns false for any other text.
 func parsePageToken(token string) (place int, ok bool) {
 	if token == "" {
 		return 0, true

@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// A change is not seen by a read until it is as old as the lag, then it is.
+// A read sees a change only once the change is as old as the lag.
 func TestLag(t *testing.T) {
 	const lag = 3 * time.Second
 	type env struct {
@@ -91,10 +91,10 @@ func TestLag(t *testing.T) {
 
 	tests := []struct {
 		name   string
-		before []step // happened long ago
+		before []step // made long before
 		change step
 		read   read
-		stale  string // what the read gives or, after "!", the error's code
+		stale  string // the read's result or, after "!", its error code
 		fresh  string
 	}{
 		{"secret created", nil, createSecret, readSecret("AWSCURRENT"), "!ResourceNotFoundException", "first"},
@@ -154,7 +154,7 @@ func TestLag(t *testing.T) {
 	}
 }
 
-// Writes, and what they check, see everything however stale the reads.
+// Writes and their checks see everything, however stale the reads are.
 func TestLagSparesWrites(t *testing.T) {
 	s := &awslocal.Server{Lag: func(awslocal.Call) time.Duration { return time.Hour }}
 	gw, sm := clients(s.Config())
@@ -272,8 +272,8 @@ func TestStages(t *testing.T) {
 	}
 }
 
-// A page's token is a place in the order of creation: keys that come and go
-// between two pages neither repeat nor hide the others.
+// A page token is a place in the order of creation: keys that come and go between two pages
+// neither repeat nor hide the others.
 func TestPagingWhileKeysComeAndGo(t *testing.T) {
 	s := &awslocal.Server{}
 	for i := range 4 {

@@ -23,7 +23,7 @@ var AWSQuotas = Quotas{
 	MaxKeys:               10_000,
 }
 
-// admit takes an API Gateway call's tokens, or none and returns false.
+// admit takes an API Gateway call's tokens and returns true, or takes none and returns false.
 func (s *Server) admit(operation string, now time.Time) bool {
 	if q := s.Quotas.ControlPlanePerSecond; q > 0 && s.controlPlane == nil {
 		s.controlPlane = rate.NewLimiter(rate.Limit(q), max(q, s.Quotas.ControlPlaneBurst))

@@ -11,8 +11,8 @@ const (
 	alphanumeric      = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + lowerAlphanumeric
 )
 
-// randomBytes fills b from the Server's source. One that ends is a mistake in the
-// test that supplied it.
+// randomBytes fills b from the Server's source. If the source ends, the test that supplied it
+// is wrong.
 func (s *Server) randomBytes(b []byte) {
 	source := s.Rand
 	if source == nil {
@@ -23,8 +23,7 @@ func (s *Server) randomBytes(b []byte) {
 	}
 }
 
-// random returns n characters of alphabet. The slight bias of the remainder does
-// not matter to a test.
+// random returns n characters of alphabet. The slight modulo bias does not matter in tests.
 func (s *Server) random(n int, alphabet string) string {
 	b := make([]byte, n)
 	s.randomBytes(b)
@@ -34,7 +33,7 @@ func (s *Server) random(n int, alphabet string) string {
 	return string(b)
 }
 
-// newID returns an id of n characters that taken does not hold yet.
+// newID returns an id of n characters that taken does not contain yet.
 func (s *Server) newID(n int, taken func(id string) bool) string {
 	for {
 		if id := s.random(n, lowerAlphanumeric); !taken(id) {
@@ -43,8 +42,8 @@ func (s *Server) newID(n int, taken func(id string) bool) string {
 	}
 }
 
-// Sensitive is a key's value or a secret's. It prints and marshals as REDACTED;
-// string(x) is the value itself.
+// Sensitive is a key's or a secret's value. It prints and marshals as REDACTED; string(x) is
+// the value itself.
 type Sensitive string
 
 // Format implements fmt.Formatter for every verb.

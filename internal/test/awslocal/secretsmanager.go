@@ -21,8 +21,8 @@ type Secret struct {
 	Tags        map[string]string
 	Created     time.Time
 	LastChanged time.Time
-	// Deleted is when the secret's deletion was asked for, DeletionDate when it
-	// ceases to exist. Both are zero unless it is scheduled for deletion.
+	// Deleted is when the deletion was requested, DeletionDate when the secret ceases to
+	// exist. Both are zero unless it is scheduled for deletion.
 	Deleted, DeletionDate time.Time
 	Versions              []SecretVersion // oldest first
 }
@@ -60,7 +60,7 @@ var secretsManager = service{
 			Name, SecretID string
 			Tags           []any
 		}
-		_ = json.Unmarshal(body, &in) // what is malformed, the operation reports
+		_ = json.Unmarshal(body, &in) // the operation reports malformed input
 		c.Resource = in.SecretID
 		if c.Operation == "CreateSecret" {
 			c.Resource = in.Name
@@ -97,8 +97,8 @@ func init() {
 	}
 }
 
-// Secrets returns the secrets that exist, those scheduled for deletion included,
-// in order of first creation.
+// Secrets returns the existing secrets, including those scheduled for deletion, in order of
+// first creation.
 func (s *Server) Secrets() []Secret {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,8 +112,8 @@ func (s *Server) Secrets() []Secret {
 	return secrets
 }
 
-// SecretEver returns every state that a secret of that name was ever in, oldest
-// first, beyond its deletion and re-creation.
+// SecretEver returns every state that a secret of that name ever had, oldest first, across
+// deletions and re-creations.
 func (s *Server) SecretEver(name string) []Secret {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,8 +124,8 @@ func (s *Server) SecretEver(name string) []Secret {
 	return states
 }
 
-// SecretsEver returns every state of every secret that ever existed, oldest first,
-// one list for each name.
+// SecretsEver returns every state of every secret that ever existed, oldest first, a list for
+// each name.
 func (s *Server) SecretsEver() [][]Secret {
 	s.mu.Lock()
 	names := slices.Clone(s.secrets.ids)
@@ -137,7 +137,7 @@ func (s *Server) SecretsEver() [][]Secret {
 	return ever
 }
 
-// Current returns the version that bears AWSCURRENT; its zero value if none does.
+// Current returns the version with the label AWSCURRENT, or the zero value.
 func (x Secret) Current() SecretVersion {
 	if i := x.labelled(currentStage); i >= 0 {
 		return x.Versions[i]
@@ -154,8 +154,8 @@ func (x Secret) clone() Secret {
 	return x
 }
 
-// gone reports whether the deletion has happened. A secret deleted without a
-// recovery window is one whose deletion date is now.
+// gone reports whether the deletion has taken place. A secret deleted without a recovery window
+// has the current time as its deletion date.
 func (x Secret) gone(now time.Time) bool {
 	return x.scheduled() && !now.Before(x.DeletionDate)
 }
@@ -199,9 +199,8 @@ func (x Secret) stages() map[string][]string {
 	return labelled
 }
 
-// findSecret looks a secret up by name, ARN or partial ARN (without the suffix).
-// A partial ARN that happens to end in a hyphen and six characters is taken for a
-// whole one, as AWS warns.
+// findSecret finds a secret by name, ARN or partial ARN (without the suffix). A partial ARN
+// that happens to end in a hyphen and six characters is taken for a full one, as AWS warns.
 func (s *Server) findSecret(id string, asOf time.Time) (Secret, error) {
 	name, isARN := strings.CutPrefix(id, secretARNPrefix)
 	isWhole := isARN && arnSuffix.MatchString(name)
@@ -240,7 +239,7 @@ func invalidParameter(message string) *Error {
 	return &Error{http.StatusBadRequest, "InvalidParameterException", message}
 }
 
-// validation is the error that the Go SDK does not model.
+// validation returns a ValidationException, which the Go SDK does not model.
 func validation(message string) *Error {
 	return &Error{http.StatusBadRequest, "ValidationException", message}
 }
@@ -261,7 +260,7 @@ type content struct {
 	SecretBinary       []byte
 }
 
-// text is the SecretString, "" for none: an empty one is refused.
+// text returns the SecretString, "" for none: an empty one is refused.
 func (c content) text() string {
 	if c.SecretString == nil {
 		return ""
@@ -385,8 +384,8 @@ func (s *Server) putSecretValue(r *request) (any, error) {
 			stages = append([]string{currentStage}, stages...)
 		}
 	}
-	// A repetition moves the labels that it names, but without any it does not move
-	// AWSCURRENT back to its version.
+	// A repeat moves the labels that it names; without any, it does not move AWSCURRENT back
+	// to its version.
 	if len(stages) > 0 {
 		for _, stage := range stages {
 			secret.label(i, stage)
@@ -437,8 +436,8 @@ func (s *Server) getSecretValue(r *request) (any, error) {
 	}{secret.ARN, secret.Name, v.ID, string(v.String), []byte(v.Binary), v.Stages, epoch(v.Created)}, nil
 }
 
-// secretJSON is a secret's description on the wire. DescribeSecret and ListSecrets
-// call the labels differently.
+// secretJSON is a secret's description on the wire. DescribeSecret and ListSecrets use
+// different names for the labels.
 type secretJSON struct {
 	ARN, Name              string
 	Description            string    `json:",omitempty"`
@@ -483,7 +482,7 @@ func (s *Server) describeSecret(r *request) (any, error) {
 	return out, nil
 }
 
-// listSecrets knows the filter "name": prefixes of names, any of which will do.
+// listSecrets supports the filter "name": prefixes of names, any of which may match.
 func (s *Server) listSecrets(r *request) (any, error) {
 	in, err := decode[struct {
 		Filters []struct {
@@ -613,7 +612,7 @@ func (x *Secret) tag(tags []tagJSON) {
 	}
 }
 
-// changeSecret changes the secret that the request names, and names it.
+// changeSecret changes the secret that the request names, and answers its name and ARN.
 func (s *Server) changeSecret(r *request, change func(*Secret)) (any, error) {
 	in, err := decode[struct{ SecretID string }](r.body)
 	if err != nil {

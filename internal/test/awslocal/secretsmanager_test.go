@@ -20,7 +20,7 @@ func put(t *testing.T, sm *secretsmanager.Client, text string, n int) {
 	}
 }
 
-// A repetition leaves no trace: not a version, not a label, not a date.
+// A repeat leaves no trace: no version, no label, no date.
 func TestRepetitionChangesNothing(t *testing.T) {
 	s := &awslocal.Server{}
 	_, sm := clients(s.Config())
@@ -42,14 +42,14 @@ func TestRepetitionChangesNothing(t *testing.T) {
 	put(t, sm, "two", 2)
 	put(t, sm, "three", 3)
 	if got := len(s.SecretEver("s")); got != states {
-		t.Errorf("%d states of the secret, want still %d", got, states)
+		t.Errorf("the secret has %d states, want %d as before", got, states)
 	}
 	if string(s.Secrets()[0].Current().String) != "three" {
 		t.Error("the current content differs")
 	}
 }
 
-// The old ARN is not that of a new secret of the same name.
+// The old ARN is not that of a new secret with the same name.
 func TestARNOfADeletedSecret(t *testing.T) {
 	s := &awslocal.Server{}
 	_, sm := clients(s.Config())
@@ -68,7 +68,7 @@ func TestARNOfADeletedSecret(t *testing.T) {
 	if code(err) != "ResourceNotFoundException" {
 		t.Errorf("old ARN: %v, want ResourceNotFoundException", err)
 	}
-	// A partial ARN, without the suffix, is found.
+	// A partial ARN, without the suffix, works.
 	arn := *old.ARN
 	if _, err := sm.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(arn[:len(arn)-7])}); err != nil {
 		t.Errorf("partial ARN: %v", err)

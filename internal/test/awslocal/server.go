@@ -1,24 +1,22 @@
-// Package awslocal is an embedded local AWS for tests and the local runner: an
-// http.Handler that answers API Gateway's API keys and usage plans (REST-JSON 1),
-// Secrets Manager and EventBridge's PutEvents (JSON 1.1), and what it takes to send to a
-// queue of SQS and to look at it (JSON 1.0), so that the unmodified Go SDK clients, boto3
-// and the AWS CLI talk to it.
+// Package awslocal is an embedded local AWS for tests and the local runner: an http.Handler
+// for API Gateway's API keys and usage plans (REST-JSON 1), Secrets Manager and EventBridge's
+// PutEvents (JSON 1.1), and for sending to an SQS queue and reading it (JSON 1.0). The
+// unmodified Go SDK clients, boto3 and the AWS CLI work with it.
 //
 // It guarantees:
 //
 //   - An operation takes effect completely or not at all, and operations take
 //     effect one after another.
 //   - It answers as AWS does where AWS's behaviour is known. The cases of package
-//     conformance say which behaviours those are and where each is known from;
+//     conformance list those behaviours with their sources;
 //     where AWS's answer is not known, the comment beside it says "unconfirmed".
 //   - Faults are hooks and fields of the [Server]: refusals, lost answers, delays,
-//     stale reads and quotas are off in its zero value.
-//   - It logs nothing, and what it hands out of its state redacts key values and
-//     secrets when printed (see [Sensitive]).
+//     stale reads and quotas are all off in its zero value.
+//   - It logs nothing, and the state that it returns prints key values and secrets
+//     as REDACTED (see [Sensitive]).
 //
-// Signatures and permissions are not checked: any credentials do. The SDK's clients
-// reach it in process, where testing/synctest's virtual time works, and all others
-// over HTTP:
+// Signatures and permissions are not checked: any credentials work. The SDK's clients reach it
+// in process, so that testing/synctest's virtual time works, and all others over HTTP:
 //
 //	var account awslocal.Server
 //	client := apigateway.NewFromConfig(account.Config())
@@ -42,13 +40,13 @@ import (
 )
 
 const (
-	// Region and AccountID are the ones that every ARN bears.
+	// Region and AccountID are those of every ARN.
 	Region    = "us-east-1"
 	AccountID = "123456789012"
 
-	// maxBody bounds a request body. API Gateway's largest member, a description,
-	// has 125,000 characters; a secret 65,536 bytes, each up to six in JSON; the
-	// events or the messages of a call a megabyte, most of it JSON in JSON.
+	// maxBody bounds a request body. API Gateway's largest member, a description, has 125,000
+	// characters; a secret 65,536 bytes, each up to six in JSON; the events or messages of a call
+	// a megabyte, most of it JSON in JSON.
 	maxBody = 8 << 20
 )
 
@@ -56,52 +54,51 @@ const (
 // Exported fields are set before first use and not changed afterwards. Its methods
 // may be called concurrently; it must not be copied.
 //
-// Before, After and Lag are called without any lock held, and may block. The context
-// that Before and After get is the request's: over HTTP it ends when the client goes away; in
-// process (Transport) it is the caller's own, so a hook can tell callers apart by a
-// context value.
+// Before, After and Lag are called without any lock held, and may block. Before and After get
+// the request's context: over HTTP it ends when the client goes away; in process (Transport)
+// it is the caller's own, so a hook can tell callers apart by a context value.
 type Server struct {
-	// Before is asked before an operation takes effect. An error means that it has
-	// no effect; an *Error is the answer, any other error cuts the connection.
+	// Before is called before an operation takes effect. If it returns an error, there is no
+	// effect; an *Error is the answer, any other error cuts the connection.
 	Before func(ctx context.Context, c Call) error
-	// After is asked once the service has decided: the effect has happened, or was
+	// After is called once the service has decided: the call has taken effect, or was
 	// refused (c.Code says so). An error replaces the answer, as with Before.
 	After func(ctx context.Context, c Call) error
-	// Lag says how stale a read is: it sees no creation, change or deletion younger
-	// than this. Writes, and the checks that they make, always see everything.
+	// Lag returns how stale a read is: the read sees no creation, change or deletion younger
+	// than that. Writes and their checks always see everything.
 	Lag func(c Call) time.Duration
 	// Quotas throttles API Gateway. Zero means unlimited; AWSQuotas has AWS's own.
 	Quotas Quotas
-	// PlanKeyWindow is how close to another that took effect CreateUsagePlanKey is refused with ConcurrentModification: about a second, AWS
-	// support says (https://github.com/serverless/serverless/issues/12065).
+	// PlanKeyWindow is how long after a CreateUsagePlanKey that took effect the next is refused
+	// with ConcurrentModification: about a second, AWS support says
+	// (https://github.com/serverless/serverless/issues/12065).
 	PlanKeyWindow time.Duration
-	// ListTags makes GetApiKeys show the keys' tags. AWS has been seen to do so, and no
-	// page of its own says it: nobody is to rest on either.
+	// ListTags makes GetApiKeys return the keys' tags. AWS has been seen to do so, but does
+	// not document it: nothing may rely on either.
 	ListTags bool
-	// NameRelease is how long the name of a secret that was deleted without a
-	// recovery window stays taken: AWS frees it asynchronously. Until then the
-	// secret counts as scheduled for deletion.
+	// NameRelease is how long the name of a secret that was deleted without a recovery window
+	// stays taken: AWS frees it asynchronously. Until then the secret counts as scheduled for
+	// deletion.
 	NameRelease time.Duration
-	// Stages are the known API stages, spelled "restApiId/stage". Nil: every stage
-	// is known.
+	// Stages are the known API stages, as "restApiId/stage". Nil: every stage is known.
 	Stages map[string]bool
-	// Buses are the known event buses, by name; "default" always is. An event for
-	// any other is answered as taken, and lost. Nil: every bus is known.
+	// Buses are the names of the known event buses; "default" always is known. An event for
+	// any other is answered as accepted, and lost. Nil: every bus is known.
 	Buses map[string]bool
-	// RefuseEvent is asked, under a lock, before a bus takes an event. An error is
-	// that entry's ErrorCode and ErrorMessage, and the others go on.
+	// RefuseEvent is called, under a lock, before a bus accepts an event. An error is that
+	// entry's ErrorCode and ErrorMessage; the other entries are not affected.
 	RefuseEvent func(e Event) *Error
-	// Queues are the known queues, by name, beside those that CreateQueue makes. Nil:
-	// every queue is known. One whose name ends in .fifo is FIFO.
+	// Queues are the names of the known queues, in addition to those that CreateQueue makes.
+	// Nil: every queue is known. A queue whose name ends in .fifo is FIFO.
 	Queues map[string]bool
-	// RefuseMessage is asked, under a lock, before a queue takes a message. An error is
-	// that entry's Code and Message, the sender's fault unless its Status is 500 or more,
-	// and the others go on.
+	// RefuseMessage is called, under a lock, before a queue accepts a message. An error is that
+	// entry's Code and Message, the sender's fault unless its Status is 500 or more; the other
+	// entries are not affected.
 	RefuseMessage func(m Message) *Error
-	// Now is the clock. It is asked under a lock. Nil: time.Now.
+	// Now is the clock. It is called under a lock. Nil: time.Now.
 	Now func() time.Time
-	// Rand is the source of ids, ARN suffixes and generated values. It is read
-	// under a lock. Nil: crypto/rand.
+	// Rand is the source of ids, ARN suffixes and generated values. It is read under a lock.
+	// Nil: crypto/rand.
 	Rand io.Reader
 
 	mu           sync.Mutex // guards all below
@@ -124,17 +121,17 @@ type Server struct {
 type Call struct {
 	Seq       int // 1, 2, 3 … in order of arrival
 	At        time.Time
-	Service   string // "apigateway", "secretsmanager", "events" or "sqs"; "" when nobody's
+	Service   string // "apigateway", "secretsmanager", "events" or "sqs"; "" if unknown
 	Operation string // such as "CreateApiKey"; "" when unknown
 	Method    string
 	Path      string // escaped
-	Query     string // encoded, without position: a position of GetApiKeys holds a key's value
+	Query     string // encoded, without position, which holds a key's value
 	Resource  string // Secrets Manager: the secret's name or ARN as sent; EventBridge: the first entry's bus; SQS: the queue's name
-	// Tagged says that the request creates something with tags, for which IAM
-	// wants a permission of its own.
+	// Tagged reports whether the request creates something with tags, for which IAM requires
+	// a separate permission.
 	Tagged bool
 
-	// How it ended; in Before's argument still unset.
+	// The outcome; not yet set in Before's argument.
 	Throttled bool   // by Server.Quotas
 	Code      string // the error code answered, ConnectionLost, or "" on success
 }
@@ -142,24 +139,24 @@ type Call struct {
 // ConnectionLost is the Code of a call whose connection was cut.
 const ConnectionLost = "ConnectionLost"
 
-// A service knows its own requests and how it spells an error.
+// A service recognises its requests, and encodes its errors.
 type service struct {
 	name        string
 	contentType string
 	// find returns the operation that r asks for, or false.
 	find func(r *http.Request) (operation, bool)
-	// describe adds to the call what only the body tells. Nil-able.
+	// describe adds to the call what only the body says. May be nil.
 	describe func(body []byte, c *Call)
-	// fault spells an error: its HTTP status and body.
+	// fault encodes an error: its HTTP status and body.
 	fault func(e *Error) (status int, body any)
-	// queryCode returns the code that AWS sends in X-Amzn-Query-Error beside an error's,
-	// or "". Nil-able.
+	// queryCode returns the code that AWS sends in X-Amzn-Query-Error beside an error's, or
+	// "". May be nil.
 	queryCode func(code string) string
 }
 
-// byTarget finds the operations of a service whose calls name them in a header, behind a
-// prefix (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html). The table is
-// taken by address, since it is filled after the services are made.
+// byTarget finds the operations of a service whose calls name them in a header, after a prefix
+// (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html). It takes the table by
+// address, because the table is filled in after the services are made.
 func byTarget(prefix string, operations *map[string]func(*Server, *request) (any, error)) func(*http.Request) (operation, bool) {
 	return func(r *http.Request) (operation, bool) {
 		name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), prefix)
@@ -168,7 +165,7 @@ func byTarget(prefix string, operations *map[string]func(*Server, *request) (any
 	}
 }
 
-// services, in the order in which they are asked. A further one is one more file.
+// services are asked in this order. A new service is one more file.
 var services = []service{secretsManager, eventBridge, sqs, apiGateway}
 
 // An operation is one AWS operation, found by its request.
@@ -179,7 +176,7 @@ type operation struct {
 	run    func(s *Server, r *request) (any, error)
 }
 
-// A request is what an operation works on. Operations run under the Server's lock.
+// A request is an operation's input. Operations run under the Server's lock.
 type request struct {
 	operation
 	http *http.Request
@@ -188,15 +185,15 @@ type request struct {
 	asOf time.Time // what a read sees: nothing younger
 }
 
-// A response is an answer on its way out.
+// A response is an encoded answer.
 type response struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// ServeHTTP answers one AWS request. Where a hook cuts the connection it panics
-// with http.ErrAbortHandler, which net/http takes as just that.
+// ServeHTTP answers one AWS request. If a hook cuts the connection it panics with
+// http.ErrAbortHandler, as net/http expects.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	resp, err := s.serve(r)
 	if err != nil {
@@ -206,7 +203,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(resp.status)
-	_, _ = w.Write(resp.body) // the client may be gone: nobody is left to tell
+	_, _ = w.Write(resp.body) // the client may be gone
 }
 
 // serve answers r. An error means that there is no answer: the connection is lost.
@@ -258,8 +255,8 @@ func (s *Server) serve(r *http.Request) (*response, error) {
 	return resp, nil
 }
 
-// find returns the service and the operation that r asks for. An unknown
-// operation is one that only knows how to refuse.
+// find returns the service and the operation of a request. An unknown operation always
+// refuses.
 func find(r *http.Request) (service, operation) {
 	for _, svc := range services {
 		if op, ok := svc.find(r); ok {
@@ -304,7 +301,7 @@ func withoutPosition(query url.Values) string {
 	return query.Encode()
 }
 
-// perform asks the hooks and lets the operation take effect between them.
+// perform calls the hooks, and between them lets the operation take effect.
 func (s *Server) perform(ctx context.Context, call *Call, r *request) (any, error) {
 	if s.Before != nil {
 		if err := s.Before(ctx, *call); err != nil {
@@ -342,8 +339,7 @@ func (s *Server) effect(call *Call, r *request) (any, error) {
 	return r.run(s, r)
 }
 
-// Calls returns every call answered (or cut) since the last ResetCalls, in order
-// of arrival.
+// Calls returns every call answered or cut since the last ResetCalls, in order of arrival.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -352,7 +348,7 @@ func (s *Server) Calls() []Call {
 	return calls
 }
 
-// ResetCalls forgets the calls so far. Seq goes on counting.
+// ResetCalls forgets the calls so far. Seq continues.
 func (s *Server) ResetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -366,7 +362,7 @@ func (s *Server) now() time.Time {
 	return time.Now()
 }
 
-// decode reads a request body. An empty one is an empty document.
+// decode decodes a request body. An empty one is an empty document.
 func decode[T any](body []byte) (T, error) {
 	var v T
 	if len(body) == 0 {

@@ -34,7 +34,7 @@ func clients(cfg aws.Config) (*apigateway.Client, *secretsmanager.Client) {
 	return apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
 }
 
-// code returns the AWS error code of err, "" for none.
+// code returns an error's AWS error code, "" for nil.
 func code(err error) string {
 	var api smithy.APIError
 	switch {
@@ -93,7 +93,7 @@ func TestHooks(t *testing.T) {
 				if got := len(s.Keys()); got != tt.wantKeys {
 					t.Errorf("%d keys, want %d", got, tt.wantKeys)
 				}
-				// net/http may try again on a connection that was cut before: the last call counts.
+				// net/http may retry after an earlier cut: the last call counts.
 				calls := s.Calls()
 				if len(calls) == 0 {
 					t.Fatal("no call recorded")
@@ -125,8 +125,8 @@ func TestAfterSeesTheOutcome(t *testing.T) {
 	}
 }
 
-// A client that gives up gets its context's error at once, although the hook
-// still holds the call; the call may take effect afterwards.
+// A client that gives up gets its context's error at once, although the hook still holds the
+// call; the call may take effect afterwards.
 func TestHungCall(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -159,7 +159,7 @@ func TestHungCall(t *testing.T) {
 	}
 }
 
-// A hook in process sees the caller's own context.
+// A hook in process gets the caller's own context.
 func TestHookContext(t *testing.T) {
 	type caller struct{}
 	var got any
@@ -176,7 +176,7 @@ func TestHookContext(t *testing.T) {
 	}
 }
 
-// No lock is held while a hook runs: one call can hang while others pass.
+// No lock is held while a hook runs: a hanging call does not block others.
 func TestHookBlocksNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -211,7 +211,7 @@ func TestQuotas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &awslocal.Server{Quotas: awslocal.AWSQuotas}
 		gw, sm := clients(s.Config())
-		// burst counts how many of n calls pass at once.
+		// burst returns how many of n simultaneous calls pass.
 		burst := func(n int, call func() error) (passed int) {
 			for range n {
 				switch err := call(); code(err) {
@@ -273,7 +273,7 @@ func TestMaxKeys(t *testing.T) {
 	if code(err) != "LimitExceededException" {
 		t.Errorf("third key: %v, want LimitExceededException", err)
 	}
-	// The check for a taken value comes first: a repetition is told what it is.
+	// A taken value is checked first: a repeat learns that it is one.
 	_, err = gw.CreateApiKey(t.Context(), &apigateway.CreateApiKeyInput{Value: aws.String(value)})
 	if code(err) != "ConflictException" {
 		t.Errorf("same value: %v, want ConflictException", err)
@@ -284,8 +284,8 @@ func TestMaxKeys(t *testing.T) {
 	create(t, gw, &apigateway.CreateApiKeyInput{})
 }
 
-// What differs per request must come from the Server's source alone, in a given
-// order of calls, so that a seed replays a run.
+// Whatever differs per request must come from the Server's source alone, in the order of calls,
+// so that a seed replays a run.
 func TestDeterminism(t *testing.T) {
 	run := func() string {
 		clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -344,7 +344,7 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
-// post sends a raw request and returns status, headers and body.
+// send sends a raw request and returns status, headers and body.
 func send(t *testing.T, s *awslocal.Server, method, path, target, body string) (int, http.Header, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
@@ -454,7 +454,7 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// State handed out is a copy, and prints without values.
+// Returned state is a copy, and prints without values.
 func TestState(t *testing.T) {
 	s := &awslocal.Server{}
 	gw, sm := clients(s.Config())
@@ -488,9 +488,8 @@ func TestState(t *testing.T) {
 	}
 }
 
-// On AWS a position of GetApiKeys holds a key's value, so that a leak of a URL is
-// a leak of a key. Tests that look for leaks need the same here, and the record
-// of calls must not be one.
+// On AWS a position of GetApiKeys holds a key's value, so that a leaked URL leaks a key. Tests
+// that look for leaks need the same here, and the record of calls must not be one.
 func TestPositionIsNotRecorded(t *testing.T) {
 	s := &awslocal.Server{}
 	s.AddKey(awslocal.Key{Value: value})
@@ -505,11 +504,11 @@ func TestPositionIsNotRecorded(t *testing.T) {
 		in.Position = out.Position
 	}
 	if in.Position != nil {
-		t.Error("the second of two pages has a position")
+		t.Error("the second of two pages has a position, want none")
 	}
 	for i, c := range s.Calls() {
 		if c.Query != "limit=1" {
-			t.Errorf("call %d has query parameters beside limit", i+1)
+			t.Errorf("call %d has query parameters other than limit", i+1)
 		}
 	}
 }

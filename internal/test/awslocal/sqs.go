@@ -20,15 +20,15 @@ type Message struct {
 	ID         string
 	Body       Sensitive
 	Attributes map[string]MessageAttribute
-	// Group and DeduplicationID are empty where the sender gave none.
+	// Group and DeduplicationID are empty if the sender gave none.
 	Group, DeduplicationID string
 	Sent                   time.Time
 
-	hidden time.Time // until when no other receiver gets it
+	hidden time.Time // invisible to other receivers until then
 }
 
-// A MessageAttribute is an attribute that a message's sender gave it. The value of one
-// whose type is Binary is bytes.
+// A MessageAttribute is a message attribute of the sender. The value of one with type Binary
+// is bytes.
 type MessageAttribute struct {
 	DataType string
 	Value    Sensitive
@@ -40,15 +40,15 @@ const (
 	maxBatchEntries = 10
 	maxBatchBytes   = 1 << 20 // of all messages of a call, and so of one message
 	maxAttributes   = 10
-	// deduplication is how long a FIFO queue knows a deduplication id.
+	// deduplication is how long a FIFO queue remembers a deduplication id.
 	deduplication = 5 * time.Minute
-	// visibility is how long a received message is hidden, unless the receiver says.
+	// visibility is how long a received message is hidden by default.
 	visibility = 30 * time.Second
 )
 
 const fifoSuffix = ".fifo"
 
-// queueURLPrefix begins the URL of a queue that CreateQueue makes.
+// queueURLPrefix is the prefix of the URLs of queues that CreateQueue makes.
 const queueURLPrefix = "https://sqs." + Region + ".amazonaws.com/" + AccountID + "/"
 
 var sqs = service{
@@ -57,7 +57,7 @@ var sqs = service{
 	find:        byTarget("AmazonSQS.", &queueOperations),
 	describe: func(body []byte, c *Call) {
 		var in struct{ QueueName, QueueURL string }
-		_ = json.Unmarshal(body, &in) // what is malformed, the operation reports
+		_ = json.Unmarshal(body, &in) // the operation reports malformed input
 		if c.Resource = in.QueueName; in.QueueURL != "" {
 			c.Resource = queueName(in.QueueURL)
 		}
@@ -68,8 +68,8 @@ var sqs = service{
 	queryCode: func(code string) string { return queryCodes[code] },
 }
 
-// queryCodes are the codes of errors in SQS's older protocol. AWS sends them beside those
-// of the newer one, and the SDKs go by them.
+// queryCodes are the error codes of SQS's older protocol. AWS sends them beside those of the
+// newer one, and the SDKs use them.
 var queryCodes = map[string]string{
 	"BatchEntryIdsNotDistinct":     "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
 	"BatchRequestTooLong":          "AWS.SimpleQueueService.BatchRequestTooLong",
@@ -90,10 +90,10 @@ func init() {
 	}
 }
 
-// QueueURL returns the URL of the queue of that name.
+// QueueURL returns the URL of the queue with that name.
 func QueueURL(name string) string { return queueURLPrefix + name }
 
-// queueName returns the name at the end of a queue's URL, wherever the queue is.
+// queueName returns the name at the end of a queue's URL, whatever its host.
 func queueName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
 
 func queueFault(code, message string) *Error { return &Error{http.StatusBadRequest, code, message} }
@@ -131,7 +131,7 @@ func (s *Server) deleteQueue(r *request) (any, error) {
 	return nil, nil
 }
 
-// queue returns the name of a queue that exists.
+// queue returns the name of an existing queue.
 func (s *Server) queue(url string) (string, error) {
 	name := queueName(url)
 	if s.Queues != nil && !s.Queues[name] && !s.queues[name] {
@@ -154,7 +154,7 @@ type batchEntry struct {
 	MessageDeduplicationID string
 }
 
-// size is what an entry takes of its call, in bytes.
+// size returns an entry's size in bytes, as the call's limit counts it.
 func (e batchEntry) size() int {
 	size := len(e.MessageBody)
 	for name, a := range e.MessageAttributes {
@@ -178,8 +178,8 @@ type batchFailure struct {
 
 var batchEntryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// sendMessageBatch takes each entry by itself: one that is refused leaves the others
-// alone, and the call succeeds.
+// sendMessageBatch takes each entry separately: refusing one does not affect the others, and
+// the call succeeds.
 func (s *Server) sendMessageBatch(r *request) (any, error) {
 	in, err := decode[struct {
 		QueueURL string
@@ -221,8 +221,8 @@ func (s *Server) sendMessageBatch(r *request) (any, error) {
 	return answer, nil
 }
 
-// enqueue puts a message on its queue, and returns its id. A FIFO queue takes one whose
-// deduplication id it knows, and delivers it no second time.
+// enqueue puts a message on its queue, and returns its id. A FIFO queue accepts a message whose
+// deduplication id it remembers, and does not deliver it again.
 func (s *Server) enqueue(m Message) string {
 	if strings.HasSuffix(m.Queue, fifoSuffix) {
 		for _, known := range s.messages {
@@ -264,7 +264,7 @@ func refuseBatch(queue string, entries []batchEntry) *Error {
 	return nil
 }
 
-// A type may carry a label of the sender's own: Number.int.
+// A type may have the sender's own label: Number.int.
 var (
 	attributeType   = regexp.MustCompile(`^(String|Number|Binary)(\..+)?$`)
 	attributeName   = regexp.MustCompile(`^[\p{L}\p{N}_.-]{1,256}$`)
@@ -305,7 +305,7 @@ func refuseMessage(e batchEntry) *Error {
 	return nil
 }
 
-// allowedText reports whether SQS takes every character of a text: those of XML 1.0.
+// allowedText reports whether SQS accepts every character of a text: those of XML 1.0.
 func allowedText(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
 		return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
@@ -321,8 +321,8 @@ type receivedMessage struct {
 	MessageAttributes map[string]sentAttribute `json:",omitempty"`
 }
 
-// receiveMessage hands messages out in the order in which they were sent, and never waits
-// for one.
+// receiveMessage returns messages in the order in which they were sent, and never waits for
+// one.
 func (s *Server) receiveMessage(r *request) (any, error) {
 	in, err := decode[struct {
 		QueueURL                    string

@@ -11,9 +11,9 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// Config returns a configuration for SDK clients that reach the Server in
-// process. It shares nothing with the environment and logs nothing. The SDK's retries
-// are on: a client that is to see every fault wants RetryMaxAttempts 1.
+// Config returns a configuration for SDK clients that reach the Server in process. It reads
+// nothing from the environment and logs nothing. The SDK's retries are on: a client that should
+// see every fault needs RetryMaxAttempts 1.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region:       Region,
@@ -26,12 +26,12 @@ func (s *Server) Config() aws.Config {
 	}
 }
 
-// Transport returns an http.RoundTripper that calls the Server in process. There
-// are no sockets, so the virtual time of testing/synctest works with it.
+// Transport returns an http.RoundTripper that calls the Server in process, without sockets, so
+// that testing/synctest's virtual time works.
 //
-// When the request's context ends first, RoundTrip returns its error at once, as
-// a client that hangs up does. The Server learns of it only through the hooks'
-// context: a hook that then lets the call pass lets it take effect.
+// If the request's context ends first, RoundTrip returns its error at once, like a client that
+// hangs up. The Server notices only through the hooks' context: if a hook then lets the call
+// pass, the call takes effect.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ server *Server }

@@ -16,7 +16,7 @@ type UsagePlan struct {
 	ProductCode string            `json:"productCode,omitempty"` // of AWS Marketplace
 	APIStages   []APIStage        `json:"apiStages"`
 	Tags        map[string]string `json:"tags,omitempty"`
-	Throttle    json.RawMessage   `json:"throttle,omitempty"` // kept, without effect
+	Throttle    json.RawMessage   `json:"throttle,omitempty"` // stored, no effect
 	Quota       json.RawMessage   `json:"quota,omitempty"`    // likewise
 }
 
@@ -24,13 +24,13 @@ type UsagePlan struct {
 type APIStage struct {
 	APIID    string          `json:"apiId"`
 	Stage    string          `json:"stage"`
-	Throttle json.RawMessage `json:"throttle,omitempty"` // kept, without effect
+	Throttle json.RawMessage `json:"throttle,omitempty"` // stored, no effect
 }
 
-// name is how patches and error texts spell a stage.
+// name is the stage's form in patches and error texts.
 func (st APIStage) name() string { return st.APIID + ":" + st.Stage }
 
-// sharedStage returns the name of a stage that both plans cover, "" for none.
+// sharedStage returns the name of a stage that both plans cover, or "".
 func sharedStage(p, q UsagePlan) string {
 	for _, a := range p.APIStages {
 		for _, b := range q.APIStages {
@@ -42,12 +42,12 @@ func sharedStage(p, q UsagePlan) string {
 	return ""
 }
 
-// A planKey says that a key is in a plan.
+// A planKey records that a key is in a plan.
 type planKey struct{ plan, key string }
 
 func (pk planKey) id() string { return pk.plan + "/" + pk.key }
 
-// planKeyJSON is a key of a plan on the wire. As on AWS it holds the key's value.
+// planKeyJSON is a plan's key on the wire. As on AWS it holds the key's value.
 type planKeyJSON struct {
 	ID    string `json:"id"`
 	Type  string `json:"type"`
@@ -59,8 +59,8 @@ func (k Key) planKeyJSON() planKeyJSON {
 	return planKeyJSON{ID: k.ID, Type: "API_KEY", Value: string(k.Value), Name: k.Name}
 }
 
-// AddUsagePlan puts a plan there past hooks, quotas and checks, and returns its
-// id, which is generated if empty. Every read sees it, however stale.
+// AddUsagePlan adds a plan without hooks, quotas and checks, and returns its id, which is
+// generated if empty. Every read sees it, however stale.
 func (s *Server) AddUsagePlan(p UsagePlan) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *Server) AddUsagePlan(p UsagePlan) string {
 	return p.ID
 }
 
-// UsagePlans returns the usage plans that exist, oldest first.
+// UsagePlans returns the existing usage plans, oldest first.
 func (s *Server) UsagePlans() []UsagePlan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *Server) UsagePlans() []UsagePlan {
 	return plans
 }
 
-// UsagePlanKeys returns the ids of the plans that the key is in, sorted.
+// UsagePlanKeys returns the sorted ids of the plans that the key is in.
 func (s *Server) UsagePlanKeys(keyID string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *Server) createUsagePlan(r *request) (any, error) {
 		return nil, err
 	}
 	plan.ID = s.newPlanID()
-	plan.ProductCode = "" // CreateUsagePlan has no such member: it is patched in
+	plan.ProductCode = "" // not a member of CreateUsagePlan: set by a patch only
 	if plan.APIStages == nil {
 		plan.APIStages = []APIStage{}
 	}
@@ -217,9 +217,9 @@ func (s *Server) deleteUsagePlan(r *request) (any, error) {
 	return nil, nil
 }
 
-// createUsagePlanKey attaches a key to a plan. A key belongs to at most one plan
-// per API stage, so the same pair twice conflicts as well; that it does so in a
-// plan without stages is unconfirmed.
+// createUsagePlanKey attaches a key to a plan. A key belongs to at most one plan per API stage,
+// so repeating a pair conflicts as well; that it does in a plan without stages is
+// unconfirmed.
 func (s *Server) createUsagePlanKey(r *request) (any, error) {
 	in, err := decode[struct{ KeyID, KeyType string }](r.body)
 	if err != nil {
@@ -280,7 +280,7 @@ func (s *Server) getUsagePlanKeys(r *request) (any, error) {
 	}
 	items := make([]planKeyJSON, len(pairs))
 	for i, pk := range pairs {
-		key, _ := s.keys.get(pk.key, r.asOf) // exists: the page kept it
+		key, _ := s.keys.get(pk.key, r.asOf) // exists, because the page has it
 		items[i] = key.planKeyJSON()
 	}
 	return list(items, next), nil
