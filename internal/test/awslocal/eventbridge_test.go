@@ -32,13 +32,13 @@ func TestEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out.FailedEntryCount != 1 || aws.ToString(out.Entries[1].ErrorCode) != "ThrottlingException" || out.Entries[2].EventId == nil {
-		t.Errorf("wrong answer %+v", out.Entries)
+		t.Errorf("answered %+v, want the second of three entries throttled", out.Entries)
 	}
 	events := s.Events()
 	if len(events) != 3 || events[0].Bus != "outcomes" || events[1].Bus != "default" || events[2].Bus != "outcomes" {
-		t.Fatalf("wrong events %+v", events)
+		t.Fatalf("events are %+v, want one of outcomes, default and outcomes", events)
 	}
 	if e := events[0]; e.ID != aws.ToString(out.Entries[0].EventId) || e.Source != "s" || e.DetailType != "Taken" || e.Detail != `{"a":1}` || e.Taken.IsZero() {
-		t.Errorf("wrong event %+v", e)
+		t.Errorf("event is %+v, want the first entry as it was sent", e)
 	}
 }

@@ -8,8 +8,8 @@
 //   - An operation takes effect completely or not at all, and operations take
 //     effect one after another.
 //   - It answers as AWS does where AWS's behaviour is known. The cases of package
-//     conformance list those behaviours with their sources;
-//     where AWS's answer is not known, the comment beside it says "unconfirmed".
+//     conformance list those behaviours with their sources; where AWS's answer is
+//     not known, the comment beside it says "unconfirmed".
 //   - Faults are hooks and fields of the [Server]: refusals, lost answers, delays,
 //     stale reads and quotas are all off in its zero value.
 //   - It logs nothing, and the state that it returns prints key values and secrets

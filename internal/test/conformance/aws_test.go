@@ -19,25 +19,24 @@ import (
 
 const confirmation = "yes-create-and-delete-in-"
 
-// TestAWS runs the suite on a real account, in the Region and with the credentials
-// that the SDK finds. It makes some 40 keys, 15 usage plans, 30 secrets and
-// 15 queues, and deletes them; and it sends some ten events to the default bus.
+// TestAWS runs the suite on a real account, in the Region and with the credentials that the
+// SDK finds. It makes some 40 keys, 15 usage plans, 30 secrets and 15 queues, and deletes
+// them; it sends some ten events to the default bus.
 //
 // Without CREATEKEY_TEST_AWS it touches nothing and says what it would do (go test
 // -v -run TestAWS). To run it, set
 //
 //	CREATEKEY_TEST_AWS=yes-create-and-delete-in-ACCOUNTID
 //
-// with the id of the very account, and to include the cases that need an API stage
+// with the id of that account; to include the cases that need an API stage
 //
 //	CREATEKEY_TEST_AWS_STAGE=restApiId/stage
 //
-// and, to write down what AWS answers, without anything of the account,
+// and, to record AWS's answers, without anything that identifies the account,
 //
 //	CREATEKEY_TEST_AWS_RECORDING=the file
 //
-// A known departure, here, would be a fact that the design has wrong: there is no
-// list of them.
+// There is no list of known departures here: one would be a fact that the design has wrong.
 func TestAWS(t *testing.T) {
 	target := Target{
 		Prefix:     "createkey-conformance/",
@@ -53,7 +52,7 @@ func TestAWS(t *testing.T) {
 		}
 		t.Skipf("dry run: CREATEKEY_TEST_AWS is not set. With it, this would run\n%s", plan.String())
 	}
-	// Nothing goes to AWS, not even the question who we are, on a half-hearted yes.
+	// Without the full confirmation nothing goes to AWS, not even GetCallerIdentity.
 	account, ok := strings.CutPrefix(confirmed, confirmation)
 	if !ok || account == "" {
 		t.Fatalf("CREATEKEY_TEST_AWS must read %sACCOUNTID", confirmation)
@@ -67,10 +66,10 @@ func TestAWS(t *testing.T) {
 	}
 	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil {
-		t.Fatalf("asking which account this is: %v", err)
+		t.Fatalf("GetCallerIdentity: %v", err)
 	}
 	if aws.ToString(who.Account) != account {
-		t.Fatalf("these are credentials of account %s, confirmed is %s", aws.ToString(who.Account), account)
+		t.Fatalf("the credentials are of account %s, the confirmation is for %s", aws.ToString(who.Account), account)
 	}
 	var recorder Recorder
 	if file := os.Getenv("CREATEKEY_TEST_AWS_RECORDING"); file != "" {

@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 )
 
-// Where the behaviours of EventBridge are known from. LocalStack's tests of
-// PutEvents are marked as verified on AWS.
+// Sources for the behaviours of EventBridge. LocalStack's tests of PutEvents are marked as
+// verified on AWS.
 const (
 	verifiedEvents = "V LocalStack's AWS-verified tests"
 	megabyte       = 1 << 20
 )
 
-// The cases send events of the source createkey-conformance to the account's
-// default bus, which no rule matches. Nothing is left of them.
+// The cases send events with the source createkey-conformance to the account's default bus,
+// where no rule matches them. They leave nothing behind.
 var eventCases = []Case{
 	{
 		Name: "events/put", Source: "D PutEvents",
@@ -117,7 +117,7 @@ func (e *env) putEvents(entries ...types.PutEventsRequestEntry) (*eventbridge.Pu
 	return e.Events.PutEvents(e.ctx, &eventbridge.PutEventsInput{Entries: entries})
 }
 
-// taken checks which entries were taken, and that the answer counts the others.
+// taken checks which entries were accepted, and that the answer counts the others.
 func taken(out *eventbridge.PutEventsOutput, want ...bool) error {
 	if out == nil || len(out.Entries) != len(want) {
 		return errors.New("the answer does not have a result for each entry")

@@ -14,7 +14,7 @@ import (
 
 const (
 	keyPage = "D docs.aws.amazon.com/apigateway/latest/api/API_CreateApiKey.html"
-	// recordedKeys are calls to AWS and its answers, made on 2026-09-25.
+	// recordedKeys are AWS calls with their answers, made on 2026-09-25.
 	recordedKeys = "V recorded: github.com/radkawar/stackd testdata/aws/apigateway/api_keys.json"
 	// localstackChecks are what LocalStack adds to moto in create_api_key.
 	localstackChecks = "V error text; localstack services/apigateway"
@@ -412,18 +412,18 @@ var keyCases = []Case{
 	},
 }
 
-// stageCases come last: an emulator that spells stage keys wrongly cannot list
-// its keys any more once there is one with stage keys.
+// stageCases come last, because an emulator that encodes stage keys wrongly cannot list its
+// keys once one has stage keys.
 var stageCases = []Case{
 	{
 		Name: "key/unknown-stage", Source: "V error text",
 		Behaviour: "a stage key of an unknown stage is refused",
-		Stage:     true, // else every stage may be known
+		Stage:     true, // without a known stage, the target may accept any
 		run: func(e *env) error {
 			_, err := e.createKey(&apigateway.CreateApiKeyInput{Name: &e.name, StageKeys: []types.StageKey{{
 				RestApiId: aws.String("doesnotexist"), StageName: aws.String("nowhere"),
 			}}})
-			const text = "Invalid stage identifier specified" // under which code is not known
+			const text = "Invalid stage identifier specified" // the code is not known
 			switch {
 			case err == nil:
 				return errors.New("accepted")
@@ -448,8 +448,8 @@ var stageCases = []Case{
 	},
 }
 
-// listed checks that in lists the keys of those names, in any order, over however
-// many pages.
+// listed checks that in lists exactly the keys with those names, in any order, over any number
+// of pages.
 func (e *env) listed(in *apigateway.GetApiKeysInput, want ...string) error {
 	return e.eventually(func() error {
 		found := make(map[string]bool)

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 )
 
-// sharedStage is part of what AWS answers to a key that is in a plan of the same
-// API stage already, be it another plan or the same one.
+// sharedStage is part of AWS's answer for a key that is already in a plan of the same API
+// stage, be it another plan or the same one.
 const sharedStage = "cannot reference multiple Usage Plans with the same API Stage: "
 
 var planCases = []Case{
@@ -240,7 +240,7 @@ var planCases = []Case{
 	},
 }
 
-// planAndKey makes a plan and a key, the key not in the plan.
+// planAndKey makes a plan and a key that is not in it.
 func (e *env) planAndKey() (plan *string, key *apigateway.CreateApiKeyOutput, err error) {
 	if key, err = e.createKey(&apigateway.CreateApiKeyInput{Name: &e.name}); err != nil {
 		return nil, nil, err

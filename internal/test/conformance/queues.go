@@ -15,8 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
-// Where the behaviours of SQS are known from. LocalStack's tests of it are marked as
-// verified on AWS.
+// Sources for the behaviours of SQS. LocalStack's tests of it are marked as verified on AWS.
 const (
 	verifiedQueues  = "V LocalStack's AWS-verified tests"
 	messageQuotas   = "D SQS developer guide, message quotas"
@@ -25,7 +24,7 @@ const (
 	maxMessageBytes = 1 << 20
 )
 
-// Each case makes a queue of its own, whose name begins with createkey-conformance.
+// Each case makes its own queue, whose name begins with createkey-conformance.
 var queueCases = []Case{
 	{
 		Name: "queue/round-trip", Source: verifiedQueues,
@@ -255,7 +254,7 @@ var queueCases = []Case{
 	},
 }
 
-// withQueue calls f with the URL of a new queue, which the case's end deletes.
+// withQueue calls f with the URL of a new queue, which is deleted at the end of the case.
 func (e *env) withQueue(suffix string, f func(queue *string) error) error {
 	in := &sqs.CreateQueueInput{QueueName: aws.String("createkey-conformance-" + e.token(0)[:32] + suffix)}
 	if suffix == ".fifo" {
@@ -288,7 +287,7 @@ func message(id, body string) types.SendMessageBatchRequestEntry {
 	return types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body}
 }
 
-// messages returns n messages of the ids 0, 1 …
+// messages returns n messages with the ids 0, 1 …
 func messages(n int) []types.SendMessageBatchRequestEntry {
 	var list []types.SendMessageBatchRequestEntry
 	for i := range n {
@@ -304,8 +303,7 @@ func (e *env) send(queue *string, entries ...types.SendMessageBatchRequestEntry)
 	return e.Queues.SendMessageBatch(e.ctx, &sqs.SendMessageBatchInput{QueueUrl: queue, Entries: entries})
 }
 
-// receive returns the messages of a queue: all of them, where the target has no more
-// than one place that keeps them.
+// receive returns all messages of a queue if the target keeps them in one place, else some.
 func (e *env) receive(queue *string) (all []types.Message, err error) {
 	deadline := time.Now().Add(e.Eventually)
 	for {
@@ -322,7 +320,7 @@ func (e *env) receive(queue *string) (all []types.Message, err error) {
 	}
 }
 
-// letterTaken checks that the messages of those ids were taken.
+// letterTaken checks that the messages with those ids were accepted.
 func letterTaken(out *sqs.SendMessageBatchOutput, ids ...string) error {
 	if out == nil {
 		return errors.New("there is no answer")
@@ -337,7 +335,7 @@ func letterTaken(out *sqs.SendMessageBatchOutput, ids ...string) error {
 	return nil
 }
 
-// letterRefused checks that the message of that id was refused, by its sender's fault.
+// letterRefused checks that the message with that id was refused as its sender's fault.
 func letterRefused(out *sqs.SendMessageBatchOutput, id, code string) error {
 	if out == nil {
 		return errors.New("there is no answer")
@@ -353,8 +351,7 @@ func letterRefused(out *sqs.SendMessageBatchOutput, id, code string) error {
 	return fmt.Errorf("message %s was not refused", id)
 }
 
-// notTaken checks that a call, or its only message, was refused: AWS does not document
-// which.
+// notTaken checks that a call, or its only message, was refused: AWS does not document which.
 func notTaken(out *sqs.SendMessageBatchOutput, err error) error {
 	if err == nil && len(out.Failed) != 1 {
 		return errors.New("the message was taken")

@@ -21,37 +21,37 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// A Recording is what a target answered to a run of the suite. It holds nothing of the
-// account: every value, id, ARN, token and time is replaced by a name such as "value 1",
-// and a text that no request of the case held by "text". What a list has of others is left out.
+// A Recording is what a target answered in a run of the suite. It holds nothing of the account:
+// every value, id, ARN, token and time is replaced by a name such as "value 1", and a text that
+// no request of the case contained by "text". Foreign items of lists are left out.
 type Recording struct {
 	Source string                // what was recorded, and when
 	Cases  map[string][]Exchange // by the case's name
 }
 
-// An Exchange is a call, with every retry of the SDK's, and its answer.
+// An Exchange is a call, including the SDK's retries, and its answer.
 type Exchange struct {
 	Operation string         // such as "CreateApiKey"
-	Input     map[string]any // by the SDK's names of the members; what is empty is left out
+	Input     map[string]any // by the SDK's member names; empty members are left out
 	Output    map[string]any `json:",omitempty"`
 	Error     string         `json:",omitempty"` // the code
 	Message   string         `json:",omitempty"` // AWS's text
 }
 
-// A Recorder records what passes through the clients that have its option.
+// A Recorder records the calls of clients that are made with its configuration.
 type Recorder struct {
 	mu    sync.Mutex
 	cases map[string]*caseRecorder
 }
 
-// Record adds the recorder to a configuration, of which the clients are then made.
+// Record adds the recorder to a configuration, from which clients are then made.
 func (r *Recorder) Record(cfg *aws.Config) {
 	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RecordExchange", r.exchange), middleware.Before)
 	})
 }
 
-// Recording returns what was recorded until now.
+// Recording returns the recording so far.
 func (r *Recorder) Recording(source string) Recording {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,8 +84,8 @@ func ReadRecording(file string) (Recording, error) {
 	return r, nil
 }
 
-// Departures compares the cases that both recordings have, and returns the first
-// exchange of each in which the second departs from the first.
+// Departures compares the cases that both recordings have, and returns, for each case that
+// differs, the first exchange that does.
 func Departures(want, got Recording) (list []string) {
 	for _, name := range slices.Sorted(maps.Keys(want.Cases)) {
 		others, both := got.Cases[name]
@@ -114,11 +114,11 @@ func nth(exchanges []Exchange, i int) []byte {
 	return text
 }
 
-// caseOf is the key of a context's case.
+// caseOf is the context key for a case.
 type caseOf struct{}
 
-// recorded returns a context whose calls are recorded under the case's name, which none
-// of cleaning up has.
+// recorded returns a context whose calls are recorded under the case's name. Cleanup calls have
+// none.
 func recorded(ctx context.Context, e *env, c Case) context.Context {
 	return context.WithValue(ctx, caseOf{}, &caseRecorder{name: c.Name, run: e.RunID})
 }
@@ -132,7 +132,7 @@ func (r *Recorder) exchange(ctx context.Context, in middleware.InitializeInput, 
 	if c == nil {
 		return next.HandleInitialize(ctx, in)
 	}
-	sent := members(in.Parameters) // before the SDK fills in tokens of its own
+	sent := members(in.Parameters) // before the SDK adds its own tokens
 	out, metadata, err := next.HandleInitialize(ctx, in)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,24 +144,24 @@ func (r *Recorder) exchange(ctx context.Context, in middleware.InitializeInput, 
 	return out, metadata, err
 }
 
-// A caseRecorder replaces what is not to be told; what is the same in a case gets the same name.
+// A caseRecorder replaces what identifies the account; the same text gets the same name throughout a case.
 type caseRecorder struct {
 	name, run string
-	names     map[string]string // by the text that they stand for
+	names     map[string]string // by the text that they replace
 	count     map[string]int    // by the kind of name
-	sent      []string          // the texts of the requests, replaced
+	sent      []string          // the requests' texts, after replacement
 	exchanges []Exchange
 }
 
-// opaque are the members whose texts are AWS's to choose, or that name what is in the account.
+// opaque are members whose texts AWS chooses, or that name objects of the account.
 var opaque = regexp.MustCompile(`(?i)(id|arn|url|token|position|handle|apikey)$`)
 
-// secret are the members that hold a key's value, or a secret.
+// secret are members that hold a key's value or a secret.
 var secret = regexp.MustCompile(`^(Value|SecretString|SecretBinary)$`)
 
 func (c *caseRecorder) add(operation, region string, in, out map[string]any, err error) {
 	c.learn("", in)
-	if operation != "SendMessageBatch" && operation != "ReceiveMessage" { // whose values are those of attributes
+	if operation != "SendMessageBatch" && operation != "ReceiveMessage" { // whose members named Value are attributes'
 		c.learnValues(out)
 	}
 	x := Exchange{Operation: operation, Input: c.request(in)}
@@ -174,14 +174,14 @@ func (c *caseRecorder) add(operation, region string, in, out map[string]any, err
 	default:
 		x.Output, _ = c.answer(out).(map[string]any)
 	}
-	// A case repeats a call that may fail through lag; the last answer counts.
+	// A case repeats a call that may fail because of lag; the last answer counts.
 	if n := len(c.exchanges); n > 0 && c.exchanges[n-1].Operation == x.Operation && reflect.DeepEqual(c.exchanges[n-1].Input, x.Input) {
 		c.exchanges = c.exchanges[:n-1]
 	}
 	c.exchanges = append(c.exchanges, x)
 }
 
-// members are the exported members of an SDK's input or output that are not empty, as JSON has them.
+// members returns the exported, non-empty members of an SDK input or output, as JSON has them.
 func members(v any) map[string]any {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -196,10 +196,10 @@ func members(v any) map[string]any {
 	return pruned
 }
 
-// longestText is how long a text may be that is recorded; of a longer one only its length is, in bytes.
+// longestText is the longest text that is recorded; of a longer one only the length is, in bytes.
 const longestText = 2048
 
-// prune takes out what is empty, and cuts what is long.
+// prune removes what is empty, and shortens what is long.
 func prune(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -235,7 +235,7 @@ func prune(v any) any {
 	return v
 }
 
-// named returns the name that stands for a text of a kind.
+// named returns the name that replaces a text of a kind.
 func (c *caseRecorder) named(kind, text string) string {
 	if name, known := c.names[text]; known {
 		return name
@@ -248,10 +248,10 @@ func (c *caseRecorder) named(kind, text string) string {
 	return c.names[text]
 }
 
-// located is an ARN or an address, which holds the account and the Region.
+// located matches an ARN or an address, which contains the account and the Region.
 var located = regexp.MustCompile(`^(arn:|https?://)`)
 
-// learn names the values and ids of a request.
+// learn names the values and ids in a request.
 func (c *caseRecorder) learn(member string, v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -272,7 +272,7 @@ func (c *caseRecorder) learn(member string, v any) {
 	}
 }
 
-// learnValues names the values of an answer, so that they are replaced wherever they are.
+// learnValues names the values in an answer, so that they are replaced everywhere.
 func (c *caseRecorder) learnValues(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -291,7 +291,7 @@ func (c *caseRecorder) learnValues(v any) {
 	}
 }
 
-// replace puts names in the place of all known texts in another, and of the run's id.
+// replace replaces all known texts, and the run's id, in a text.
 func (c *caseRecorder) replace(text string) string {
 	known := slices.SortedFunc(maps.Keys(c.names), func(a, b string) int { return len(b) - len(a) })
 	for _, k := range known {
@@ -305,13 +305,13 @@ func (c *caseRecorder) replace(text string) string {
 
 var (
 	queueName = regexp.MustCompile(`createkey-conformance-[0-9a-f]{32}`) // a hash of the run and the case
-	padding   = regexp.MustCompile(`x{20,}`)                             // to a length, which the run's name is a part of
+	padding   = regexp.MustCompile(`x{20,}`)                             // to a length that includes the run's name
 )
 
-// replaced is a text in whose place there is a name.
+// replaced matches a name that replaces a text.
 var replaced = regexp.MustCompile(`^(id|value) \d+$`)
 
-// request is a request as it is recorded: it holds what the suite chose.
+// request returns a request as it is recorded: it contains what the suite chose.
 func (c *caseRecorder) request(in map[string]any) map[string]any {
 	sent, _ := c.walk("", in, func(_, text string) string {
 		text = c.replace(text)
@@ -321,7 +321,7 @@ func (c *caseRecorder) request(in map[string]any) map[string]any {
 	return sent
 }
 
-// answer is an answer as it is recorded: it holds what a request held, and names.
+// answer returns an answer as it is recorded: it contains the request's texts, and names.
 func (c *caseRecorder) answer(out any) any {
 	return c.walk("", out, func(member, original string) string {
 		text := original
@@ -339,8 +339,8 @@ func (c *caseRecorder) answer(out any) any {
 	})
 }
 
-// walk replaces every text of a document. Members that are maps of the sender's are kept by what
-// was sent; of a list what is another's is left out.
+// walk replaces every text of a document. In maps of the sender's it keeps the keys that were
+// sent; from lists it drops foreign items.
 func (c *caseRecorder) walk(member string, v any, leaf func(member, text string) string) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -363,7 +363,7 @@ func (c *caseRecorder) walk(member string, v any, leaf func(member, text string)
 	return v
 }
 
-// ours reports whether an item of a list is of this case: it holds a name or an id of it.
+// ours reports whether a list item belongs to this case: it holds a name or an id of the case.
 func (c *caseRecorder) ours(item any) bool {
 	object, ok := item.(map[string]any)
 	if !ok {
@@ -381,7 +381,7 @@ func (c *caseRecorder) ours(item any) bool {
 			return true
 		}
 	}
-	// What has neither a name nor an id of its own, such as an entry of a batch, is no one else's.
+	// An item with neither a name nor an id, such as an entry of a batch, is not foreign.
 	return !slices.ContainsFunc(slices.Collect(maps.Keys(object)), func(name string) bool { return name == "Name" || name == "ARN" || name == "Arn" })
 }
 
@@ -391,7 +391,7 @@ var (
 	uuid      = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 )
 
-// message is AWS's text of an error without what is of the account.
+// message returns AWS's error text without what identifies the account.
 func (c *caseRecorder) message(text, region string) string {
 	text = arn.ReplaceAllString(text, "ARN")
 	text = accountID.ReplaceAllString(uuid.ReplaceAllString(c.replace(text), "UUID"), "ACCOUNT")

@@ -14,11 +14,11 @@ import (
 
 const (
 	tokenTable = "V AWS-verified emulator test of ClientRequestToken"
-	// recordedSecrets are calls to AWS and its answers, made on 2026-09-24.
+	// recordedSecrets are AWS calls with their answers, made on 2026-09-24.
 	recordedSecrets     = "V recorded: github.com/radkawar/stackd testdata/aws/secretsmanager/lifecycle.json"
 	localstackSnapshots = "V localstack tests/aws/services/secretsmanager, validated on AWS"
-	// deleting is what every operation on a secret's content answers once its
-	// deletion is scheduled.
+	// deleting is the answer of every operation on a secret's content once its deletion is
+	// scheduled.
 	deleting = "because it was marked for deletion"
 )
 
@@ -197,7 +197,7 @@ var secretCases = []Case{
 					return err
 				})
 			}
-			// What is to be found comes first: after it, what is not found is not lag.
+			// The existing version comes first: once it is found, NotFound is not lag.
 			err := errors.Join(found(e.token(1), ""), found("", "AWSPREVIOUS"), found(e.token(1), "AWSPREVIOUS"))
 			if err != nil {
 				return err
@@ -286,7 +286,7 @@ var secretCases = []Case{
 		Name: "secret/tags", Source: "D API_CreateSecret, Tags",
 		Behaviour: "tags given to CreateSecret are there",
 		run: func(e *env) error {
-			// Not through e.createSecret, which sends no tags; its clean-up serves all the same.
+			// Not through e.createSecret, which sends no tags; its cleanup works even so.
 			_, err := e.Secrets.CreateSecret(e.ctx, &secretsmanager.CreateSecretInput{
 				Name: &e.name, SecretString: aws.String("one"), ClientRequestToken: aws.String(e.token(1)),
 				Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}},
@@ -459,7 +459,7 @@ var secretCases = []Case{
 	},
 }
 
-// versions makes a secret with one version after another, under tokens 1, 2, 3 …
+// versions makes a secret with several versions, under tokens 1, 2, 3 …
 func (e *env) versions(contents ...string) error {
 	if _, err := e.createSecret(e.name, contents[0], 1); err != nil {
 		return err
@@ -485,8 +485,8 @@ func (e *env) schedule() error {
 	return err
 }
 
-// labels checks the one label of each version that has any; versions are named by
-// the number of their token.
+// labels checks each version that has a label; versions are identified by the number of their
+// token.
 func (e *env) labels(want map[int]string) error {
 	return e.eventually(func() error {
 		out, err := e.Secrets.DescribeSecret(e.ctx, &secretsmanager.DescribeSecretInput{SecretId: &e.name})

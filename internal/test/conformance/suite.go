@@ -1,15 +1,15 @@
-// Package conformance is one suite of the AWS behaviours that createkey rests on,
-// written against the real SDK clients, so that the same cases run on the
-// embedded awslocal, on a third-party emulator and on a real account.
+// Package conformance is a suite of the AWS behaviours that createkey rests on, written
+// against the real SDK clients, so that the same cases run on the embedded awslocal, on a
+// third-party emulator and on a real account.
 //
-// It guarantees that a case uses public API calls only, makes nothing but keys,
-// usage plans and secrets whose names begin with the target's prefix and run id, and
-// queues whose names begin with createkey-conformance; that it deletes what it made; that it sends no event which a rule could match by
-// accident; and that its keys are disabled unless it is about enabling them. No
-// failure message holds a key's value or a secret.
+// It guarantees that a case uses public API calls only; that it makes nothing but keys, usage
+// plans and secrets whose names begin with the target's prefix and run id, and queues whose
+// names begin with createkey-conformance; that it deletes what it made; that it sends no event
+// that a rule could match by accident; and that its keys are disabled, except where a case is
+// about enabling them. No failure message holds a key's value or a secret.
 //
-// [Run] takes a [Target], which is the clients to test and what is known of whom they
-// reach; [List] says beforehand what Run would do. Each case names its source:
+// [Run] takes a [Target], the clients to test and what is known about the other side; [List]
+// says what Run would do. Each case names its source:
 //
 //	V  seen on real AWS: a test verified there, or a real error text
 //	D  AWS documentation or the service model
@@ -43,16 +43,15 @@ type Target struct {
 	Secrets *secretsmanager.Client
 	Events  *eventbridge.Client
 	Queues  *sqs.Client
-	// Prefix and RunID begin every name; together they are new for every run.
+	// Prefix and RunID begin every name; together they are unique to a run.
 	Prefix, RunID string
-	// Stage is an API stage that exists, spelled "restApiId/stage". Empty: the
-	// cases that need one are skipped.
+	// Stage is an existing API stage, as "restApiId/stage". Empty: the cases that need one are
+	// skipped.
 	Stage string
-	// Eventually bounds how long a case repeats what may fail through lag. Zero:
-	// it tries once.
+	// Eventually bounds how long a case repeats what may fail because of lag. Zero: no repeat.
 	Eventually time.Duration
-	// KnownDepartures are the cases in which the target departs from AWS, with the
-	// reason. Such a case must fail: once it passes, the suite fails.
+	// KnownDepartures are the cases in which the target departs from AWS, with the reason. Such
+	// a case must fail: once it passes, the suite fails.
 	KnownDepartures map[string]string
 }
 
@@ -62,7 +61,7 @@ type Case struct {
 	Source    string // tag and where from, such as "V error text"
 	Behaviour string
 	Stage     bool // needs Target.Stage
-	Large     bool // sends megabytes: not with -short
+	Large     bool // sends megabytes: skipped with -short
 	run       func(e *env) error
 }
 
@@ -71,7 +70,7 @@ func Cases() []Case {
 	return slices.Concat(keyCases, planCases, secretCases, stageCases, eventCases, queueCases)
 }
 
-// List writes what Run would do, without doing it.
+// List writes what Run would do.
 func List(w io.Writer, target Target) error {
 	for _, c := range Cases() {
 		note := ""
@@ -91,7 +90,7 @@ func List(w io.Writer, target Target) error {
 
 // Run runs every case as a subtest. Go's -run selects.
 func Run(t *testing.T, target Target) {
-	// A target that does not answer must not pass for one that departs everywhere.
+	// A target that does not answer must not count as one that departs everywhere.
 	if _, err := target.Gateway.GetUsagePlans(t.Context(), &apigateway.GetUsagePlansInput{Limit: aws.Int32(1)}); err != nil {
 		t.Fatalf("API Gateway does not answer: %v", err)
 	}
@@ -109,7 +108,7 @@ func Run(t *testing.T, target Target) {
 				t.Skip("needs an API stage")
 			}
 			if c.Large && testing.Short() {
-				t.Skip("sends megabytes: without -short")
+				t.Skip("sends megabytes: run without -short")
 			}
 			e := &env{Target: target, name: target.name(c)}
 			e.ctx = recorded(t.Context(), e, c)
@@ -128,8 +127,8 @@ func Run(t *testing.T, target Target) {
 	}
 }
 
-// verdict says what is wrong with a case's outcome: a departure from AWS that is
-// not known, or a known one that is none any more.
+// verdict returns what is wrong with a case's outcome: an unknown departure from AWS, or a
+// known one that has disappeared.
 func (t Target) verdict(c Case, err error) error {
 	reason, departs := t.KnownDepartures[c.Name]
 	switch {
@@ -145,12 +144,12 @@ func (t Target) name(c Case) string {
 	return t.Prefix + t.RunID + "/" + strings.ReplaceAll(c.Name, "/", "-")
 }
 
-// env is what one case works with.
+// env is the environment of one case.
 type env struct {
 	Target
 	ctx    context.Context
 	name   string   // begins every name that the case gives
-	values []string // made up so far: not to be told
+	values []string // made up so far; must not be shown
 	undo   []func(context.Context) error
 }
 
@@ -172,7 +171,7 @@ func (e *env) token(n int) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// redact takes every made-up value out of an error's text.
+// redact removes every made-up value from an error's text.
 func (e *env) redact(err error) error {
 	if err == nil {
 		return nil
@@ -184,7 +183,7 @@ func (e *env) redact(err error) error {
 	return errors.New(text)
 }
 
-// eventually repeats f for as long as the target allows until it returns nil.
+// eventually repeats f until it returns nil, or for as long as the target allows.
 func (e *env) eventually(f func() error) error {
 	deadline := time.Now().Add(e.Eventually)
 	for {
@@ -200,8 +199,8 @@ func (e *env) eventually(f func() error) error {
 	}
 }
 
-// cleanUp deletes what the case made, last first. Where the target departs from
-// AWS there may be more than it can delete, which is only told.
+// cleanUp deletes what the case made, last first. If the target departs from AWS there may be
+// more than it can delete; then it only logs.
 func (e *env) cleanUp(t *testing.T, departs bool) {
 	ctx, cancel := context.WithTimeout(unrecorded(context.WithoutCancel(e.ctx)), time.Minute)
 	defer cancel()
@@ -220,7 +219,7 @@ func (e *env) cleanUp(t *testing.T, departs bool) {
 	}
 }
 
-// createKey makes a key that the case's end deletes.
+// createKey makes a key that is deleted at the end of the case.
 func (e *env) createKey(in *apigateway.CreateApiKeyInput) (*apigateway.CreateApiKeyOutput, error) {
 	out, err := e.Gateway.CreateApiKey(e.ctx, in)
 	if err != nil {
@@ -261,7 +260,7 @@ func (e *env) createPlan(suffix string, withStage bool) (*apigateway.CreateUsage
 	return out, nil
 }
 
-// attach puts a key into a plan; the case's end takes it out.
+// attach attaches a key to a plan; the end of the case detaches it.
 func (e *env) attach(plan, key *string) (*apigateway.CreateUsagePlanKeyOutput, error) {
 	out, err := e.Gateway.CreateUsagePlanKey(e.ctx, &apigateway.CreateUsagePlanKeyInput{
 		UsagePlanId: plan, KeyId: key, KeyType: aws.String("API_KEY"),
@@ -275,7 +274,7 @@ func (e *env) attach(plan, key *string) (*apigateway.CreateUsagePlanKeyOutput, e
 	return out, err
 }
 
-// createSecret makes a secret of the given content under the nth token.
+// createSecret makes a secret with the given content under the nth token.
 func (e *env) createSecret(name, text string, n int) (*secretsmanager.CreateSecretOutput, error) {
 	out, err := e.Secrets.CreateSecret(e.ctx, &secretsmanager.CreateSecretInput{
 		Name: &name, SecretString: &text, ClientRequestToken: aws.String(e.token(n)),
@@ -295,7 +294,7 @@ func (e *env) putSecret(text string, n int) (*secretsmanager.PutSecretValueOutpu
 	})
 }
 
-// current checks which content and which token's version the secret now has.
+// current checks the secret's content, and which token's version is current.
 func (e *env) current(id, text string, n int) error {
 	return e.eventually(func() error {
 		out, err := e.Secrets.GetSecretValue(e.ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
@@ -311,8 +310,8 @@ func (e *env) current(id, text string, n int) error {
 	})
 }
 
-// refused checks that err is the AWS error of that code and text, part of which
-// will do. It repeats nothing: what may fail through lag belongs in eventually.
+// refused checks that err is an AWS error with that code, whose text contains text. It does not
+// repeat: what may fail because of lag belongs in eventually.
 func refused(err error, code, text string) error {
 	var api smithy.APIError
 	switch {

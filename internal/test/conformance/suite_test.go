@@ -61,7 +61,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// No failure may tell a value that the suite made up.
+// No failure may show a value that the suite made up.
 func TestRedact(t *testing.T) {
 	e := &env{name: "case"}
 	value := e.value(40)

@@ -1,10 +1,10 @@
-// Package corpus makes requests on both sides of the border between good and
-// bad, for tests that give the same documents to two judges: the validator and the
-// schema, the senders' tool and the function.
+// Package corpus makes good and bad requests, close to the border between them, for tests that
+// compare two judges on the same documents: the validator and the schema, or the senders' tool
+// and the function.
 //
-// It guarantees that a seed's documents are always the same, that some thousand of
-// them break every rule of a request's schema which a document of 64 KiB can break (a
-// test of events/schema takes each rule away), and that no value in them is anybody's.
+// It guarantees that a seed always gives the same documents, that some thousand of them break
+// every rule of a request's schema that a document of 64 KiB can break (a test of events/schema
+// removes each rule), and that no value in them belongs to anybody.
 package corpus
 
 import (
@@ -21,8 +21,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Documents returns n documents of a seed, in JSON or YAML: good requests, most of
-// them then spoilt in one to three places.
+// Documents returns n documents of a seed, in JSON or YAML: good requests, most of them then
+// spoilt in one to three places.
 func Documents(seed uint64, n int) [][]byte {
 	g := generator{rand.New(rand.NewPCG(seed, 0))}
 	documents := make([][]byte, n)
@@ -36,8 +36,8 @@ func Documents(seed uint64, n int) [][]byte {
 	return documents
 }
 
-// Vectors returns the documents of the test vectors in a folder, by file name, less
-// the headers that state their outcomes.
+// Vectors returns the documents of the test vectors in a folder, by file name, without the
+// headers that state their outcomes.
 func Vectors(folder string) (map[string][]byte, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.txt"))
 	if err != nil || len(files) == 0 {
@@ -57,13 +57,13 @@ func Vectors(folder string) (map[string][]byte, error) {
 
 type generator struct{ *rand.Rand }
 
-// oneOf picks one of some choices.
+// oneOf picks one of the choices.
 func oneOf[T any](g generator, choices ...T) T { return choices[g.IntN(len(choices))] }
 
 var letters = []rune(`abcXYZ019 -_./:=+@"\<&é€😀` + "\t\x00\u2028\ufffd")
 
-// text has one of the given lengths, in characters of one to four bytes. A long
-// one repeats itself.
+// text returns a text with one of the given lengths, in characters of one to four bytes. A long
+// text repeats itself.
 func (g generator) text(lengths ...int) string {
 	runes := make([]rune, oneOf(g, lengths...))
 	for i := range runes {
@@ -76,7 +76,7 @@ func (g generator) text(lengths ...int) string {
 	return string(runes)
 }
 
-// request is good: each member is there or not, and often at one of its limits.
+// request returns a good request: each member is present or not, and often at one of its limits.
 func (g generator) request() map[string]any {
 	members := map[string]func() any{
 		"name":               func() any { return g.text(0, 1, 20, 1024) },
@@ -192,7 +192,7 @@ func (g generator) anything() any {
 		[]any{}, []any{""}, []any{nil}, map[string]any{}, map[string]any{"": nil}, []any{[]any{map[string]any{"a": 1}}})
 }
 
-// write writes JSON or, where a library can, the same in YAML.
+// write encodes a document as JSON or, if a library can, as the same in YAML.
 func (g generator) write(document any) []byte {
 	if g.IntN(5) == 0 {
 		if text, err := yaml.Marshal(document); err == nil {
@@ -226,7 +226,7 @@ func (g generator) spoilText(text []byte) []byte {
 		return slices.Concat([]byte("\ufeff"), text)
 	case 4: // a repeated member
 		return bytes.Replace(text, []byte("{"), []byte(`{"name":"n","name":"m",`), 1)
-	case 5: // too large, and otherwise unharmed
+	case 5: // too large, but otherwise valid
 		return append(slices.Clone(text), bytes.Repeat([]byte(" "), 65<<10)...)
 	case 6: // an unpaired surrogate
 		return bytes.Replace(text, []byte(`":"`), []byte(`":"\udc00`), 1)

@@ -23,7 +23,7 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-var wholeCrowd = flag.Bool("executable.crowd", false, "let eight executables get the same thousand messages; else two, and a hundred")
+var wholeCrowd = flag.Bool("executable.crowd", false, "deliver the same thousand messages to eight executables, instead of a hundred to two")
 
 // A crowd is several executables that share an AWS, and get the same messages.
 type crowd struct {
@@ -33,7 +33,7 @@ type crowd struct {
 	kills atomic.Int64
 }
 
-// An asked message is one of a customer's, sent at a minute of its sender's clock.
+// An asked message is a customer's, sent at a minute of its sender's clock.
 type asked struct {
 	id, detailType string
 	customer       int
@@ -58,8 +58,8 @@ func (m asked) message() payload.Message {
 
 func secretOf(customer int) string { return fmt.Sprintf("apikeys/cust-%d/Gold", customer) }
 
-// drawLives draws the messages of so many customers, five of each. One in five is sent
-// twice: another message, of the same time.
+// drawLives draws the messages of n customers, five each. One in five is sent twice: as another
+// message with the same time.
 func drawLives(random *rand.Rand, customers int) (messages []asked) {
 	kinds := []string{payload.Requested, payload.Requested, payload.EndRequested, payload.RotationRequested}
 	for customer := range customers {
@@ -74,10 +74,10 @@ func drawLives(random *rand.Rand, customers int) (messages []asked) {
 	return messages
 }
 
-// testCrowd lets executables that run at the same time get the same messages: sign-ups,
-// ends, returns and rotations, some sent twice, each executable in an order of its own.
-// They are killed at any call, and get what they have not answered again. In the end every
-// customer has what the newest of his messages says.
+// testCrowd delivers the same messages to several executables at once: sign-ups, ends, returns
+// and rotations, some sent twice, to each executable in a different order. The executables are
+// killed at any call, and get again what they have not answered. In the end every customer has
+// what the newest message says.
 func testCrowd(t *testing.T, executable string) {
 	executables, customers := 2, 20
 	if *wholeCrowd {
@@ -114,7 +114,7 @@ func testCrowd(t *testing.T, executable string) {
 	c.check(t, messages, customers)
 }
 
-// killOften kills one of the executables now and then, at whatever it is doing.
+// killOften kills one of the executables now and then, whatever it is doing.
 func (c *crowd) killOften(random *rand.Rand) {
 	const every = 200 // calls, or so
 	var mu sync.Mutex
@@ -136,8 +136,7 @@ func (c *crowd) killOften(random *rand.Rand) {
 	c.aws.After = func(_ context.Context, _ awslocal.Call) error { strike(); return nil }
 }
 
-// deliverAll delivers the messages in a random order, and again what was not answered for
-// good.
+// deliverAll delivers the messages in a random order, and repeats those without a final answer.
 func (c *crowd) deliverAll(t *testing.T, box *sandbox.Sandbox, messages []asked, random *rand.Rand) error {
 	const batch, most = 10, 50
 	left := slices.Clone(messages)
@@ -159,8 +158,8 @@ func (c *crowd) deliverAll(t *testing.T, box *sandbox.Sandbox, messages []asked,
 	return nil
 }
 
-// deliver delivers a batch, and returns what is to come again. Only a rotation may be
-// rejected: it came before its key, or behind its end.
+// deliver delivers a batch, and returns what must be delivered again. Only a rotation may be
+// rejected: it came before its key, or after its end.
 func (c *crowd) deliver(t *testing.T, box *sandbox.Sandbox, batch []asked) (again []asked, err error) {
 	var sent []payload.Message
 	for _, m := range batch {
@@ -197,13 +196,13 @@ func (c *crowd) deliver(t *testing.T, box *sandbox.Sandbox, batch []asked) (agai
 	return again, nil
 }
 
-// killedBy reports whether an invocation was answered as one whose process was killed, be
-// it while it started.
+// killedBy reports whether an invocation was answered as one whose process was killed, even if
+// during its start.
 func killedBy(r lambdalocal.Response) bool {
 	return strings.Contains(string(r.Payload), "signal: killed")
 }
 
-// check holds every customer to what his messages tell by their times alone.
+// check compares every customer's key with what the times of the messages say.
 func (c *crowd) check(t *testing.T, messages []asked, customers int) {
 	faults := promise.Check(&c.aws)
 	secrets := 0
@@ -231,7 +230,7 @@ func (c *crowd) check(t *testing.T, messages []asked, customers int) {
 	}
 	for i, box := range c.boxes {
 		if promise.Leaks(&c.aws, box.Output()) {
-			t.Errorf("executable %d wrote a part of a value", i)
+			t.Errorf("executable %d wrote part of a value", i)
 		}
 	}
 }

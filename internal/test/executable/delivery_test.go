@@ -9,15 +9,15 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// killed is the outcome of every message of a delivery whose process was
-// killed. The others are those of the log.
+// killed is the outcome of every message of a delivery whose process was killed. The other
+// outcomes are those of the log.
 const killed = "killed"
 
 func isDone(outcome string) bool { return outcome == "created" || outcome == "existing" }
 
-// deliver delivers messages to a box and returns their outcomes. It checks that
-// the answer and the log agree, that a message which is said to be done is done,
-// and that none is rejected: whatever befell a call, it was not its fault.
+// deliver delivers messages to a box and returns their outcomes. It checks that the answer and
+// the log agree, that a message reported as done is done, and that none is rejected: no fault of
+// a call is the message's fault.
 func (w *world) deliver(form form, messages ...message) []string {
 	w.t.Helper()
 	response, lines := w.invoke(form.payload(messages))
@@ -71,7 +71,7 @@ func (w *world) deliver(form form, messages ...message) []string {
 // deliverUntilDone delivers a message until it is done.
 func (w *world) deliverUntilDone(form form, m message) {
 	w.t.Helper()
-	const most = 3 // no fault is left: one would do
+	const most = 3 // one would be enough: no fault is left
 	for range most {
 		if isDone(w.deliver(form, m)[0]) {
 			return
@@ -80,8 +80,7 @@ func (w *world) deliverUntilDone(form form, m message) {
 	w.t.Errorf("%s is not done after %d deliveries", m.id, most)
 }
 
-// invoke invokes a box's function, and returns its answer and the log lines that
-// it wrote meanwhile.
+// invoke invokes the function, and returns its answer and the log lines written meanwhile.
 func (w *world) invoke(payload []byte) (lambdalocal.Response, []sandbox.Line) {
 	w.t.Helper()
 	response, err := w.box.Function.Invoke(w.t.Context(), payload)
@@ -104,7 +103,7 @@ func (w *world) invoke(payload []byte) (lambdalocal.Response, []sandbox.Line) {
 	return response, lines
 }
 
-// outcomeOf is the outcome of the one line of a message.
+// outcomeOf returns the outcome in the one log line of a message.
 func outcomeOf(lines []sandbox.Line, id string) string {
 	outcome := "not logged"
 	for _, line := range lines {
@@ -118,7 +117,7 @@ func outcomeOf(lines []sandbox.Line, id string) string {
 	return outcome
 }
 
-// errorTypeOf is the type of a function error. Its message stays unprinted.
+// errorTypeOf returns the type of a function error. Its message stays unprinted.
 func errorTypeOf(r lambdalocal.Response) string {
 	var answer struct{ ErrorType string }
 	if json.Unmarshal(r.Payload, &answer) != nil {
@@ -127,7 +126,7 @@ func errorTypeOf(r lambdalocal.Response) string {
 	return answer.ErrorType
 }
 
-// failuresOf are the messages that a queue is told to deliver again.
+// failuresOf returns the messages that the answer asks the queue to deliver again.
 func failuresOf(r lambdalocal.Response) []string {
 	var answer struct {
 		Failures []struct {

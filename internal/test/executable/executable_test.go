@@ -7,12 +7,12 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-var recordFolder = flag.String("executable.record", "", "folder to record in what the tests of the template need of TestExecutable")
+var recordFolder = flag.String("executable.record", "", "folder for TestExecutable's recording, which the tests of the template need")
 
-// TestExecutable holds the executable that ships to the contract's promises: in
-// a local Lambda, over real sockets, against a local AWS that hangs, and kills
-// it at any call. The promises are checked on the state of that AWS, never on what the
-// executable says of itself; what it says is then checked against the state.
+// TestExecutable checks the contract's promises on the shipped executable: in a local Lambda,
+// over real sockets, against a local AWS that hangs, and kills it at any call. The promises are
+// checked on the state of that AWS, never on the executable's own output, which is then compared
+// with the state.
 func TestExecutable(t *testing.T) {
 	executable, err := sandbox.Build(t.TempDir())
 	if err != nil {
@@ -38,7 +38,7 @@ func TestExecutable(t *testing.T) {
 		{"MakesOfEachSampleWhatItStates", testSamples},
 	} {
 		t.Run(promise.name, func(t *testing.T) {
-			t.Parallel() // the time goes into waiting
+			t.Parallel() // most of the time is waiting
 			promise.test(t, executable)
 		})
 	}

@@ -7,8 +7,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A fault is something that befalls an AWS call: the process is killed by SIGKILL,
-// the call is never answered, or it is answered with an error.
+// A fault hits an AWS call: the process is killed by SIGKILL, the call is never answered, or it
+// is answered with an error.
 type fault struct {
 	name   string
 	after  bool // once the call has taken effect
@@ -17,7 +17,7 @@ type fault struct {
 	answer error
 }
 
-// strikeAt lets a fault befall the next call of an operation.
+// strikeAt makes a fault hit the next call of an operation.
 func (w *world) strikeAt(operation string, f fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -30,7 +30,7 @@ func (w *world) strikeAt(operation string, f fault) {
 	}
 }
 
-// strikeNoMore ends the faults, and returns how many there were.
+// strikeNoMore ends the faults, and returns how many hit.
 func (w *world) strikeNoMore() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -38,7 +38,7 @@ func (w *world) strikeNoMore() int {
 	return w.struck
 }
 
-// takeCalled returns the operations called since it was called last.
+// takeCalled returns the operations called since the last takeCalled.
 func (w *world) takeCalled() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

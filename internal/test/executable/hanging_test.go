@@ -7,7 +7,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// testHangingBatch sends a whole batch to an AWS that answers nothing at all.
+// testHangingBatch sends a whole batch while AWS answers nothing at all.
 func testHangingBatch(t *testing.T, executable string) {
 	w := start(t, executable, withBus)
 	w.box.Function.Timeout = shortTimeout

@@ -8,7 +8,7 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// testLife plays the life of a key in the events of section 3a, each to the executable.
+// testLife plays a key's life in the events of section 3a to the executable.
 func testLife(t *testing.T, executable string) {
 	w := start(t, executable, withBus)
 	const signUp, identity = `{"customerId":"cust-1","name":"Gold","enabled":true}`, `{"customerId":"cust-1","name":"Gold"}`

@@ -9,8 +9,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// checkOutput checks all that the executable has written and answered: JSON
-// lines of the documented members, and no value that exists.
+// checkOutput checks everything that the executable has written and answered: JSON lines with the
+// documented members, and no value that exists.
 func (w *world) checkOutput() {
 	output := w.box.Output()
 	number := 0
@@ -31,21 +31,21 @@ func (w *world) checkOutput() {
 	}
 }
 
-// wantNoValue reports whether a text holds no part of a value.
+// wantNoValue fails the test if a text holds part of a value, and reports whether it does not.
 func (w *world) wantNoValue(where string, text []byte) bool {
 	var sent []string
 	for _, r := range requests {
 		sent = append(sent, r.Value)
 	}
 	if promise.Leaks(&w.aws, text, sent...) {
-		w.t.Errorf("%s holds a part of a key's value", where)
+		w.t.Errorf("%s holds part of a key's value", where)
 		return false
 	}
 	return true
 }
 
-// lineFault tells what keeps a line from being a message's log line with the
-// members that metrics and saved queries rely on. It does not quote the line.
+// lineFault returns why a line is not a message's log line with the members that metrics and
+// saved queries need, or "". It does not quote the line.
 func lineFault(text []byte) string {
 	members := map[string]any{}
 	if json.Unmarshal(text, &members) != nil || text[len(text)-1] != '\n' {

@@ -6,8 +6,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// testQuota refuses a key for the account's quota, whose code an alarm hangs on: the
-// tests of the template hold the metric filters against the line.
+// testQuota refuses a key because of the account's quota, whose code an alarm depends on: the
+// tests of the template match the metric filters against the line.
 func testQuota(t *testing.T, executable string) {
 	w := start(t, executable, withBus)
 	w.choose = func(c awslocal.Call, after bool) *fault {

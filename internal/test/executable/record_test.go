@@ -13,7 +13,7 @@ import (
 	"createkey/internal/test/payload"
 )
 
-// callKind is a kind of call, as far as permissions are concerned.
+// callKind is a kind of call, as permissions distinguish them.
 type callKind struct {
 	Service   string `json:"service"`
 	Operation string `json:"operation"`
@@ -28,10 +28,9 @@ var seen struct {
 	output bytes.Buffer // guarded by mu
 }
 
-// writeRecord writes calls.json, a call of each kind that was made of AWS,
-// against which the function's role is held, and output.log, all that was
-// written, against which the metric filters are. The output was checked: it
-// holds no value.
+// writeRecord writes calls.json, one AWS call of each kind, against which the function's role is
+// checked, and output.log, everything that was written, against which the metric filters are. The
+// output was checked: it holds no value.
 func writeRecord(t *testing.T, folder string) {
 	type call struct {
 		callKind

@@ -31,7 +31,7 @@ const (
 	viaEventBridge
 )
 
-// payload is what the function is invoked with. Only SQS carries several.
+// payload returns what the function is invoked with. Only SQS carries several messages.
 func (f form) payload(messages []message) []byte {
 	switch first := messages[0]; f {
 	case directly:
@@ -47,7 +47,7 @@ func (f form) payload(messages []message) []byte {
 	}
 }
 
-// requests are what the tests send. The first one is the fault sweep's.
+// requests are what the tests send. The fault sweep sends the first one.
 var requests = []request{
 	{CustomerID: "cust-1", Name: "Gold", Description: "Gold plan, yearly", Enabled: true,
 		Tags: map[string]string{"team": "billing"}, UsagePlanIDs: []string{events.UsagePlanID}},

@@ -9,7 +9,7 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// testSamples plays every file of events/ to an account where nothing was made.
+// testSamples plays every file of events/ to an empty account.
 func testSamples(t *testing.T, executable string) {
 	for _, sample := range events.Samples {
 		t.Run(sample.File, func(t *testing.T) {
@@ -54,8 +54,8 @@ func testSamples(t *testing.T, executable string) {
 	}
 }
 
-// messageIDs returns the ids of a payload's SQS or SNS records, if it has
-// any, and whether a queue's answer is wanted.
+// messageIDs returns the ids of a payload's SQS or SNS records, if it has any, and whether the
+// answer must be a queue's.
 func messageIDs(t *testing.T, payload []byte) (ids []string, isQueue bool) {
 	t.Helper()
 	type record struct {

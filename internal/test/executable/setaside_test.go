@@ -12,7 +12,7 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// rejectedMessage is one that the function rejects, beside one that it does not.
+// rejectedMessage is rejected; it is delivered beside one that is not.
 var rejectedMessage = payload.Message{
 	ID:   "message-2",
 	Body: `{"customerId":"cust-9","name":"Own","enabled":"yes","value":"` + requests[3].Value + `"}`,
@@ -22,27 +22,27 @@ var rejectedMessage = payload.Message{
 	},
 }
 
-// testSetAsideSweep lets every fault befall each call that tells of a rejected message. It
-// is never lost: what the function does not hand back to the queue lies in the
-// dead-letter queue, as it was sent. Stopped behind the call, it lies there twice.
+// testSetAsideSweep makes every fault hit each call that reports a rejected message. The message is
+// never lost: unless the function hands it back to the queue, it is in the dead-letter queue, as it
+// was sent. If the function is stopped after the call, it is there twice.
 func testSetAsideSweep(t *testing.T, executable string) {
 	for _, call := range []string{"PutEvents", "SendMessageBatch"} {
 		for _, f := range sweepFaults {
 			t.Run(call+"/"+f.name, func(t *testing.T) {
-				t.Parallel() // the time goes into waiting
+				t.Parallel() // most of the time is waiting
 				w := start(t, executable, withBus, withLetters)
 				if f.hang {
 					w.box.Function.Timeout = shortTimeout
 				}
 				w.strikeAt(call, f)
 				if w.deliverRejected() {
-					t.Error("the message left the queue, whatever befell it")
+					t.Error("the message left the queue in spite of the fault")
 				}
 				if w.strikeNoMore() == 0 {
-					t.Error("the fault was never met")
+					t.Error("the fault never hit a call")
 				}
 				if !w.deliverRejected() {
-					t.Error("the message comes again though nothing befell its second delivery")
+					t.Error("the message comes again although no fault hit its second delivery")
 				}
 				want := 1
 				if call == "SendMessageBatch" && f.after {
@@ -57,9 +57,8 @@ func testSetAsideSweep(t *testing.T, executable string) {
 	}
 }
 
-// deliverRejected delivers a batch with a rejected message, and reports whether that
-// left the queue. It checks that the dead-letter queue has it then, and that its
-// letters are what was sent.
+// deliverRejected delivers a batch with a rejected message, and reports whether the message left the
+// queue. It checks that the dead-letter queue has it then, and that its letters are what was sent.
 func (w *world) deliverRejected() (left bool) {
 	w.t.Helper()
 	good := payload.Message{ID: "message-1", Body: payload.JSON(requests[0])}
@@ -81,7 +80,7 @@ func (w *world) deliverRejected() (left bool) {
 func (w *world) checkLetter(letter awslocal.Message) {
 	w.t.Helper()
 	if letter.Queue != "letters" || string(letter.Body) != rejectedMessage.Body {
-		w.t.Error("a letter is not the message as it was sent")
+		w.t.Error("a letter differs from the message that was sent")
 	}
 	want := map[string]string{
 		"trace": "String <1>\n", "bytes": "Binary \x00\xff", "messageId": "String message-2",
@@ -100,8 +99,8 @@ func (w *world) checkLetter(letter awslocal.Message) {
 	}
 }
 
-// testNoURL starts the executable as `sam local` does, where a queue's Ref is its logical
-// id: it says so once, and a rejected message is answered as failed.
+// testNoURL starts the executable as `sam local` does, where a queue's Ref is its logical id: it
+// logs that once, and a rejected message is answered as failed.
 func testNoURL(t *testing.T, executable string) {
 	box, err := sandbox.Start("127.0.0.1", executable, &awslocal.Server{}, "DEAD_LETTER_QUEUE_URL=DeadLetterQueue")
 	if err != nil {
@@ -121,7 +120,7 @@ func testNoURL(t *testing.T, executable string) {
 	for text := range strings.Lines(string(box.Output())) {
 		var line map[string]any
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			t.Fatal("a line is no JSON object")
+			t.Fatal("a line is not a JSON object")
 		}
 		if reason, _ := line["reason"].(string); strings.HasPrefix(reason, "DEAD_LETTER_QUEUE_URL: ") && line["level"] == "WARN" && line["outcome"] == nil {
 			told++

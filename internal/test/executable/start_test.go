@@ -11,7 +11,7 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// testConnects starts the executable with AWS behind TLS, as AWS is.
+// testConnects starts the executable with AWS behind TLS, as in production.
 func testConnects(t *testing.T, executable string) {
 	aws := &awslocal.Server{}
 	box, err := sandbox.StartTLS(executable, t.TempDir(), aws, "OUTCOME_BUS=bus", withLetters)
@@ -38,7 +38,7 @@ func testConnects(t *testing.T, executable string) {
 	}
 }
 
-// testBadSettings starts the executable with every variable bad at once.
+// testBadSettings starts the executable with every variable set to a bad value.
 func testBadSettings(t *testing.T, executable string) {
 	const bad = "bad!" // legal in none of them
 	names := []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "OUTCOME_BUS", "CREATE_KEY_RATE", "LOG_LEVEL"}
@@ -46,7 +46,7 @@ func testBadSettings(t *testing.T, executable string) {
 	for _, name := range names {
 		env = append(env, name+"="+bad)
 	}
-	names, env = append(names, "AWS_REGION"), append(env, "AWS_REGION=") // the SDK's are told with ours
+	names, env = append(names, "AWS_REGION"), append(env, "AWS_REGION=") // the SDK's variables are reported with ours
 	box, err := sandbox.Start("127.0.0.1", executable, &awslocal.Server{}, env...)
 	if err != nil {
 		t.Fatal(err)

@@ -16,8 +16,8 @@ type operation struct {
 	calls   []string
 }
 
-// operations are the ways through the algorithm, with every call that each
-// makes in an environment that was just started.
+// operations are the paths through the algorithm, with every call that each makes in a new
+// environment.
 var operations = []operation{
 	{
 		name:    "creation",
@@ -37,7 +37,7 @@ var operations = []operation{
 	{
 		name: "recovery",
 		form: viaEventBridge,
-		// The environment before was killed on the brink of finishing the record.
+		// The previous environment was killed just before it finished the record.
 		prepare: func(w *world, m message) {
 			w.strikeAt("PutSecretValue", fault{kill: true})
 			w.deliver(viaEventBridge, m)
@@ -65,9 +65,8 @@ func testCallsMade(t *testing.T, executable string) {
 	}
 }
 
-// sweepFaults are what may befall a call. What AWS answers, the scenarios of
-// internal/provision and the explorer try; a process that ends, and a call that never
-// does, are the executable's alone.
+// sweepFaults are the faults that hit a call. Error answers are covered by the scenarios of
+// internal/provision and the explorer; only here does a process end, or a call never return.
 var sweepFaults = []fault{
 	{name: "killed before its effect", kill: true},
 	{name: "killed after its effect", kill: true, after: true},
@@ -75,8 +74,8 @@ var sweepFaults = []fault{
 	{name: "hangs after its effect", hang: true, after: true},
 }
 
-// testFaultSweep lets every fault befall every call. After it the message is
-// delivered again until it is done.
+// testFaultSweep makes every fault hit every call. Then the message is delivered again until it is
+// done.
 func testFaultSweep(t *testing.T, executable string) {
 	var hanging, killed []sweepCase
 	for _, op := range operations {
@@ -91,13 +90,13 @@ func testFaultSweep(t *testing.T, executable string) {
 		}
 	}
 	var sweeps sync.WaitGroup
-	sweeps.Go(func() { atOnce(t, executable, 18, hanging) }) // they only wait
+	sweeps.Go(func() { atOnce(t, executable, 18, hanging) }) // they only wait, so more at once
 	sweeps.Go(func() { atOnce(t, executable, 12, killed) })
 	sweeps.Wait()
 }
 
-// atOnce runs so many cases at once. t.Parallel would run no more of them
-// than there are processors, and most of the time goes into waiting.
+// atOnce runs up to most cases concurrently. t.Parallel would run only as many as there are
+// processors, although most of the time is waiting.
 func atOnce(t *testing.T, executable string, most int, cases []sweepCase) {
 	var group errgroup.Group
 	group.SetLimit(most)
@@ -130,10 +129,10 @@ func (c sweepCase) test(t *testing.T, executable string) {
 	w.strikeAt(c.call, c.fault)
 	outcome := w.deliver(c.op.form, m)[0]
 	if w.strikeNoMore() == 0 {
-		t.Error("the fault was never met")
+		t.Error("the fault never hit a call")
 	}
 	if (outcome == killed) != c.fault.kill {
-		t.Errorf("outcome under the fault: %s", outcome)
+		t.Errorf("unexpected outcome under the fault: %s", outcome)
 	}
 
 	w.deliverUntilDone(c.op.form, m)
@@ -143,7 +142,6 @@ func (c sweepCase) test(t *testing.T, executable string) {
 	w.wantSettled(m.request)
 }
 
-// shortTimeout is the function's where a call hangs. It leaves a busy
-// machine time enough to start the message, for which the pace wants a second,
-// and a second to answer.
+// shortTimeout is the function's timeout where a call hangs. It leaves a busy machine enough time to
+// start the message, for which the pace needs a second, and a second to answer.
 const shortTimeout = 5 * time.Second

@@ -15,25 +15,25 @@ import (
 	"createkey/internal/test/sandbox"
 )
 
-// A world is a function of the executable and the AWS that it calls. Use start.
+// A world is a function with the shipped executable and the AWS that it calls. Use start.
 type world struct {
 	t   *testing.T
 	aws awslocal.Server
 	box *sandbox.Sandbox
-	bus bool // outcomes are told to one
+	bus bool // outcome events are on
 
-	// mu is held while a process is killed and the state is checked, so that
-	// nobody who waits for the process goes on before that is done.
+	// mu is held while a process is killed and the state is checked, so that nobody who waits for
+	// the process continues before that is done.
 	mu       sync.Mutex
 	choose   func(c awslocal.Call, after bool) *fault // nil: no fault
 	called   []string                                 // the operations of calls that have arrived
 	struck   int
-	told     []string     // what is broken is told at the first kill that shows it
+	told     []string     // broken promises that were reported at an earlier kill
 	answered bytes.Buffer // every answer of the function
-	read     int          // so much of its output was looked at
+	read     int          // bytes of its output that were read
 }
 
-// withBus tells the outcomes to a bus.
+// withBus turns outcome events on.
 const withBus = "OUTCOME_BUS=outcomes"
 
 // withLetters has rejected messages set aside.
@@ -42,8 +42,8 @@ const withLetters = "DEAD_LETTER_QUEUE_URL=https://sqs.us-east-1.amazonaws.com/1
 // costCentre is the key of the deployment's tag, which every key has.
 const costCentre = "CostCentre"
 
-// start starts a function over an AWS, where nothing exists but the usage
-// plan. When the test ends, all that it has written and answered is checked.
+// start starts a function on an AWS that has nothing but the usage plan. When the test ends, all
+// output and all answers are checked.
 func start(t *testing.T, executable string, env ...string) *world {
 	t.Helper()
 	w := &world{t: t}
@@ -52,8 +52,8 @@ func start(t *testing.T, executable string, env ...string) *world {
 	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.UsagePlanID})
 	w.aws.AddUsagePlan(awslocal.UsagePlan{ID: events.MarketplacePlanID, ProductCode: events.ProductCode})
 	env = append([]string{
-		"CREATE_KEY_RATE=1000000",             // the pace plays no part here
-		"AWS_MAX_ATTEMPTS=2",                  // a retry of the SDK's own there is, and soon over
+		"CREATE_KEY_RATE=1000000",             // high enough that the pace has no effect
+		"AWS_MAX_ATTEMPTS=2",                  // one retry of the SDK, to be quick
 		"AWS_NEW_RETRIES_2026=true",           // its back-off starts at 50 ms
 		"RESOURCE_TAGS=" + costCentre + "=42", // a secret made with tags takes a permission of its own
 	}, env...)
@@ -68,8 +68,8 @@ func start(t *testing.T, executable string, env ...string) *world {
 	return w
 }
 
-// broken returns what breaks the promises that hold at every moment. Nobody acts
-// here but the executable.
+// broken returns the broken ones of the promises that hold at every moment. Only the executable acts
+// here.
 func (w *world) broken() []string {
 	broken := append(promise.Check(&w.aws), promise.Untouched(&w.aws)...)
 	for _, c := range w.aws.Calls() {
@@ -83,14 +83,13 @@ func (w *world) broken() []string {
 	return broken
 }
 
-// recordFaults returns what keeps a key from being its secret's only one, and
-// completely described there.
+// recordFaults returns why a key is not its secret's only one, or not completely described there.
 func (w *world) recordFaults(key awslocal.Key) []string {
 	_, faults := promise.Settled(&w.aws, key.Tags["createkey:secret"])
 	return faults
 }
 
-// wantDone checks that a request has its key, as it was asked for and recorded.
+// wantDone checks that a request has its key, as requested and recorded.
 func (w *world) wantDone(r request) {
 	w.t.Helper()
 	keys := w.aws.Keys()
@@ -104,8 +103,7 @@ func (w *world) wantDone(r request) {
 	}
 }
 
-// wantTold checks that the bus, if there is one, has taken the event of a message
-// that is said to be done.
+// wantTold checks that the bus, if any, has accepted the event of a message that is reported as done.
 func (w *world) wantTold(messageID string) {
 	w.t.Helper()
 	if w.bus && !slices.ContainsFunc(w.aws.Events(), func(e awslocal.Event) bool {
@@ -115,8 +113,8 @@ func (w *world) wantTold(messageID string) {
 	}
 }
 
-// wantSettled checks all promises on the state, once every request is done, and
-// that nothing else exists.
+// wantSettled checks all promises on the state once every request is done, and that nothing else
+// exists.
 func (w *world) wantSettled(requests ...request) {
 	w.t.Helper()
 	for _, r := range requests {
@@ -130,7 +128,7 @@ func (w *world) wantSettled(requests ...request) {
 	}
 }
 
-// answers tells whether a key is what a request asks for.
+// answers reports whether a key is what a request asks for.
 func (w *world) answers(key awslocal.Key, r request) bool {
 	tags := maps.Clone(key.Tags)
 	maps.DeleteFunc(tags, func(name, _ string) bool { return strings.HasPrefix(name, "createkey:") || name == costCentre })
