@@ -15,23 +15,23 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// An account is all that AWS holds of one identity. It is comparable, so that a state
-// that was seen before is known again: texts are numbers of the tables (see tables).
+// An account is all that AWS holds of one identity. It is comparable, so that a state can be
+// recognised when it is reached again: texts are indices into tables (see tables).
 type account struct {
-	accepted uint64 // every value that Secrets Manager ever accepted, as bits
+	accepted uint64 // bit set of the values that Secrets Manager ever accepted
 	clock    int8   // minutes since the beginning
 
-	// The secret of that name. A secret that is deleted and made anew has another ARN.
-	life      int8 // how many secrets of that name there ever were
+	// The secret with that name. A secret that is deleted and re-created has another ARN.
+	life      int8 // number of secrets with that name so far
 	exists    bool
 	scheduled bool // for deletion
 	versions  [mostVersions]version
 	n         int8 // versions; the last is current
 	written   int8 // when the secret was last written, or deleted
-	oldest    int8 // the least n that a read may still show; 0 shows NotFound
+	oldest    int8 // the lowest n that a read may still show; 0: NotFound
 
-	keys  [4]key // every key that was ever made, in that order
-	plans uint8  // the usage plans that exist, as bits
+	keys  [4]key // every key ever made, oldest first
+	plans uint8  // bit set of the existing usage plans
 	early bool   // the operator deleted something sooner than the contract allows
 }
 
@@ -43,7 +43,7 @@ type version struct {
 	token  text
 }
 
-// A key is one that was ever made: it stays when it is deleted.
+// A key is one that was ever made: it stays after its deletion.
 type key struct {
 	input    text // what CreateApiKey was given; 0: no such key
 	value    value
@@ -54,7 +54,7 @@ type key struct {
 	foreign  bool // not made by a delivery
 	disabled bool // by the operator
 	stopped  bool // disabled by a delivery
-	revived  bool // enabled by a delivery, which nothing ever may
+	revived  bool // enabled by a delivery, which is never allowed
 	untagged bool // by the operator
 	detached bool // by the operator, from every plan
 	recorded bool // a finished record has named it
@@ -62,16 +62,16 @@ type key struct {
 
 func (k key) exists() bool { return k.input != 0 && k.deleted == 0 }
 
-// on reports whether a key is enabled, which was made from an input.
+// on reports whether a key that was made from an input is enabled.
 func (e *explorer) on(k key) bool {
 	return k.exists() && e.inputs[k.input].Enabled && !k.disabled && !k.stopped
 }
 
-// visibleWithin is how long, in minutes, a new key may be missing in what API Gateway
-// answers; a secret shows its last write after a minute.
+// visibleWithin is how long, in minutes, API Gateway's answers may lack a new key; a secret
+// shows its last write after a minute.
 const visibleWithin = 5
 
-// bearer is the existing key with a value, of which API Gateway allows one; -1 if there is none.
+// bearer is the existing key with a value, which API Gateway keeps unique; -1: none.
 func (a *account) bearer(v value) int8 {
 	for i, k := range a.keys {
 		if k.exists() && k.value == v {
@@ -88,8 +88,8 @@ func (a *account) current() text {
 	return a.versions[a.n-1].record
 }
 
-// put adds a version. A mistake can write more versions than there is room for; what
-// comes then is not looked at.
+// put adds a version. A mistake can write more versions than there is room for; those are
+// ignored.
 func (a *account) put(v version) (ok bool) {
 	if int(a.n) == len(a.versions) {
 		return false
@@ -100,7 +100,7 @@ func (a *account) put(v version) (ok bool) {
 	return true
 }
 
-// pass lets minutes pass, after which a secret is read as it is.
+// pass lets minutes pass, after which reads of the secret are up to date.
 func (a *account) pass(minutes int8) {
 	a.clock += minutes
 	a.oldest = a.n
@@ -127,7 +127,7 @@ func keyID(i int8) string { return "key" + strconv.Itoa(int(i)+1) }
 // theirs is the index of theirKey.
 const theirs = -2
 
-// keyIndex is the place of a key in account.keys; -1 for an id that no key has.
+// keyIndex is the index of a key in account.keys; -1: no key has the id.
 func keyIndex(id string) int8 {
 	if id == *theirKey.Id {
 		return theirs
@@ -172,10 +172,10 @@ func moment(minute int8) time.Time {
 	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(minute) * time.Minute)
 }
 
-// A text is a string's number, so that an account is small and comparable; 0 is no text.
+// A text is a string's index, so that an account is small and comparable; 0: no text.
 type text int16
 
-// A value is an API key's value: a number, too, so that no history prints one.
+// A value is an API key's value, as an index, too, so that no history prints one.
 type value uint16
 
 func (v value) String() string {
@@ -185,7 +185,7 @@ func (v value) String() string {
 	return "value " + strconv.Itoa(int(v))
 }
 
-// tables hold what the numbers stand for.
+// tables hold what the indices stand for.
 type tables struct {
 	texts   []string
 	numbers map[string]text
@@ -227,8 +227,8 @@ func (t *tables) value(s string) value {
 	return v
 }
 
-// input is the number of what CreateApiKey is given. What the key is called on paper,
-// a nil list or an empty one, is the same to API Gateway.
+// input is the index of CreateApiKey's input. Absent and empty members, or a nil list and an
+// empty one, are the same to API Gateway.
 func (t *tables) input(in *apigateway.CreateApiKeyInput) text {
 	var stages []string
 	for _, s := range in.StageKeys {
@@ -240,7 +240,7 @@ func (t *tables) input(in *apigateway.CreateApiKeyInput) text {
 	return n
 }
 
-// A record is what a secret's text says, as the oracle reads it.
+// A record is the content of a secret, as the oracle reads it.
 type record struct {
 	*promise.Record
 	ours     bool // has the marker of this version
@@ -265,7 +265,7 @@ func (t *tables) record(n text) record {
 	}
 	r.newer = !r.ours && strings.HasPrefix(r.Format, "createkey/")
 	if json.Unmarshal([]byte(t.texts[n]), &r.members) != nil {
-		r.members = nil // somebody else's
+		r.members = nil // foreign
 	}
 	if r.ID != "" {
 		r.key = keyIndex(r.ID)

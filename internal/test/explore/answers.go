@@ -6,17 +6,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// A way is one in which a call may go: what happens to the account, and what the
-// delivery sees.
+// A way is one way in which a call may go: what happens to the account, and what the delivery
+// sees.
 type way struct {
 	after account
 	seen  observation
-	fault bool   // takes one of the history's faults
+	fault bool   // counts as one of the history's faults
 	what  string // for the history; empty: what is seen
 }
 
-// ways are all in which a call may go at an account, the one without a fault first.
-// Each is from AWS's documentation, or was seen of AWS. The ways are put into a buffer.
+// ways appends to a buffer all ways in which a call may go at an account, the one without a
+// fault first. Each is from AWS's documentation, or was observed on AWS.
 func (e *explorer) ways(buffer []way, a *account, o *operation) []way {
 	ways := e.answered(buffer[:0], a, o)
 	return append(ways, way{*a, observation{code: throttled}, true, "refused without effect"})
@@ -27,7 +27,7 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 		ways = append(ways, way{*after, seen, fault, what})
 	}
 	is := func(c code) observation { return observation{code: c} }
-	// effect adds the ways in which a call that has an effect may go.
+	// effect adds the ways of a call that has an effect.
 	effect := func(after *account, seen observation) {
 		add(false, after, seen, "")
 		add(true, after, is(lost), "takes effect, the answer is lost")
@@ -38,7 +38,7 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 		switch {
 		case a.exists && a.scheduled:
 			add(false, a, is(invalid), "scheduled for deletion")
-		case a.exists: // no two deliveries have one token
+		case a.exists: // no two deliveries share a token
 			add(false, a, is(exists), "")
 		default:
 			made := *a
@@ -127,7 +127,7 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 		seen.keys[i] = made.keys[i].shown()
 		effect(&made, seen)
 		add(true, &made, is(conflict), "takes effect, the answer is lost, and the SDK's retry gets Conflict")
-		add(true, a, is(conflict), "Conflict, which means nothing")
+		add(true, a, is(conflict), "spurious Conflict")
 
 	case getAPIKeys:
 		all, young, old := observation{}, observation{}, observation{}
@@ -152,7 +152,7 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 
 	case getAPIKey:
 		if o.key == theirs {
-			add(false, a, observation{life: 1}, "somebody else's")
+			add(false, a, observation{life: 1}, "foreign")
 			break
 		}
 		if o.key < 0 || a.keys[o.key].input == 0 {
@@ -203,7 +203,7 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 			attached.keys[o.key].attached |= 1 << o.plan
 			effect(&attached, is(fine))
 			add(true, &attached, is(conflict), "takes effect, the answer is lost, and the SDK's retry gets Conflict")
-			add(true, a, is(conflict), "Conflict, which means nothing")
+			add(true, a, is(conflict), "spurious Conflict")
 			if a.keys[o.key].created+visibleWithin > a.clock {
 				add(true, a, is(notFound), "stale: NotFound")
 			}
@@ -244,20 +244,20 @@ func (e *explorer) answered(ways []way, a *account, o *operation) []way {
 	return ways
 }
 
-// accept remembers a record's values: Secrets Manager has accepted them.
+// accept remembers the values of a record that Secrets Manager has accepted.
 func (a *account) accept(r record) {
 	a.accepted |= (1<<r.value | 1<<r.next) &^ 1
 }
 
-// shown is what GetApiKey shows of a key.
+// shown is GetApiKey's answer for a key.
 func (k key) shown() key {
 	return key{input: k.input, created: k.created, disabled: k.disabled || k.stopped, untagged: k.untagged}
 }
 
-// listed is what GetApiKeys shows of a key, as far as it matters.
+// listed is GetApiKeys' answer for a key, as far as it matters.
 func (k key) listed() key { return key{input: k.input} }
 
-// show is a record for the history.
+// show describes a record for the history.
 func (e *explorer) show(n text) string { return e.showRecord(e.record(n)) }
 
 func (e *explorer) showRecord(r record) string {

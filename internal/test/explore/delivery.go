@@ -42,7 +42,7 @@ const (
 var callNames = [...]string{"CreateSecret", "GetSecretValue", "PutSecretValue", "CreateApiKey", "GetApiKeys", "GetApiKey", "UpdateApiKey",
 	"CreateUsagePlanKey", "GetUsagePlanKey", "GetUsagePlan", "GetUsagePlans", "GetUsagePlans of the key"}
 
-// An operation is a call that a delivery makes, with what it gives.
+// An operation is a delivery's call, with its arguments.
 type operation struct {
 	call   call
 	secret string // name or ARN
@@ -57,7 +57,7 @@ type operation struct {
 	values bool   // GetApiKeys' includeValues
 	enable bool   // UpdateApiKey's
 
-	// The call's own retryer makes it again upon these.
+	// The error codes on which the call's own retryer retries.
 	retriesNotFound bool
 }
 
@@ -97,7 +97,7 @@ type code uint8
 
 const (
 	fine       code = iota
-	incomplete      // success, and nothing in the answer
+	incomplete      // success with an empty answer
 	lost            // no answer
 	throttled
 	notFound
@@ -108,20 +108,19 @@ const (
 
 var codeNames = [...]string{"ok", "ok, but the answer is incomplete", "no answer", "refused", "NotFound", "Conflict", "ResourceExists", "refused as invalid"}
 
-// A message is one of those that are delivered.
+// A message is one that is delivered.
 type message struct {
 	name    string // A or B
 	request apikey.Request
 	value   value  // the explicit one; 0: none
 	digest  string // what the tag createkey:request says
-	plans   uint8  // what its key is to be in
+	plans   uint8  // of its key
 	bit     uint8  // its place in the scene
 }
 
-// A delivery is one at a place of its life: it has got answers, and either makes the
-// next call or has ended. What it does is a pure function of what it was answered, so
-// it is found out once, by running the shipped code from the start against the
-// answers so far. That is a node in a tree of answers.
+// A delivery is a delivery after some answers: it either makes the next call or has ended. What
+// it does depends on its answers alone, so it is computed once, by running the shipped code from
+// the start against the answers so far. It is a node in the tree of answers.
 type delivery struct {
 	id      int32
 	slot    int8
@@ -141,10 +140,10 @@ type answer struct {
 	err       error
 }
 
-// saw reports whether a call of the delivery's was answered with one of the codes.
+// saw reports whether a call of the delivery was answered with one of the codes.
 func (d *delivery) saw(c call, codes ...code) bool { return d.times(c, codes...) > 0 }
 
-// times counts the calls of the delivery's that were answered with one of the codes.
+// times counts the delivery's calls that were answered with one of the codes.
 func (d *delivery) times(c call, codes ...code) (n int) {
 	for _, a := range d.answers {
 		if a.operation.call == c && slices.Contains(codes, a.seen.code) {
@@ -154,7 +153,7 @@ func (d *delivery) times(c call, codes ...code) (n int) {
 	return n
 }
 
-// root is a delivery before its first call.
+// root returns a delivery before its first call.
 func (e *explorer) root(slot int8, m *message, clock int8) *delivery {
 	at := rootOf{slot, m, clock}
 	d := e.roots[at]
@@ -172,7 +171,7 @@ type rootOf struct {
 	clock   int8
 }
 
-// answer is the delivery after the answer to its next call.
+// answer returns the delivery after the answer to its next call.
 func (e *explorer) answer(d *delivery, seen observation) *delivery {
 	next := d.after[seen]
 	if next == nil {
@@ -188,7 +187,7 @@ func (e *explorer) answer(d *delivery, seen observation) *delivery {
 	return next
 }
 
-var errStop = errors.New("the answers are at an end")
+var errStop = errors.New("no answers left")
 
 // run executes the shipped code up to the first call that has no answer yet.
 func (e *explorer) run(d *delivery) {
@@ -215,7 +214,7 @@ func randomOf(slot int8) io.Reader {
 	return rand.NewChaCha8(seed)
 }
 
-// A script answers a delivery's calls with what it was answered before.
+// A script answers a delivery's calls from the answers so far.
 type script struct {
 	explorer *explorer
 	delivery *delivery
@@ -253,7 +252,7 @@ func (s *script) writes(o operation, record *string) operation {
 	return o
 }
 
-// token is the caller's or, as the SDK has it, one of the call's own.
+// token returns the caller's token or, like the SDK, a new one for this call.
 func (s *script) token(given *string) text {
 	if given != nil {
 		return s.explorer.text(*given)
@@ -320,14 +319,13 @@ func (s *script) GetUsagePlans(_ context.Context, in *apigateway.GetUsagePlansIn
 	return reply[apigateway.GetUsagePlansOutput](s, operation{call: getUsagePlans})
 }
 
-// theirKey is a key of somebody else's that is in every list: of the same name, and
-// with another value.
+// theirKey is a foreign key that is in every list: with the same name and another value.
 var theirKey = gateway.ApiKey{Id: aws.String("theirs"), Name: aws.String("Gold"), Value: aws.String("a value of somebody else's")}
 
 // productCode is the AWS Marketplace product of the second plan.
 const productCode = "product"
 
-// output is an observation as the SDK answers it.
+// output converts an observation to the SDK's output and error.
 func (e *explorer) output(o *operation, seen observation) (any, error) {
 	onKeys := o.call >= createAPIKey
 	switch seen.code {
@@ -421,7 +419,7 @@ func (e *explorer) output(o *operation, seen observation) (any, error) {
 	}
 }
 
-// describe is a key as API Gateway describes it.
+// describe returns a key as API Gateway describes it.
 func (e *explorer) describe(i int8, k key) apigateway.GetApiKeyOutput {
 	in := e.inputs[k.input]
 	out := apigateway.GetApiKeyOutput{

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Bounds are how much may happen in one history, beside deliveries that stop, which
-// has no bound.
+// Bounds limit what happens in one history. The number of deliveries that stop has no limit of
+// its own.
 type Bounds struct {
 	Deliveries int8 // at most 4
 	Faults     int8 // calls that go wrong
@@ -15,29 +15,29 @@ type Bounds struct {
 	Passes     int8 // times that minutes pass
 }
 
-// A scene is what is explored: messages of one identity, and what there is at first.
+// A scene is what is explored: messages of one identity, and an initial account.
 type scene struct {
 	name         string
 	messages     []message
 	defaultPlan  string
 	start        func(*explorer, *account)
-	plansChange  bool   // the operator deletes plans, and questions about them go wrong
+	plansChange  bool   // the operator deletes plans, and calls about them go wrong
 	lives        bool   // the messages have times, and may be ends and rotations
 	early        bool   // the operator deletes sooner than the contract allows
-	narrow, wide Bounds // in place of the usual ones, for a scene with more states than others
+	narrow, wide Bounds // override the usual bounds, for a scene with more states than others
 }
 
 const deliveries = 4
 
-// A state is the account, where each delivery is, and what of the bounds is left.
+// A state is the account, the position of each delivery, and what is left of the bounds.
 type state struct {
-	account int32             // its place in explorer.accounts
-	at      [deliveries]int32 // ended, or its place in explorer.deliveries
+	account int32             // index into explorer.accounts
+	at      [deliveries]int32 // ended, or an index into explorer.deliveries
 	begun   int8
 	faults  int8
 	acts    int8
 	passes  int8
-	done    uint8 // in a scene of lives: the messages that were answered for good, as bits
+	done    uint8 // in a life: bit set of the messages with a final answer
 }
 
 const ended = -1
@@ -66,7 +66,7 @@ type explorer struct {
 	ends       map[class]int
 }
 
-// An origin is the step that first led to a state: its ordinal among those of another.
+// An origin is the state that first led to another, and the ordinal of the step that did.
 type origin struct{ state, step int32 }
 
 // A step leads from a state to the next.
@@ -76,21 +76,21 @@ type step struct {
 	tell   func() string
 }
 
-// A place is a delivery at an account; what can happen there is found out once.
+// A place is a delivery at an account; its moves are computed once.
 type place struct{ account, delivery int32 }
 
-// A move is one of the things that can happen at a place, or that the operator does.
+// A move is something that can happen at a place, or an act of the operator.
 type move struct {
 	place
 	way    int // which of the ways of the call
 	fault  bool
-	done   uint8 // the message, if it was answered for good
+	done   uint8 // the message's bit, if it has a final answer
 	broken *violation
 }
 
-// explore visits every state of a scene within the bounds, nearest first, until a
-// promise is broken; the history is then the shortest that breaks one. It stops sooner
-// once enough says so.
+// explore visits every state of a scene within the bounds, breadth-first, until a promise is
+// broken; the history is then the shortest that breaks one. It stops early once enough returns
+// true.
 func explore(s *scene, bounds Bounds, enough func() bool) (e *explorer, broken *violation, history []string) {
 	e = &explorer{
 		tables: newTables(), scene: s, bounds: bounds, roots: map[rootOf]*delivery{}, numbered: map[account]int32{},
@@ -106,7 +106,7 @@ func explore(s *scene, bounds Bounds, enough func() bool) (e *explorer, broken *
 	if s.start != nil {
 		s.start(e, &a)
 	}
-	a.pass(10) // what there is at first is not young
+	a.pass(10) // the initial objects are not young
 	e.visit(state{account: e.number(&a), faults: bounds.Faults, acts: bounds.Acts, passes: bounds.Passes}, origin{-1, 0})
 	for i := 0; i < len(e.states); i++ { //nolint:intrange // the loop appends
 		if i%1000 == 0 && enough() {
@@ -133,7 +133,7 @@ func explore(s *scene, bounds Bounds, enough func() bool) (e *explorer, broken *
 	return e, nil, nil
 }
 
-// settle lets deliveries without faults settle an account that was not settled before.
+// settle lets deliveries without faults settle an account, once.
 func (e *explorer) settle(s state) (*violation, []string) {
 	number := s.account
 	if e.scene.lives {
@@ -167,7 +167,7 @@ func (e *explorer) visit(s state, from origin) {
 	}
 }
 
-// history tells how a state was reached, one line a step.
+// history returns how a state was reached, one line a step.
 func (e *explorer) history(i int) (lines []string) {
 	for ; e.from[i].state >= 0; i = int(e.from[i].state) {
 		ordinal := int32(0)
@@ -194,7 +194,7 @@ func (e *explorer) next(s state, yield func(*step) bool) {
 			}
 		}
 	}
-	if s.begun < e.bounds.Deliveries { // the next to begin: which is which makes no difference
+	if s.begun < e.bounds.Deliveries { // only the next delivery can begin: their numbers make no difference
 		to := s
 		to.begun++
 		a := &e.accounts[s.account]
@@ -235,7 +235,7 @@ func (e *explorer) next(s state, yield func(*step) bool) {
 	}
 }
 
-// operator is what the operator may do at an account.
+// operator returns what the operator may do at an account.
 func (e *explorer) operator(a int32, idle bool) []move {
 	for len(e.acted[idle]) <= int(a) {
 		var moves []move
@@ -264,7 +264,7 @@ func (e *explorer) answers(s state, i int, at int32, yield func(*step) bool) boo
 	return true
 }
 
-// moves are all that can happen next to a delivery at an account, with at most so many faults.
+// moves returns all moves of a delivery at an account, with up to that many faults.
 func (e *explorer) moves(at place, faults int8) []move {
 	moves, known := e.moved[faults][at]
 	if known {
@@ -295,7 +295,7 @@ func (e *explorer) moves(at place, faults int8) []move {
 	return moves
 }
 
-// done is a delivery's message, as a bit, where it was answered for good.
+// done returns the bit of a delivery's message if it has a final answer.
 func (e *explorer) done(d *delivery) uint8 {
 	if !e.scene.lives || classOf(d.err) == retried {
 		return 0
@@ -303,7 +303,7 @@ func (e *explorer) done(d *delivery) uint8 {
 	return d.message.bit
 }
 
-// tell is a move as a line of the history.
+// tell describes a move in a line of the history.
 func (e *explorer) tell(at place, i, way int) string {
 	a, d := e.accounts[at.account], e.deliveries[at.delivery]
 	who := fmt.Sprintf("delivery %d, of %s", i+1, d.message.name)
@@ -314,7 +314,7 @@ func (e *explorer) tell(at place, i, way int) string {
 	return line(who, d.next, &w, e.ready(&w.after, e.answer(d, w.seen)))
 }
 
-// ready answers a delivery's questions about plans at once where nobody changes them.
+// ready answers a delivery's calls about plans at once if nobody changes plans.
 func (e *explorer) ready(a *account, d *delivery) *delivery {
 	for !e.scene.plansChange && d.next != nil && (d.next.call == getUsagePlan || d.next.call == getUsagePlans) {
 		d = e.answer(d, e.ways(nil, a, d.next)[0].seen)
@@ -322,7 +322,7 @@ func (e *explorer) ready(a *account, d *delivery) *delivery {
 	return d
 }
 
-// report says which promise is broken, by the shortest history.
+// report says which promise is broken, with the shortest history.
 func report(s *scene, broken *violation, history []string) string {
 	return fmt.Sprintf("breaks %s: %s\n\tscene: %s\n\t%s", broken.Promise, broken.How, s.name, strings.Join(history, "\n\t"))
 }

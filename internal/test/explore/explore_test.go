@@ -30,7 +30,7 @@ var (
 	briefLife = Bounds{Deliveries: 2, Faults: 1}
 )
 
-// boundsOf are the bounds of a scene: its own, or the usual ones.
+// boundsOf returns the bounds of a scene: its own, or the usual ones.
 func boundsOf(s *scene, usual Bounds, short bool) Bounds {
 	own := s.narrow
 	if *wide {
@@ -47,13 +47,13 @@ func boundsOf(s *scene, usual Bounds, short bool) Bounds {
 	return usual
 }
 
-// TestExplore visits every state within the bounds, and from each lets deliveries
-// without faults settle it.
+// TestExplore visits every state within the bounds, and lets deliveries without faults settle
+// each of them.
 func TestExplore(t *testing.T) {
 	if testing.Short() {
-		t.Skip("visits millions of states, seven times as slowly under the race detector, with which -short goes and which finds nothing in code without goroutines")
+		t.Skip("visits millions of states, seven times slower under the race detector, which finds nothing in code without goroutines: run without -short")
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // most of what is made stays
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // most allocations stay live
 	bounds := shown
 	if *wide {
 		bounds = wider

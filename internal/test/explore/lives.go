@@ -15,12 +15,12 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// What is judged of a life, from section 3a of the contract.
+// The judgement of a life, by section 3a of the contract.
 
-// fenceTag is what createkey:request says on a key that was made disabled.
+// fenceTag is the createkey:request tag of a key that was made disabled.
 const fenceTag = "ended"
 
-// with are the holds after a message.
+// with returns the holds after a message.
 func with(h promise.Holds, m *message) promise.Holds {
 	switch r := m.request; r.Kind {
 	case apikey.SignUp:
@@ -31,12 +31,12 @@ func with(h promise.Holds, m *message) promise.Holds {
 	return h
 }
 
-// over reports whether an end was heard of that a message's sign-up is not newer than.
+// over reports whether a message's sign-up is not newer than a known end.
 func over(h promise.Holds, m *message) bool {
 	return m.request.Kind == apikey.SignUp && h.Over(m.request.Agreement, m.request.Time)
 }
 
-// mayStop reports whether a delivery may disable a key, by the record that there is.
+// mayStop reports whether a delivery may disable a key, according to the record.
 func (e *explorer) mayStop(r record, k key, i int8, m *message) bool {
 	if r.HasEnded() {
 		return k.value == r.value || k.value == r.next || i == r.previous
@@ -44,7 +44,7 @@ func (e *explorer) mayStop(r record, k key, i int8, m *message) bool {
 	return i == r.previous && (r.next != 0 && m.request.Kind == apikey.Rotation || m.request.KeyID == keyID(i))
 }
 
-// madeForLife says what is wrong with a key that a fence or a rotation made.
+// madeForLife returns what is wrong with a key that a fence or a rotation made.
 func (e *explorer) madeForLife(a *account, k key, m *message) string {
 	in, r := e.inputs[k.input], e.record(a.current())
 	switch {
@@ -72,8 +72,8 @@ func (e *explorer) madeForLife(a *account, k key, m *message) string {
 	return ""
 }
 
-// judgeGenerations judges the keys together: each generation has one at most, and no key
-// is enabled that the record does not know of any more.
+// judgeGenerations judges the keys together: each generation has at most one, and no key is
+// enabled that the record no longer knows.
 func (e *explorer) judgeGenerations(from, to *account, r record) *violation {
 	generation := map[value]int{}
 	for _, v := range to.versions[:to.n] {
@@ -101,8 +101,7 @@ func (e *explorer) judgeGenerations(from, to *account, r record) *violation {
 	return nil
 }
 
-// judgeStep judges a step that a delivery of a message wrote, and that follows the one
-// before.
+// judgeStep judges a step that a delivery of a message wrote after the previous one.
 func (e *explorer) judgeStep(to *account, before, after record, m *message) *violation {
 	kind, heard := m.request.Kind, before.Heard()
 	begun := before.ours && after.Number() != before.Number()
@@ -153,7 +152,7 @@ func (e *explorer) judgeStep(to *account, before, after record, m *message) *vio
 	return nil
 }
 
-// changedMembers are the names of the members that differ, but for some.
+// changedMembers returns the names of the members that differ, with some exceptions.
 func changedMembers(before, after record, but ...string) (names []string) {
 	both := map[string]json.RawMessage{}
 	maps.Copy(both, before.members)
@@ -167,7 +166,7 @@ func changedMembers(before, after record, but ...string) (names []string) {
 	return names
 }
 
-// believed is the record that a delivery has read or written last.
+// believed returns the record that a delivery has last read or written.
 func (e *explorer) believed(d *delivery) record {
 	r := e.record(0)
 	for _, a := range d.answers {
@@ -215,12 +214,12 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 				return breaks(truthful, "%q, and %s is enabled", status, keyID(int8(i)))
 			}
 		}
-	case kind != apikey.Rotation && status == provision.Ended && m.request.KeyID == "" && !r.HasEnded(): // not of the key that lives
+	case kind != apikey.Rotation && status == provision.Ended && m.request.KeyID == "" && !r.HasEnded(): // the ended key is not the living one
 		if d.result.Key.ID != "" {
 			return breaks(truthful, "%q, and the answer names the key that lives", status)
 		}
 		generation--
-	case kind == apikey.Rotation && status == provision.Ended && !r.finished: // of the generation before
+	case kind == apikey.Rotation && status == provision.Ended && !r.finished: // of the previous generation
 		generation--
 	case kind == apikey.Rotation && (status != provision.Rotated || !r.finished || r.Since.Before(m.request.Time)):
 		return breaks(truthful, "a rotation is answered %q, and the record is %s", status, e.showRecord(r))
@@ -258,7 +257,7 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 	return nil
 }
 
-// finishedIt reports whether the last call of a delivery put the record that finished a
+// finishedIt reports whether the last call of a delivery wrote the record that finished a
 // generation.
 func (e *explorer) finishedIt(a *account, d *delivery) bool {
 	last := d.answers[len(d.answers)-1]
@@ -273,8 +272,8 @@ func (e *explorer) finishedIt(a *account, d *delivery) bool {
 	return false
 }
 
-// judgeRetry judges the code of a failure: a key that this delivery made, and no record
-// that it knows of names, is told as unfinished.
+// judgeRetry judges the code of a failure, which must be "unfinished" if this delivery made a key
+// that no record it knows of names.
 func (e *explorer) judgeRetry(d *delivery) *violation {
 	again, _ := errors.AsType[*failure.RetryableError](d.err)
 	made := value(0)
@@ -283,10 +282,10 @@ func (e *explorer) judgeRetry(d *delivery) *violation {
 		case o.call == createAPIKey && a.seen.code == fine && e.inputs[o.input].Enabled:
 			made = o.value
 		case o.call == putSecretValue && a.seen.code == exists && d.message.request.Kind == apikey.Rotation:
-			made = 0 // whoever took the step has recorded the key, or disabled it
+			made = 0 // the delivery that took the step has recorded the key, or disabled it
 		case (o.call == getSecretValue || o.call == putSecretValue) && a.seen.code == fine:
 			if n := max(o.record, a.seen.record); e.record(n).value != made || e.record(n).finished || e.record(n).HasEnded() {
-				made = 0 // it is recorded, or disabled by whoever went on
+				made = 0 // it is recorded, or was disabled by a later delivery
 			}
 		}
 	}
@@ -300,10 +299,10 @@ func (e *explorer) judgeRetry(d *delivery) *violation {
 	return nil
 }
 
-// againstLife reports whether there is something that a message may be rejected for.
+// againstLife reports whether a message may be rejected.
 func (e *explorer) againstLife(a *account, r record, m *message) bool {
-	// The delivery was in flight when the key ended, and reads the old record even after it
-	// has seen the key disabled.
+	// The delivery was in flight when the key ended, and still reads the old record after it has
+	// seen the key disabled.
 	old := r.finished && e.record(a.current()).Step != r.Step && a.oldest < a.n && a.keys[r.key].stopped
 	switch m.request.Kind {
 	case apikey.Rotation:
@@ -311,7 +310,7 @@ func (e *explorer) againstLife(a *account, r record, m *message) bool {
 			return true
 		}
 	case apikey.SignUp:
-		if old && with(r.Heard(), m).Equal(r.Heard()) { // a newer one writes a step, and is refused
+		if old && with(r.Heard(), m).Equal(r.Heard()) { // a newer message writes a step, and is refused
 			return true
 		}
 	case apikey.End:
@@ -320,23 +319,21 @@ func (e *explorer) againstLife(a *account, r record, m *message) bool {
 	return r.key >= 0 && (a.keys[r.key].disabled || a.keys[r.key].detached || !a.keys[r.key].exists())
 }
 
-// A settling is a place on the way on which deliveries without faults settle a scene of
-// lives, in any order.
+// A settling is a state while deliveries without faults settle a life, in any order.
 type settling struct {
 	account account
-	todo    uint8 // messages that have yet to come in this round, as bits
-	again   uint8 // those that come again in the next, for they were retried
+	todo    uint8 // bit set of the messages still to come in this round
+	again   uint8 // bit set of those that were retried and come again in the next
 	rounds  int8
 	slot    int8
 	lag     bool
 }
 
-// mostRoundsOfLife is how often a message is delivered without faults before it has to
-// be done.
+// mostRoundsOfLife is within how many deliveries without faults a message must be done.
 const mostRoundsOfLife = 4
 
-// unsettledLife says how deliveries of the messages that were not answered for good, in
-// some order, fail to settle an account in which all have stopped.
+// unsettledLife returns how deliveries of the messages without a final answer, in some order, fail
+// to settle an account in which everything has stopped.
 func (e *explorer) unsettledLife(a account, done uint8) (broken *violation, history []string) {
 	a.pass(10)
 	for _, lag := range []bool{false, true} {
@@ -389,8 +386,8 @@ func (e *explorer) settleOn(s settling) (*violation, []string) {
 	return nil, nil
 }
 
-// judgeSettled judges an account when every message was answered for good. What holds
-// the key is told by the messages alone.
+// judgeSettled judges an account after every message has a final answer. The messages alone say
+// what holds the key.
 func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 	a, all, rotated := &s.account, promise.Holds{}, false
 	for i := range e.scene.messages {
@@ -404,7 +401,7 @@ func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 		case !e.on(k):
 		case !all.Held():
 			return breaks(promise.Described, "nothing holds the key, and %s is enabled", keyID(i)), nil
-		case byHand && k.value == r.next: // its rotation was under way when the key before was revoked
+		case byHand && k.value == r.next: // its rotation was under way when the previous key was revoked
 		case i != r.key && (i != r.previous || !rotated):
 			return breaks(promise.Described, "%s is enabled beside the key of the record", keyID(i)), nil
 		}
@@ -426,7 +423,7 @@ func (e *explorer) judgeSettled(s settling) (*violation, []string) {
 		}
 	}
 	for i := range e.scene.messages {
-		if m := &e.scene.messages[i]; m.request.Kind != apikey.Rotation { // one that came too early was rejected
+		if m := &e.scene.messages[i]; m.request.Kind != apikey.Rotation { // a rotation that came too early was rejected
 			after := *a
 			var history []string
 			switch _, broken := e.deliver(&after, s.slot, m, s.lag, &history); {

@@ -13,15 +13,15 @@ import (
 	"testing"
 )
 
-var mistakes = flag.Bool("explore.mistakes", false, "show that every deliberate mistake is found; builds the explorer for each of them")
+var mistakes = flag.Bool("explore.mistakes", false, "check that every deliberate mistake is found; builds the explorer for each")
 
-// A change is an edit of internal/provision that makes a mistake. Its old text must be
-// there exactly once, in whichever file: a mistake that the code has outgrown is noticed.
+// A change is an edit of internal/provision. Its old text must occur exactly once, in whichever
+// file, so that a mistake the code has outgrown is noticed.
 type change struct{ old, new string }
 
 const provisionFiles = "../../provision/*.go"
 
-// A mistake is made by changes, and has to be found.
+// A mistake consists of changes, and the explorer has to find it.
 type mistake struct {
 	mistake string
 	changes []change
@@ -88,7 +88,7 @@ var ofSignUps = []mistake{
 		"\t\tif !j.young(recorded) {\n\t\t\treturn j.makeKey(ctx)\n\t\t}\n\t\tif j.young(recorded) {",
 	}}, "promise 1"},
 
-	// Any other line of the algorithm.
+	// The other lines of the algorithm.
 	{"the record is put under the secret's name in place of its ARN", []change{{"SecretId:           &j.result.SecretARN,", "SecretId:           &j.secretName,"}}, "promise [34]"},
 	{"the tag of the secret is not checked", []change{{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {\n\t\treturn", "if false {\n\t\treturn"}}, "promise|answers"},
 	{"the tag of the content is not checked", []change{{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", "if false {"}}, "promise 3|answers"},
@@ -206,9 +206,9 @@ func TestMistakesCanBeMade(t *testing.T) {
 	}
 }
 
-// TestMistakes shows that each mistake, made in the code that ships, is found by the
-// explorer alone, which then names the promise. The mistake is made in an overlay
-// of the go command's: the tree stays as it is, and the code has no switches.
+// TestMistakes checks that the explorer alone finds each mistake in the shipped code, and names the
+// promise. The mistake is made in an overlay of the go command: the tree is not changed, and the
+// code has no switches.
 func TestMistakes(t *testing.T) {
 	if !*mistakes {
 		t.Skip("takes some minutes: make test-mistakes")
@@ -235,8 +235,8 @@ func find(t *testing.T, m mistake, scenes ...string) {
 	t.Logf("%s", bytes.TrimSuffix(found, []byte("\nFAIL")))
 }
 
-// overlay writes the changed sources beside the tree, and returns the file that tells the
-// go command to build them in the originals' place.
+// overlay writes the changed sources outside the tree, and returns the file that makes the go
+// command build them instead of the originals.
 func overlay(t *testing.T, changes []change) string {
 	originals, err := filepath.Glob(provisionFiles)
 	if err != nil {

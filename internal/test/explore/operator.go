@@ -5,14 +5,14 @@ import "strings"
 // note is a member that an operator adds to a record.
 const note = `,"note":"by hand"}`
 
-// An act is one of the operator's.
+// An act is something that the operator does.
 type act struct {
 	after account
 	what  string
 }
 
-// acts are all that the operator may do at an account, by section 3 of the contract;
-// idle: no delivery is in flight. In a scene that is early he does not wait either.
+// acts returns all that the operator may do at an account, by section 3 of the contract; idle: no
+// delivery is in flight. In the scene "early" the operator does not wait for that.
 func (e *explorer) acts(a *account, idle bool) (acts []act) {
 	does := func(what string, change func(*account)) {
 		after := *a
@@ -20,7 +20,7 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 		acts = append(acts, act{after, what})
 	}
 	r := e.record(a.current())
-	waited := false // a minute since this key's record was finished
+	waited := false // a minute has passed since this key's record was finished
 	if a.oldest > 0 {
 		old := e.record(a.versions[a.oldest-1].record)
 		waited = old.finished && old.key == r.key

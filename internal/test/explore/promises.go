@@ -16,8 +16,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// Beside the promises, which the oracle names: what a delivery answers, judged by the
-// account and never by what the program believes.
+// Checks beyond the oracle's promises: a delivery's answers, judged by the account and never by
+// what the program believes.
 const (
 	truthful = "answers agree with the account"
 	noLeak   = "no value is printed"
@@ -30,7 +30,7 @@ func breaks(name, format string, args ...any) *violation {
 	return &violation{Promise: name, How: fmt.Sprintf(format, args...)}
 }
 
-// judgeEffect judges what a call of a delivery changed.
+// judgeEffect judges what a delivery's call changed.
 func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 	if *from == *to {
 		return nil
@@ -82,13 +82,13 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 	return nil
 }
 
-// rotatedMeanwhile reports whether the operator took a key out of its plans in the middle
-// of its rotation: then deliveries may disagree about the plans of the next.
+// rotatedMeanwhile reports whether the operator took a key out of its plans during its rotation:
+// then deliveries may disagree about the plans of the next key.
 func rotatedMeanwhile(a *account, k key) bool {
 	return slices.ContainsFunc(a.keys[:], func(before key) bool { return before.detached && before.value != k.value })
 }
 
-// madeOtherwise says how a new key differs from what its message asks for.
+// madeOtherwise returns how a new key differs from what its message asks for.
 func (e *explorer) madeOtherwise(a *account, k key, m *message) string {
 	in, r := e.inputs[k.input], m.request
 	if in.Tags["createkey:request"] == fenceTag || r.Kind != apikey.SignUp {
@@ -109,7 +109,7 @@ func (e *explorer) madeOtherwise(a *account, k key, m *message) string {
 	return ""
 }
 
-// incomplete says what is wrong with a finished record that a delivery of a message wrote.
+// incomplete returns what is wrong with a finished record that a delivery of a message wrote.
 func (e *explorer) incomplete(a *account, r record, m *message) string {
 	if r.key < 0 || a.keys[r.key].input == 0 {
 		return "there never was such a key"
@@ -129,7 +129,7 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 		!slices.ContainsFunc(a.keys[:], func(k key) bool { return k.detached }):
 		return "it names other usage plans than the key before is in"
 	}
-	// What was deleted cannot be seen on the key any more.
+	// The key no longer shows what was deleted.
 	attached := k.attached | plans&^a.plans
 	if k.detached || rotatedMeanwhile(a, k) {
 		attached = plans
@@ -151,8 +151,8 @@ func (e *explorer) described(i int8, k key) awslocal.Key {
 	return d
 }
 
-// plans returns the usage plans that a record names, as bits; all bits where it names
-// one that there never was.
+// plans returns the bit set of the usage plans that a record names; all bits if it names one
+// that never existed.
 func (e *explorer) plans(r record) uint8 {
 	if slices.ContainsFunc(r.UsagePlanIDs, func(id string) bool { return planIndex(id) < 0 }) {
 		return 0xFF
@@ -160,8 +160,8 @@ func (e *explorer) plans(r record) uint8 {
 	return plansOf(r.UsagePlanIDs)
 }
 
-// revoked reports whether a repeat of a message has to be rejected for what somebody did
-// to the recorded key.
+// revoked reports whether a repeat of a message must be rejected because of what somebody did to
+// the recorded key.
 func (e *explorer) revoked(a *account, r record, m *message) bool {
 	k := a.keys[r.key]
 	plans := e.plans(r)
@@ -188,8 +188,8 @@ func classOf(err error) class {
 	return "neither"
 }
 
-// judgeEnd judges the answer of a delivery that has ended, as far as it can be judged
-// whatever else was in flight.
+// judgeEnd judges the answer of a delivery that has ended, as far as that does not depend on the
+// others in flight.
 func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
 	if d.err != nil && e.parts.In(d.err.Error()) {
 		return breaks(noLeak, "the error holds a part of one")
@@ -240,7 +240,7 @@ func (e *explorer) judgeEnd(a *account, d *delivery) *violation {
 	return nil
 }
 
-// against reports whether there is, or was, something that a message may be rejected for.
+// against reports whether a message may be rejected for something that is, or was, so.
 func (e *explorer) against(a *account, m *message) bool {
 	r := e.record(a.current())
 	return a.exists && !r.ours && !r.newer || m.request.Description == refused ||
@@ -257,7 +257,7 @@ func (e *explorer) against(a *account, m *message) bool {
 		})
 }
 
-// want are the answers that the contract allows to a delivery that nothing disturbs.
+// want returns the answers that the contract allows for an undisturbed delivery.
 func (e *explorer) want(a *account, m *message) []class {
 	r := e.record(a.current())
 	switch {
@@ -290,7 +290,7 @@ func (e *explorer) want(a *account, m *message) []class {
 	return []class{accepted}
 }
 
-// hopeless reports whether no message of this identity can make a key as the account is.
+// hopeless reports whether no message of this identity can make a key in this account.
 func (e *explorer) hopeless(a *account) bool {
 	for _, m := range e.scene.messages {
 		if slices.Contains(e.want(a, &m), accepted) {
@@ -300,9 +300,9 @@ func (e *explorer) hopeless(a *account) bool {
 	return true
 }
 
-// unsettled says how deliveries without faults fail to settle an account, once those in
-// flight have stopped and ten minutes have passed; nil where they settle it. The history
-// has their calls, and is the shortest.
+// unsettled returns how deliveries without faults fail to settle an account, once those in flight
+// have stopped and ten minutes have passed; nil if they settle it. The history has their calls, and
+// is the shortest.
 func (e *explorer) unsettled(a account) (broken *violation, history []string) {
 	a.pass(10)
 	for first := range e.scene.messages {
@@ -345,8 +345,8 @@ func (e *explorer) unsettledBy(a account, first int, lag bool) (broken *violatio
 	return nil, nil
 }
 
-// deliver runs one delivery to its end. With lag every call is disturbed as often as
-// its own retryer, or a retry of the program's, must overcome by sections 3 and 7.
+// deliver runs one delivery to its end. With lag, every call is disturbed as often as its own
+// retryer, or a retry of the program, must overcome by sections 3 and 7.
 func (e *explorer) deliver(a *account, slot int8, m *message, lag bool, history *[]string) (*delivery, *violation) {
 	d := e.root(slot, m, a.clock)
 	for d.next != nil {

@@ -16,10 +16,10 @@ const (
 	valueY = "explicit-value-y-of-a-sender"
 )
 
-// refused is a description that API Gateway refuses, which no validator can know.
+// refused is a description that API Gateway refuses although no validator can know.
 const refused = "refused"
 
-// content is a request of the identity: only the description, the value and the plans differ.
+// content returns a request of the identity: only description, value and plans differ.
 func content(description, explicit string, plans ...string) apikey.Request {
 	return apikey.Request{
 		Name: "Gold", CustomerID: "customer", Description: description, Enabled: true,
@@ -31,8 +31,8 @@ func messages(a, b apikey.Request) []message {
 	return []message{{name: "A", request: a, plans: plansOf(a.UsagePlanIDs)}, {name: "B", request: b, plans: plansOf(b.UsagePlanIDs)}}
 }
 
-// scenes are all that is explored. The first six are all ways in which two messages of
-// one identity can differ.
+// scenes returns all scenes. The first six are all ways in which two messages of one identity can
+// differ.
 func scenes() []*scene {
 	plan, both := planID(0), []string{planID(0), planID(1)}
 	generated, other := content("a", "", plan), content("b", "", plan)
@@ -71,11 +71,11 @@ func scenes() []*scene {
 	}...)
 }
 
-// sent is when the messages of a life were sent: by the clock of their senders.
+// sent returns a minute on the clock of the senders of a life.
 func sent(minute int) time.Time { return time.Date(2025, 6, 1, 12, minute, 0, 0, time.UTC) }
 
-// life are the messages of a life: "S1 E2" is a sign-up, and an end that was sent later;
-// "Sa1 Ea2" are those of the agreement a; R is a rotation.
+// life returns the messages of a life: "S1 E2" is a sign-up, and an end that was sent later; "Sa1
+// Ea2" are those of agreement a; R is a rotation.
 func life(text string, plans ...string) (list []message) {
 	for _, name := range strings.Fields(text) {
 		r := content("a", "", plans...)
@@ -94,7 +94,7 @@ func life(text string, plans ...string) (list []message) {
 	return list
 }
 
-// lives are the scenes of lives: each message comes once to three times, in any order.
+// lives returns the scenes of lives: each message comes one to three times, in any order.
 func lives() (list []*scene) {
 	plan := planID(0)
 	for _, l := range []struct {
@@ -129,7 +129,7 @@ func foreignSecret(text string) func(*explorer, *account) {
 	}
 }
 
-// foreignKey is a key of somebody else's with the explicit value x.
+// foreignKey makes a foreign key with the explicit value x.
 func foreignKey(tags map[string]string) func(*explorer, *account) {
 	return func(e *explorer, a *account) {
 		in := &apigateway.CreateApiKeyInput{Name: aws.String("theirs"), Value: aws.String(valueX), Tags: tags}

@@ -9,27 +9,25 @@ import (
 	"strings"
 )
 
-// The most bytes of an event, by invocation type (Quotas, "Invocation payload").
+// The maximum size of an event in bytes, by invocation type (Quotas, "Invocation payload").
 const (
 	maxEvent      = 6 << 20
 	maxAsyncEvent = 1 << 20
 )
 
-// ServeHTTP is the Invoke operation of the Lambda API (Invoke), for the AWS CLI
-// and the SDKs with this server as their endpoint:
+// ServeHTTP is the Invoke operation of the Lambda API (Invoke), for the AWS CLI and the SDKs with
+// this server as their endpoint:
 //
 //	POST /2015-03-31/functions/CreateKeyFunction/invocations
 //
-// The function may also be named by its ARN, whole or partial, and qualified as
-// $LATEST. X-Amz-Invocation-Type is RequestResponse (200, the default), Event
-// (202; it runs once, when an environment is free) or DryRun (204). With
-// X-Amz-Log-Type: Tail the answer has X-Amz-Log-Result. An empty body is the
-// event {}. Signatures are not checked.
+// The function may also be named by its ARN, full or partial, and qualified as $LATEST.
+// X-Amz-Invocation-Type is RequestResponse (200, the default), Event (202; it runs once, when an
+// environment is free) or DryRun (204). With X-Amz-Log-Type: Tail the answer has
+// X-Amz-Log-Result. An empty body is the event {}. Signatures are not checked.
 //
-// Errors have Lambda's form and names: ResourceNotFoundException,
-// InvalidRequestContentException, InvalidParameterValueException,
-// RequestTooLargeException, TooManyRequestsException and, for what is this
-// machine's fault, ServiceException.
+// Errors have Lambda's form and names: ResourceNotFoundException, InvalidRequestContentException,
+// InvalidParameterValueException, RequestTooLargeException, TooManyRequestsException and, for
+// faults of this machine, ServiceException.
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := newRequestID()
 	w.Header().Set("X-Amzn-RequestId", requestID)
@@ -101,12 +99,11 @@ func (f *Function) serveInvoke(w http.ResponseWriter, r *http.Request, requestID
 	if r.Header.Get("X-Amz-Log-Type") == "Tail" {
 		h.Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString(response.Log))
 	}
-	_, _ = w.Write(response.Payload) // a caller that has gone does not want it
+	_, _ = w.Write(response.Payload) // the caller may be gone
 	return nil
 }
 
-// isNamed reports whether target, a function's name or ARN, and qualifier mean
-// this function.
+// isNamed reports whether target, a function's name or ARN, and qualifier name this function.
 func (f *Function) isNamed(target, qualifier string) bool {
 	if _, after, ok := strings.Cut(target, "function:"); ok {
 		target = after

@@ -188,7 +188,7 @@ func TestInvokeAPIThrottlesAndQueues(t *testing.T) {
 	}
 	select {
 	case <-g.arrived:
-		t.Error("the event did not wait for an environment")
+		t.Error("the event ran without a free environment")
 	default:
 	}
 	close(g.open)

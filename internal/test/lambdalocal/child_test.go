@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// childMode names the variable that makes the test binary behave as a bootstrap.
+// childMode is the variable that makes the test binary behave as a bootstrap.
 const childMode = "LAMBDALOCAL_CHILD"
 
 func TestMain(m *testing.M) {
@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// An order tells the child what to do; it is the event.
+// An order is the event, and tells the child what to do.
 type order struct {
 	Do   string `json:"do"`
 	Text string `json:"text,omitempty"`
@@ -88,14 +88,14 @@ func handle(ctx context.Context, o order) (reply, error) {
 	case "write":
 		fmt.Fprint(os.Stdout, o.Text)
 		fmt.Fprint(os.Stderr, strings.ToUpper(o.Text))
-	case "call": // tells the test that it is here, and waits to be let go
+	case "call": // tells the test that it has arrived, and waits to be released
 		fmt.Println("calling")
 		response, err := http.Get(o.Text)
 		if err != nil {
 			return r, err
 		}
 		return r, response.Body.Close()
-	case "spawn": // as "call", and starts a process that calls too
+	case "spawn": // like "call", but first starts a process that calls, too
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = []string{childMode + "=caller", "URL=" + o.Text}
 		if err := cmd.Start(); err != nil {
@@ -123,16 +123,16 @@ func handle(ctx context.Context, o order) (reply, error) {
 	return r, nil
 }
 
-// hang blocks until the process is killed. (Go would end a process that waits for
-// nothing at all.)
+// hang blocks until the process is killed. Go would end a process in which every goroutine is
+// blocked.
 func hang() {
 	never := make(chan os.Signal, 1)
 	signal.Notify(never, syscall.SIGUSR1)
 	<-never
 }
 
-// rawRuntime is a runtime without manners. It answers its second event with the
-// statuses that it got for its doings.
+// rawRuntime is a runtime that breaks the protocol. It answers its second event with the statuses
+// that it got.
 func rawRuntime() {
 	_, first := next()
 	id := first.Get("Lambda-Runtime-Aws-Request-Id")

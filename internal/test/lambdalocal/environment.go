@@ -21,19 +21,18 @@ import (
 	"time"
 )
 
-// maxResponse is the most bytes that a function may answer: the 6 MB of Quotas
-// as Lambda's own error message counts them.
+// maxResponse is the maximum size of an answer in bytes: the 6 MB of Quotas, as Lambda's own error
+// message counts them.
 const maxResponse = 6291556
 
-// An environment is one execution environment: a process and the Runtime API
-// that it alone talks to.
+// An environment is one execution environment: a process and its own Runtime API.
 type environment struct {
 	f       *Function
 	out     *output
 	started time.Time
 	calls   chan *call    // holds at most the current one
 	ready   chan struct{} // closed by the first request for work
-	exited  chan struct{} // closed when the process is gone and its output is read
+	exited  chan struct{} // closed once the process is gone and its output has been read
 
 	state *os.ProcessState // set before exited is closed
 
@@ -44,8 +43,8 @@ type environment struct {
 	current   *call         // or nil
 }
 
-// A call is one invocation as an environment sees it. answer and failed may be
-// read when environment.invoke has returned it.
+// A call is one invocation as an environment sees it. answer and failed may be read once
+// environment.invoke has returned it.
 type call struct {
 	requestID string
 	payload   []byte
@@ -58,13 +57,13 @@ type call struct {
 	duration time.Duration
 }
 
-// A startError says that the executable could not be started.
+// A startError reports that the executable could not be started.
 type startError struct{ err error }
 
 func (e *startError) Error() string { return e.err.Error() }
 
-// start spawns the process with a Runtime API of its own. The error is a
-// *startError where the executable is at fault.
+// start starts the process with its own Runtime API. The error is a *startError if the executable
+// is at fault.
 func (f *Function) start() (*environment, error) {
 	path, err := filepath.Abs(f.Path)
 	if err != nil {
@@ -110,10 +109,10 @@ func (f *Function) start() (*environment, error) {
 	return e, nil
 }
 
-// run is the process's life. It tells started whether there is one.
+// run waits for the process. It reports to started whether there is one.
 func (e *environment) run(cmd *exec.Cmd, server *http.Server, started chan<- error) {
-	// The parent-death signal is sent when the thread that made the child ends
-	// (prctl(2), PR_SET_PDEATHSIG), so that thread is kept for as long.
+	// The parent-death signal is sent when the thread that made the child ends (prctl(2),
+	// PR_SET_PDEATHSIG), so the thread is kept until then.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
@@ -135,7 +134,7 @@ func (e *environment) run(cmd *exec.Cmd, server *http.Server, started chan<- err
 	}
 }
 
-// kill ends the process and its group, if there is one, and does not wait.
+// kill ends the process and its group, if any, and does not wait.
 func (e *environment) kill() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -150,7 +149,7 @@ func (e *environment) setPID(pid int) {
 	e.pid = pid
 }
 
-// processID returns 0 when there is no process.
+// processID returns 0 if there is no process.
 func (e *environment) processID() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -166,9 +165,9 @@ func (e *environment) alive() bool {
 	}
 }
 
-// awaitReady waits for the first request for work and returns how long it took.
-// If it does not come the process is gone, and failure is what the invocation
-// answers: what the child reported, or how it ended.
+// awaitReady waits for the first request for work and returns how long it took. If there is none,
+// the process is gone, and failure is the invocation's answer: what the child reported, or how it
+// ended.
 func (e *environment) awaitReady(requestID string, timeout time.Duration) (took time.Duration, failure []byte, ready bool) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -200,8 +199,8 @@ func (e *environment) awaitReady(requestID string, timeout time.Duration) (took 
 // invoke hands one event to the process and waits until it asks for the next one,
 // exits or has used up its time, in which case it is killed.
 //
-// What the child answered counts even if it came to grief before it asked again:
-// aws-lambda-go reports a panic and then exits.
+// An answer counts even if the child fails before it asks again: aws-lambda-go reports a panic and
+// then exits.
 func (e *environment) invoke(requestID string, payload []byte, timeout time.Duration) *call {
 	begin := time.Now()
 	c := &call{
@@ -258,7 +257,7 @@ func exitPayload(requestID string, state *os.ProcessState) []byte {
 	return errorPayload(requestID, "Runtime.ExitError", message)
 }
 
-// runtimeAPI serves the Runtime API's four paths.
+// runtimeAPI serves the four paths of the Runtime API.
 func (e *environment) runtimeAPI() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", e.serveNext)
@@ -272,8 +271,8 @@ func (e *environment) runtimeAPI() http.Handler {
 	return mux
 }
 
-// serveNext ends the phase before, be it initialisation or an invocation, and
-// blocks until there is an event.
+// serveNext ends the current phase, initialisation or an invocation, and blocks until there is an
+// event.
 func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 	if !e.endPhase() {
 		writeStatus(w, http.StatusForbidden, "InvalidStateTransition")
@@ -287,13 +286,13 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.deadline.UnixMilli(), 10))
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", e.f.arn())
 		h.Set("Lambda-Runtime-Trace-Id", newTraceID())
-		_, _ = w.Write(c.payload) // the child that cannot read it will pass its time
+		_, _ = w.Write(c.payload) // a child that cannot read it will time out
 	case <-r.Context().Done():
 	}
 }
 
-// endPhase notes that the child asks for work and reports whether it may: not
-// after it reported that it cannot initialise, nor before it has answered.
+// endPhase records that the child asks for work and reports whether it may: not after it reported
+// a failed initialisation, nor before it has answered.
 func (e *environment) endPhase() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -313,7 +312,7 @@ func (e *environment) endPhase() bool {
 	return true
 }
 
-// serveAnswer takes the answer to the current invocation, once.
+// serveAnswer accepts the answer to the current invocation, once.
 func (e *environment) serveAnswer(w http.ResponseWriter, r *http.Request, failed bool) {
 	body, err := readAtMost(r.Body, maxResponse)
 	e.mu.Lock()
@@ -337,8 +336,8 @@ func (e *environment) serveAnswer(w http.ResponseWriter, r *http.Request, failed
 	}
 }
 
-// serveInitError takes the child's report that it cannot initialise. The child is
-// expected to exit; InitTimeout ends one that does not.
+// serveInitError accepts the child's report that initialisation failed. The child should then
+// exit; InitTimeout ends one that does not.
 func (e *environment) serveInitError(w http.ResponseWriter, r *http.Request) {
 	body, err := readAtMost(r.Body, maxResponse)
 	e.mu.Lock()
@@ -356,7 +355,7 @@ func (e *environment) serveInitError(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// writeStatus writes an answer of the Runtime API: an error type, or none.
+// writeStatus writes a response of the Runtime API: an error type, or none.
 func writeStatus(w http.ResponseWriter, status int, errorType string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -367,9 +366,9 @@ func writeStatus(w http.ResponseWriter, status int, errorType string) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// readAtMost reads r to its end and returns what it held; of more than limit
-// bytes, limit+1. The rest is read and dropped because a sender that is cut off
-// might see a broken connection in place of the answer.
+// readAtMost reads r to its end and returns its content or, if that is more than limit bytes, the
+// first limit+1. It drops the rest rather than cut the sender off, who might then see a broken
+// connection instead of the response.
 func readAtMost(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil {
@@ -378,9 +377,8 @@ func readAtMost(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// environ is the child's environment (Environment variables, "Defined runtime
-// environment variables"; those that OS-only runtimes do not have are left out).
-// Of a name that is given twice the last counts.
+// environ returns the child's environment (Environment variables, "Defined runtime environment
+// variables", without those that OS-only runtimes lack). The last of several values counts.
 func (f *Function) environ(runtimeAPI, taskRoot string) []string {
 	name := f.name()
 	env := []string{
@@ -428,13 +426,13 @@ func (f *Function) region() string {
 	return region
 }
 
-// newTraceID returns an X-Ray tracing header of a trace that is not sampled.
+// newTraceID returns the X-Ray tracing header of a trace that is not sampled.
 func newTraceID() string {
 	return fmt.Sprintf("Root=1-%08x-%s;Parent=%s;Sampled=0", time.Now().Unix(), randomHex(12), randomHex(8))
 }
 
 func randomHex(bytes int) string {
 	b := make([]byte, bytes)
-	_, _ = rand.Read(b) // never fails, by its documentation
+	_, _ = rand.Read(b) // never fails, as documented
 	return hex.EncodeToString(b)
 }

@@ -1,15 +1,14 @@
-// Package lambdalocal runs a Lambda function's real executable on this machine
-// as Lambda runs it: the Runtime API over a child process, and the Invoke API
-// in front. It is for tests and the local runner, never for the function.
+// Package lambdalocal runs a Lambda function's real executable on this machine as Lambda does: with
+// the Runtime API for the child process, and the Invoke API in front. It is for tests and the local
+// runner, never for the function.
 //
 // It guarantees:
 //   - The executable is the one that ships. It sees the Runtime API of version
-//     2018-06-01, the environment variables that Lambda sets and those given in
+//     2018-06-01, the environment variables that Lambda sets and those in
 //     [Function.Env], and nothing of the parent's environment.
 //   - One execution environment is one process and handles one invocation at a
-//     time. It is kept warm and used again until it exits, passes its time or is
-//     killed; whichever of these befalls it, the invocation answers as Lambda
-//     answers and the next one starts a new process.
+//     time. It stays warm until it exits, times out or is killed; in each case the
+//     invocation answers as in Lambda and the next one starts a new process.
 //   - A process ends by SIGKILL, at any instruction, with its whole process
 //     group. None outlives [Function.Close]; on Linux none outlives the parent.
 //
@@ -21,12 +20,11 @@
 //	response, err := f.Invoke(ctx, payload)
 //	http.ListenAndServe("127.0.0.1:9001", f)
 //
-// What it leaves out: environments are not frozen between invocations, memory
-// and CPU are not limited (but see [Function.Initialised]), and there are no
-// extensions, no response streaming, no aliases, no client context and no log lines
-// of Lambda's own (START, END, REPORT). It needs a Unix system.
+// Not covered: environments are not frozen between invocations, memory and CPU are not limited (but
+// see [Function.Initialised]), and there are no extensions, no response streaming, no aliases, no
+// client context and no log lines of Lambda's own (START, END, REPORT). It needs a Unix system.
 //
-// The AWS pages behind it, called by these names in the comments:
+// The AWS pages, which comments cite by these names:
 //   - Runtime API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 //   - Lifecycle: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 //   - Environment variables: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -49,55 +47,54 @@ import (
 )
 
 var (
-	// ErrTooManyRequests is returned by Invoke when every environment that
-	// Concurrency allows is busy. Lambda's own answer is TooManyRequestsException;
-	// the caller may try again.
+	// ErrTooManyRequests is returned by Invoke when every environment that Concurrency allows is
+	// busy. Lambda answers TooManyRequestsException; the caller may retry.
 	ErrTooManyRequests = errors.New("lambdalocal: too many requests: every environment is busy")
 
 	// ErrClosed is returned by Invoke after Close.
 	ErrClosed = errors.New("lambdalocal: function is closed")
 )
 
-// A Function is one Lambda function. Set the exported fields before the first
-// use and leave them alone afterwards; only Path is required. Its methods may be
-// called concurrently. Close it when done.
+// A Function is one Lambda function. Set the exported fields before the first use and do not change
+// them afterwards; only Path is required. Its methods may be called concurrently. Close it when
+// done.
 type Function struct {
-	// Path is the executable, "bootstrap" in Lambda's words. Its folder is the
-	// working directory and LAMBDA_TASK_ROOT.
+	// Path is the executable, which Lambda calls "bootstrap". Its folder is the working directory
+	// and LAMBDA_TASK_ROOT.
 	Path string
 
 	// Name is the function's name; "" means CreateKeyFunction.
 	Name string
 
-	// Env is the child's environment ("NAME=value") apart from what Lambda sets
-	// itself, which cannot be changed here either. AWS_REGION, LANG and PATH have
-	// defaults. So have AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, because
-	// the SDK would otherwise find the developer's own files, which Lambda has not.
+	// Env is the child's environment ("NAME=value") without what Lambda sets itself, which cannot
+	// be changed here either. AWS_REGION, LANG and PATH have defaults; so have AWS_CONFIG_FILE and
+	// AWS_SHARED_CREDENTIALS_FILE, because otherwise the SDK would find the developer's own files,
+	// which Lambda lacks.
 	Env []string
 
-	// Timeout is the longest that an invocation may take; 0 means 3 s, as for
-	// Lambda. Initialisation does not count.
+	// Timeout is the time limit of an invocation; 0 means 3 s, as in Lambda. Initialisation does
+	// not count.
 	Timeout time.Duration
 
-	// InitTimeout is the longest that initialisation may take; 0 means 10 s.
-	// Lambda would initialise a second time within Timeout; here it fails at once.
+	// InitTimeout is the time limit of initialisation; 0 means 10 s. Lambda would then initialise
+	// a second time within Timeout; here the invocation fails.
 	InitTimeout time.Duration
 
-	// MemoryMB is told to the child and not enforced; 0 means 128.
+	// MemoryMB is what the child is told; it is not enforced. 0 means 128.
 	MemoryMB int
 
-	// Concurrency is the most environments at once; 0 means 10, what a new AWS
-	// account has. As in Lambda a synchronous invocation over it is refused
-	// (ErrTooManyRequests), not queued, and an asynchronous one waits.
+	// Concurrency is the maximum number of environments; 0 means 10, as in a new AWS account. As in
+	// Lambda, a synchronous invocation beyond it is refused (ErrTooManyRequests), not queued, and an
+	// asynchronous one waits.
 	Concurrency int
 
-	// Initialised is told the id of each process that has initialised, before it
-	// gets its first event: to give it less of the machine, as Lambda does then.
+	// Initialised is called with the id of each process that has initialised, before it gets its
+	// first event: to reduce its share of the machine, as Lambda does then.
 	Initialised func(pid int)
 
-	// Stdout and Stderr receive the child's output as it is written; nil means
-	// that it is kept for Response.Log only. Writes are never concurrent, even
-	// where both are the same writer, but lines of two environments may mix.
+	// Stdout and Stderr receive the child's output as it is written; nil means that it is kept for
+	// Response.Log only. Writes are never concurrent, even to one writer for both, but the lines of
+	// two environments may be interleaved.
 	Stdout, Stderr io.Writer
 
 	setUpOnce, closeOnce sync.Once
@@ -112,10 +109,10 @@ type Function struct {
 	idle []*environment // warm ones, the last used last
 }
 
-// A Response is what Lambda tells about one invocation.
+// A Response is what Lambda returns for one invocation.
 type Response struct {
-	// Payload is what the function answered, or an object with errorType and
-	// errorMessage where FunctionError is set.
+	// Payload is the function's answer or, if FunctionError is set, an object with errorType and
+	// errorMessage.
 	Payload []byte
 
 	// FunctionError is "" or "Unhandled". The only other value that Lambda
@@ -124,31 +121,30 @@ type Response struct {
 
 	RequestID string
 
-	// Log is the last 4 KB of what the child wrote to its standard output and
-	// error since its last invocation ended, initialisation included. It is
-	// complete up to the child's next request for work, or its end; the order of
-	// the two streams among each other is approximate.
+	// Log is the last 4 KB of what the child wrote to its standard output and error since its last
+	// invocation ended, including initialisation. It is complete up to the child's next request for
+	// work, or its end; the order between the two streams is approximate.
 	Log []byte
 
-	// ColdStart says that the invocation was the first of its environment.
+	// ColdStart reports whether the invocation was the first of its environment.
 	ColdStart bool
 
-	// InitDuration is the time from spawning the process to its first request for
-	// work, or to its end if that came first; 0 for a warm start.
+	// InitDuration is the time from starting the process to its first request for work, or to its
+	// end if that came first; 0 for a warm start.
 	InitDuration time.Duration
 
-	// Duration is the time from handing over the event to the child's next
-	// request for work (Lifecycle, "Invoke phase"), or to its end.
+	// Duration is the time from handing over the event to the child's next request for work
+	// (Lifecycle, "Invoke phase"), or to its end.
 	Duration time.Duration
 }
 
-// Invoke runs the function once and waits for its answer. What goes wrong in the
-// function (an error it returns, a crash, a time-out, an executable that cannot
-// be started) is told by Response.FunctionError, not by an error.
+// Invoke runs the function once and waits for its answer. Failures of the function (an error that
+// it returns, a crash, a timeout, an executable that cannot be started) are in
+// Response.FunctionError, not in the error.
 //
-// The error is ErrTooManyRequests, ErrClosed, that of ctx, or one of the machine
-// (no port, no pipe). When ctx ends first the function runs on, as in Lambda, and
-// its environment is busy until it answers or its time is up.
+// The error is ErrTooManyRequests, ErrClosed, that of ctx, or a fault of the machine (no port, no
+// pipe). When ctx ends first the function keeps running, as in Lambda, and its environment is busy
+// until it answers or times out.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Response, error) {
 	return f.invoke(ctx, newRequestID(), payload)
 }
@@ -183,24 +179,24 @@ func (f *Function) invoke(ctx context.Context, requestID string, payload []byte)
 	}
 }
 
-// invokeAsync queues an event and returns. It runs once, when an environment is
-// free: Lambda would repeat it twice after a function error (Asynchronous), which
-// a test can do for itself. Close drops what has not begun.
+// invokeAsync queues an event and returns. The event runs once, when an environment is free: Lambda
+// would retry it twice after a function error (Asynchronous), which a test can do itself. Close
+// drops events that have not begun.
 func (f *Function) invokeAsync(requestID string, payload []byte) {
 	f.setUpOnce.Do(f.setUp)
 	go func() {
 		select {
 		case f.slots <- struct{}{}:
-			_, _ = f.run(requestID, payload) // nobody is there to be told
+			_, _ = f.run(requestID, payload) // nobody waits for the result
 			<-f.slots
 		case <-f.closed:
 		}
 	}()
 }
 
-// Kill ends every environment now, also in the middle of an invocation, which
-// then answers with Runtime.ExitError. It returns when the processes are gone.
-// The next invocation starts a new environment.
+// Kill ends every environment at once, even during an invocation, which then answers with
+// Runtime.ExitError. It returns when the processes are gone. The next invocation starts a new
+// environment.
 func (f *Function) Kill() {
 	f.mu.Lock()
 	killed := f.all
@@ -214,8 +210,8 @@ func (f *Function) Kill() {
 	}
 }
 
-// Processes returns the ids of the processes that run now, one for each
-// environment, in no order: for measuring them from outside.
+// Processes returns the ids of the running processes, one for each environment, in no particular
+// order, so that they can be measured.
 func (f *Function) Processes() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -228,8 +224,8 @@ func (f *Function) Processes() []int {
 	return pids
 }
 
-// Close ends every environment as Kill does and waits for all invocations to
-// have answered. Invoke then returns ErrClosed. Its error is always nil.
+// Close ends every environment like Kill and waits until all invocations have answered. Invoke then
+// returns ErrClosed. Its error is always nil.
 func (f *Function) Close() error {
 	f.setUpOnce.Do(f.setUp)
 	f.closeOnce.Do(func() {
@@ -238,7 +234,7 @@ func (f *Function) Close() error {
 		f.mu.Unlock()
 		f.Kill()
 		for range cap(f.slots) {
-			f.slots <- struct{}{} // and never taken back: nothing runs any more
+			f.slots <- struct{}{} // never released: nothing runs any more
 		}
 	})
 	return nil
@@ -250,7 +246,7 @@ func (f *Function) setUp() {
 	f.all = make(map[*environment]bool)
 }
 
-// run handles one invocation, for which the caller holds a slot.
+// run handles one invocation. The caller holds a slot.
 func (f *Function) run(requestID string, payload []byte) (Response, error) {
 	r := Response{RequestID: requestID, FunctionError: "Unhandled"}
 	e, cold, err := f.acquire()
@@ -285,7 +281,7 @@ func (f *Function) run(requestID string, payload []byte) (Response, error) {
 
 // acquire returns a warm environment, or starts one and reports that it is cold.
 func (f *Function) acquire() (e *environment, cold bool, err error) {
-	// Held while starting too, so that Kill and Close miss no process.
+	// Held during the start as well, so that Kill and Close miss no process.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	select {
@@ -322,7 +318,7 @@ func (f *Function) release(e *environment) {
 	}
 }
 
-// errorPayload is the object by which Lambda itself reports a failure.
+// errorPayload returns the object with which Lambda itself reports a failure.
 func errorPayload(requestID, errorType, message string) []byte {
 	p, err := json.Marshal(struct {
 		Type    string `json:"errorType"`
@@ -337,7 +333,7 @@ func errorPayload(requestID, errorType, message string) []byte {
 // newRequestID returns a random UUID, the form of Lambda's request ids.
 func newRequestID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	_, _ = rand.Read(b[:]) // never fails, as documented
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])

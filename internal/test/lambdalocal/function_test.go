@@ -69,8 +69,8 @@ func decode(t *testing.T, r Response) reply {
 	return a
 }
 
-// A gate is a server that children call: each call is told on arrived and waits
-// until the gate is opened or the caller is gone, which is told on gone.
+// A gate is a server that children call: each call is announced on arrived and waits until the gate
+// opens or the caller is gone, which is announced on gone.
 type gate struct {
 	url     string
 	arrived chan struct{}
@@ -120,20 +120,20 @@ func TestWarmEnvironmentIsReused(t *testing.T) {
 	warm, second := answer(t, f, order{Text: "second"})
 
 	if first.Text != "first" || second.Text != "second" {
-		t.Errorf("texts: %q, %q", first.Text, second.Text)
+		t.Errorf("wrong texts %q and %q", first.Text, second.Text)
 	}
 	if first.PID != second.PID {
 		t.Errorf("processes %d and %d, want the same", first.PID, second.PID)
 	}
 	if !cold.ColdStart || cold.InitDuration <= 0 || cold.Duration <= 0 {
-		t.Errorf("cold start: %v, init %v, duration %v", cold.ColdStart, cold.InitDuration, cold.Duration)
+		t.Errorf("first invocation: cold start %v, init %v, duration %v; want a cold start", cold.ColdStart, cold.InitDuration, cold.Duration)
 	}
 	if warm.ColdStart || warm.InitDuration != 0 || warm.Duration <= 0 {
-		t.Errorf("warm start: %v, init %v, duration %v", warm.ColdStart, warm.InitDuration, warm.Duration)
+		t.Errorf("second invocation: cold start %v, init %v, duration %v; want a warm start", warm.ColdStart, warm.InitDuration, warm.Duration)
 	}
 	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	if !uuid.MatchString(cold.RequestID) || cold.RequestID == warm.RequestID {
-		t.Errorf("request ids %q, %q", cold.RequestID, warm.RequestID)
+		t.Errorf("request ids %q and %q, want two UUIDs", cold.RequestID, warm.RequestID)
 	}
 }
 
@@ -223,7 +223,7 @@ func TestFunctionErrors(t *testing.T) {
 			want: "Runtime.ExitError: RequestId: ID Error: Runtime exited without providing a reason", log: "exiting"},
 		{name: "signal", order: order{Do: "kill"},
 			want: "Runtime.ExitError: RequestId: ID Error: Runtime exited with error: signal: killed"},
-		{name: "time-out", order: order{Do: "hang"}, timeout: 200 * time.Millisecond,
+		{name: "timeout", order: order{Do: "hang"}, timeout: 200 * time.Millisecond,
 			want: "Sandbox.Timedout: RequestId: ID Error: Task timed out after 0.20 seconds", log: "hanging"},
 		{name: "answer too big", order: order{Do: "answer big", Size: maxResponse},
 			want: "Function.ResponseSizeTooLarge: Response payload size exceeded maximum allowed payload size (6291556 bytes)."},
@@ -245,9 +245,9 @@ func TestFunctionErrors(t *testing.T) {
 				t.Errorf("%q is not in the log:\n%s", tt.log, r.Log)
 			}
 			if r.Duration < tt.timeout {
-				t.Errorf("took %v, less than its time", r.Duration)
+				t.Errorf("took %v, want at least its timeout", r.Duration)
 			}
-			f.Timeout = time.Minute // the test is the only caller
+			f.Timeout = time.Minute // no race: the test is the only caller
 			if next, _ := answer(t, f, order{}); next.ColdStart == tt.warm {
 				t.Errorf("the next invocation's cold start is %v", next.ColdStart)
 			}
@@ -258,8 +258,7 @@ func TestFunctionErrors(t *testing.T) {
 	}
 }
 
-// errorOf returns the type and message of a function error, with ID in place of
-// the request's own id.
+// errorOf returns the type and message of a function error, with ID instead of the request's id.
 func errorOf(t *testing.T, r Response) string {
 	t.Helper()
 	var e struct{ ErrorType, ErrorMessage string }
@@ -275,7 +274,7 @@ func TestAnswerCountsThoughTheTimeRunsOut(t *testing.T) {
 	for range 2 {
 		r := invoke(t, f, order{})
 		if string(r.Payload) != `"answer"` || r.FunctionError != "" {
-			t.Errorf("got %s (%s)", r.Payload, r.FunctionError)
+			t.Errorf("got %s (%s), want the answer", r.Payload, r.FunctionError)
 		}
 		if !r.ColdStart || r.Duration < f.Timeout {
 			t.Errorf("cold start %v, duration %v", r.ColdStart, r.Duration)
@@ -389,7 +388,7 @@ func TestLogIsTheLast4KB(t *testing.T) {
 	text := strings.Repeat("0123456789", 50_000) // more than a pipe holds
 	r, _ := answer(t, f, order{Do: "write", Text: text})
 	if len(r.Log) != 4096 || !strings.HasSuffix(text, string(r.Log)) {
-		t.Errorf("the log has %d bytes, or not the last", len(r.Log))
+		t.Errorf("the log has %d bytes, want the last 4 KB of the output", len(r.Log))
 	}
 }
 
@@ -414,7 +413,7 @@ func (w writerFunc) Write(p []byte) (int, error) {
 
 func TestKill(t *testing.T) {
 	f, g := newFunction(t, "handler"), newGate(t)
-	f.Kill() // with nothing to kill
+	f.Kill() // must do nothing
 
 	done := inFlight(t, f, g, "call")
 	f.Kill()
@@ -437,7 +436,7 @@ func TestKill(t *testing.T) {
 		t.Error("after a kill while idle: not a new environment")
 	}
 	if got := f.Processes(); !slices.Equal(got, []int{second.PID}) {
-		t.Errorf("running: %v, want %d alone", got, second.PID)
+		t.Errorf("running processes %v, want %d alone", got, second.PID)
 	}
 	f.Kill()
 	if got := f.Processes(); len(got) != 0 {
@@ -499,7 +498,7 @@ func TestCallerWhoGivesUp(t *testing.T) {
 		t.Errorf("afterwards: cold start %v, %s", r.ColdStart, r.Payload)
 	}
 	if _, err := f.Invoke(ctx, []byte(`{}`)); !errors.Is(err, context.Canceled) {
-		t.Errorf("with a context that has ended: %v", err)
+		t.Errorf("with an ended context: %v", err)
 	}
 }
 
@@ -508,7 +507,7 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	f.Concurrency = 3
 	plain := inFlight(t, f, g, "call")
 	family := inFlight(t, f, g, "spawn")
-	<-g.arrived // the child of the child
+	<-g.arrived // the child's child
 	if err := f.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}

@@ -13,13 +13,12 @@ const (
 	maxPipe = 1 << 20 // more than a pipe can hold, by default, on Linux and macOS
 )
 
-// An output reads what one environment writes: it keeps the end of it and passes
-// all of it on.
+// An output reads what one environment writes: it keeps the end and passes everything on.
 //
-// What the child wrote before it asks for work lies in the pipe when the request
-// arrives, but need not have been read yet. So a pipe is read by two: a goroutine
-// that waits for data, lest the child block on a full pipe, and drain, which takes
-// what is there. That needs reads that do not wait, which os.File does not offer.
+// What the child wrote before it asks for work is in the pipe when the request arrives, but may not
+// have been read yet. So each pipe has two readers: a goroutine that waits for data, so that the
+// child does not block on a full pipe, and drain, which takes what is there. That needs reads that
+// do not block, which os.File does not offer.
 type output struct {
 	stdout, stderr *stream
 	pumps          sync.WaitGroup
@@ -37,8 +36,8 @@ type stream struct {
 	buf  [32 << 10]byte
 }
 
-// newOutput makes the pipes. The caller gives the streams' w to the child, then
-// calls started and, when the child is gone, close.
+// newOutput makes the pipes. The caller gives the streams' w to the child, then calls started and,
+// when the child is gone, close.
 func newOutput(mu *sync.Mutex, stdout, stderr io.Writer) (*output, error) {
 	o := &output{mu: mu}
 	var err error
@@ -67,7 +66,7 @@ func newStream(o *output, to io.Writer) (*stream, error) {
 	return &stream{out: o, r: r, w: w, conn: conn, to: to}, nil
 }
 
-// started leaves the pipes' write ends to the child and begins to read.
+// started leaves the pipes' write ends to the child and starts reading.
 func (o *output) started() {
 	for _, s := range []*stream{o.stdout, o.stderr} {
 		_ = s.w.Close()
@@ -81,8 +80,8 @@ func (o *output) drain() {
 	o.stderr.drain()
 }
 
-// close drains and ends the output. It does not wait for the pipes' end, which a
-// process that left the child's group could put off for ever.
+// close drains and ends the output. It does not wait for the end of the pipes, which a process that
+// left the child's group could delay forever.
 func (o *output) close() {
 	o.drain()
 	_ = o.stdout.r.Close()
@@ -90,7 +89,7 @@ func (o *output) close() {
 	o.pumps.Wait()
 }
 
-// takeTail returns the last 4 KB since it was called last.
+// takeTail returns the last 4 KB since the last takeTail.
 func (o *output) takeTail() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -105,7 +104,7 @@ func (s *stream) pump() {
 		err := s.conn.Read(func(fd uintptr) bool {
 			n, err := s.read(fd)
 			ended = n <= 0 && !errors.Is(err, syscall.EAGAIN)
-			return n > 0 || ended // else wait for more
+			return n > 0 || ended // false: wait for more
 		})
 		ended = ended || err != nil // closed
 	}
@@ -123,8 +122,8 @@ func (s *stream) drain() {
 	})
 }
 
-// read reads once without waiting and passes on what it got. It does both under
-// the lock, so that the order is kept.
+// read reads once without blocking and passes on what it got. It does both under the lock, to keep
+// the order.
 func (s *stream) read(fd uintptr) (int, error) {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
@@ -135,7 +134,7 @@ func (s *stream) read(fd uintptr) (int, error) {
 	if n > 0 {
 		p := s.buf[:n]
 		if s.to != nil {
-			_, _ = s.to.Write(p) // the child must not suffer for its reader
+			_, _ = s.to.Write(p) // a failing reader must not disturb the child
 		}
 		s.out.tail = append(s.out.tail, p...)
 		if over := len(s.out.tail) - maxTail; over > 0 {

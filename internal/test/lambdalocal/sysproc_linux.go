@@ -2,8 +2,8 @@ package lambdalocal
 
 import "syscall"
 
-// sysProcAttr gives the child a process group of its own, to be killed as one,
-// and the parent's death as its own.
+// sysProcAttr puts the child into its own process group, to be killed as one, and makes it die with
+// its parent.
 func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

@@ -1,7 +1,7 @@
-// Package payload builds what AWS delivers to the function, as JSON: batches of SQS
-// and SNS, an SNS notification, an EventBridge event. Tests, the local runner and the
-// benchmark build their payloads here, each member spelled as AWS's documentation has
-// it (https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, with-sns.html).
+// Package payload builds what AWS delivers to the function, as JSON: batches of SQS and SNS, an SNS
+// notification, an EventBridge event. Tests, the local runner and the benchmark build their payloads
+// here; every member is spelled as in AWS's documentation
+// (https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, with-sns.html).
 package payload
 
 import (
@@ -18,7 +18,7 @@ const (
 	TopicARN     = "arn:aws:sns:us-east-1:123456789012:requests"
 )
 
-// A Message is one of a queue or a topic.
+// A Message is a message of a queue or a topic.
 type Message struct {
 	ID    string
 	Body  string
@@ -29,7 +29,7 @@ type Message struct {
 	Attributes map[string]Attribute
 }
 
-// An Attribute is an SQS message attribute. A Binary one has its value in base64.
+// An Attribute is an SQS message attribute. The value of a Binary one is in base64.
 type Attribute struct {
 	StringValue string `json:"stringValue,omitempty"`
 	BinaryValue string `json:"binaryValue,omitempty"`
@@ -55,8 +55,8 @@ type Record struct {
 	EventSourceARN    string               `json:"eventSourceARN"`
 }
 
-// Records returns the records of a batch of a queue's messages, each received for
-// the first time. A queue is FIFO by its ARN.
+// Records returns the records of a batch of a queue's messages, each received for the first time. The
+// ARN says whether the queue is FIFO.
 func Records(queueARN string, messages ...Message) []Record {
 	records := make([]Record, len(messages))
 	for i, m := range messages {
@@ -71,12 +71,12 @@ func Records(queueARN string, messages ...Message) []Record {
 	return records
 }
 
-// SQS returns a batch of a queue.
+// SQS returns a batch from a queue.
 func SQS(queueARN string, messages ...Message) string {
 	return JSON(map[string]any{"Records": Records(queueARN, messages...)})
 }
 
-// Pipe returns a batch of a queue as EventBridge Pipes delivers it: a bare list.
+// Pipe returns a batch from a queue as EventBridge Pipes delivers it: a bare list.
 func Pipe(queueARN string, messages ...Message) string {
 	return JSON(Records(queueARN, messages...))
 }
@@ -93,8 +93,7 @@ func (m Message) notification() notification {
 	return notification{"Notification", m.ID, TopicARN, m.Body, m.Sent}
 }
 
-// Notification returns the notification that a topic puts into an SQS body, without a
-// Timestamp.
+// Notification returns the notification that a topic puts into an SQS body, without a Timestamp.
 func Notification(id, message string) string { return NotificationAt(id, message, time.Time{}) }
 
 // NotificationAt returns a notification that was published at that time.
@@ -102,7 +101,7 @@ func NotificationAt(id, message string, sent time.Time) string {
 	return JSON(Message{ID: id, Body: message, Sent: sent}.notification())
 }
 
-// SNS returns a batch of a topic, as it is delivered to a function.
+// SNS returns a batch from a topic, as a function receives it.
 func SNS(messages ...Message) string {
 	type record struct {
 		EventSource string
@@ -115,7 +114,7 @@ func SNS(messages ...Message) string {
 	return JSON(map[string]any{"Records": records})
 }
 
-// The detail-types of the events that ask for something.
+// The detail-types of requests.
 const (
 	Requested         = "API Key Requested"
 	EndRequested      = "API Key End Requested"
@@ -125,7 +124,7 @@ const (
 // EventBridge returns the event of a request, whose detail is JSON, without a time.
 func EventBridge(id, detail string) string { return EventAt(id, Requested, detail, time.Time{}) }
 
-// EventAt returns an event of a detail-type that was sent at that time; zero: it has none.
+// EventAt returns an event with that detail-type and time; zero: no time.
 func EventAt(id, detailType, detail string, sent time.Time) string {
 	return JSON(struct {
 		Version    string          `json:"version"`
@@ -137,7 +136,7 @@ func EventAt(id, detailType, detail string, sent time.Time) string {
 	}{"0", id, "com.example.signup", detailType, sent, json.RawMessage(detail)})
 }
 
-// JSON returns the JSON text of v, which must be one that can be marshalled.
+// JSON returns the JSON text of v, which must be marshallable.
 func JSON(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
