@@ -5,28 +5,27 @@ import (
 	"time"
 )
 
-// A Hold is the newest start and the newest end that a record has heard of, of one thing
-// that keeps the key alive: the subscription itself, or an agreement of AWS Marketplace.
-// That of the agreement [EveryHold] is an end of all that began before it.
+// A Hold is the newest start and the newest end that a record knows, of one thing that keeps the
+// key alive: the subscription itself, or an agreement of AWS Marketplace. Under the agreement
+// [EveryHold] it is an end of everything that began before.
 type Hold struct {
 	Agreement string    `json:"agreement"`
 	Start     time.Time `json:"start"`
 	End       time.Time `json:"end"`
 }
 
-// EveryHold is the agreement of an end that lets go of all that began before it.
+// EveryHold is the agreement of an end that releases everything that began before it.
 const EveryHold = "*"
 
-// Beginning is the beginning of time, from which a sign-up holds whose message has none.
+// Beginning is the beginning of time, the start of a sign-up whose message has no time.
 var Beginning = time.Unix(0, 0).UTC()
 
-// Holds are what was heard of each agreement, by its name. They say by themselves whether
-// the key is to live, in whatever order they were heard of. The methods leave their
-// receiver as it is.
+// Holds are the known starts and ends by agreement. They alone say whether the key must live,
+// whatever order they arrived in. The methods do not change their receiver.
 type Holds map[string]Hold
 
-// Heard returns the holds of a record. A finished one without any was made by a sign-up
-// whose message had no time.
+// Heard returns the holds of a record. A finished record without any was made by a sign-up without
+// a time.
 func (r Record) Heard() Holds {
 	h := Holds{}
 	for _, hold := range r.Holds {
@@ -38,7 +37,7 @@ func (r Record) Heard() Holds {
 	return h
 }
 
-// Started returns the holds after a sign-up; a time that is zero is the [Beginning].
+// Started returns the holds after a sign-up; a zero time is the [Beginning].
 func (h Holds) Started(agreement string, at time.Time) Holds {
 	if at.IsZero() {
 		at = Beginning
@@ -72,7 +71,7 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// EndOf returns the newest end that let go of an agreement's hold; zero: none.
+// EndOf returns the newest end that released an agreement's hold; zero: none.
 func (h Holds) EndOf(agreement string) time.Time {
 	return latest(h[agreement].End, h[EveryHold].End)
 }
@@ -87,8 +86,8 @@ func (h Holds) Held() bool {
 	return false
 }
 
-// Over reports whether an end was heard of that a sign-up is not newer than: it makes
-// nothing, and is ended.
+// Over reports whether a sign-up is not newer than a known end: then it makes nothing, and its
+// outcome is ended.
 func (h Holds) Over(agreement string, at time.Time) bool {
 	if at.IsZero() {
 		at = Beginning
@@ -97,10 +96,10 @@ func (h Holds) Over(agreement string, at time.Time) bool {
 	return !end.IsZero() && !at.After(end)
 }
 
-// Equal reports whether the same was heard of.
+// Equal reports whether both know the same starts and ends.
 func (h Holds) Equal(other Holds) bool { return maps.Equal(h, other) }
 
-// forget reports whether a hold was heard of before whose start or end is older now.
+// forget reports whether the newer holds lack a hold, or have an older start or end for it.
 func (h Holds) forget(before Holds) bool {
 	for agreement, hold := range before {
 		if hold.Start.After(h[agreement].Start) || hold.End.After(h[agreement].End) {

@@ -1,11 +1,11 @@
 package promise
 
-// telling is how many characters of a value in a row tell of it.
+// telling is how many consecutive characters of a value count as a leak.
 const telling = 8
 
-// Leaks reports whether a text holds eight characters in a row of any value that the
-// account holds or ever held, on a key or in a secret, or of an extra one: of a
-// request that was refused, say.
+// Leaks reports whether a text contains eight consecutive characters of a value that the account
+// holds or ever held, on a key or in a secret, or of an extra one, such as that of a refused
+// request.
 func Leaks(a Account, text []byte, extra ...string) bool {
 	values := extra[:len(extra):len(extra)]
 	for _, k := range a.KeysEver() {
@@ -26,17 +26,17 @@ func Leaks(a Account, text []byte, extra ...string) bool {
 	return p.In(string(text))
 }
 
-// Parts are all runs of eight characters of values.
+// Parts is the set of all runs of eight characters of some values.
 type Parts map[string]struct{}
 
-// Add adds the parts of a value. One of fewer than eight characters has none.
+// Add adds the parts of a value. A value of fewer than eight characters has none.
 func (p Parts) Add(value string) {
 	for i := 0; i+telling <= len(value); i++ {
 		p[value[i:i+telling]] = struct{}{}
 	}
 }
 
-// In reports whether a text holds a part.
+// In reports whether a text contains a part.
 func (p Parts) In(text string) bool {
 	for i := 0; i+telling <= len(text); i++ {
 		if _, found := p[text[i:i+telling]]; found {

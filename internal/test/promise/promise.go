@@ -1,10 +1,9 @@
-// Package promise is the oracle: it states each promise of section 3 of the contract
-// once, over what an AWS account holds and ever held. Scenarios, the explorer, the
-// simulation and the executable are all judged by it.
+// Package promise is the oracle: it states each promise of section 3 of the contract once, over the
+// state and the history of an AWS account. It judges the scenarios, the explorer, the simulation and
+// the executable.
 //
-// It is written from the contract and from AWS's documentation, and imports nothing
-// of the program: a record is decoded here as any reader of secrets would decode it.
-// No fault that it returns quotes a value.
+// It is written from the contract and from AWS's documentation, and imports nothing of the program:
+// it decodes a record as any reader of secrets would. No fault that it returns quotes a value.
 package promise
 
 import (
@@ -18,27 +17,26 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// An Account is what AWS holds and ever held. [awslocal.Server] is one.
+// An Account is the state and the history of an AWS account, such as [awslocal.Server].
 type Account interface {
-	KeysEver() []awslocal.Key            // each as it last was
+	KeysEver() []awslocal.Key            // each in its last state
 	SecretsEver() [][]awslocal.Secret    // each state of each name, oldest first
 	UsagePlanKeys(keyID string) []string // the plans that a key is attached to
 }
 
-// deletable is how long the contract asks an operator to wait, after a record was
-// finished, before he deletes its key. Deleted sooner, the key may be made again.
+// deletable is how long the contract asks an operator to wait, after a record was finished, before
+// deleting its key. If the key is deleted sooner, it may be made again.
 const deletable = time.Minute
 
-// Check returns the faults of promises 1, 2 and 4, and of the records, which hold at
-// every moment. byHand are the ids of the secrets' versions that a person wrote, and of
-// the keys that one made: for them createkey does not answer, nor for a key without a
-// creation date, which a test put there past AWS's API.
+// Check returns the faults of promises 1, 2 and 4, and of the records, which hold at every moment.
+// byHand are the ids of secret versions and keys that a person wrote or made: createkey is not
+// responsible for them, nor for a key without a creation date, which a test added past AWS's API.
 func Check(a Account, byHand ...string) (faults []string) {
 	keys := slices.DeleteFunc(slices.Clone(a.KeysEver()), func(k awslocal.Key) bool {
 		return k.Created.IsZero() || slices.Contains(byHand, k.ID)
 	})
-	// Keys are read before the secrets, for a secret is there before its key, and once
-	// more for the records, for a key is there before its record.
+	// Keys are read before the secrets, because a secret exists before its key, and once more for
+	// the records, because a key exists before its record.
 	secrets := a.SecretsEver()
 	later := a.KeysEver()
 	owned := map[string]bool{}
@@ -63,7 +61,7 @@ func Check(a Account, byHand ...string) (faults []string) {
 
 const secretTag = "createkey:secret"
 
-// tag returns what the tag createkey:secret holds for a secret's name.
+// tag returns the createkey:secret tag for a secret's name.
 func tag(name string) string {
 	const longest = 256
 	if len(name) <= longest && !strings.Contains(name, "@") {
@@ -73,10 +71,10 @@ func tag(name string) string {
 	return "sha256/" + hex.EncodeToString(sum[:])
 }
 
-// A life is a secret from its creation to its deletion; its name may have several.
+// A life is a secret from its creation to its deletion; a name may have several.
 type life struct {
 	states []awslocal.Secret
-	until  time.Time // the next life's beginning; zero: there is none
+	until  time.Time // beginning of the next life; zero: none
 	byHand []string
 }
 
@@ -98,7 +96,7 @@ func lives(states []awslocal.Secret, byHand []string) (lives []life) {
 func (l life) begun() time.Time { return l.states[0].Created }
 func (l life) name() string     { return l.states[0].Name }
 
-// versions returns the versions that createkey wrote, in their order.
+// versions returns the versions that createkey wrote, oldest first.
 func (l life) versions() (ours []awslocal.SecretVersion) {
 	for _, v := range l.states[len(l.states)-1].Versions {
 		if !slices.Contains(l.byHand, v.ID) {
@@ -108,7 +106,7 @@ func (l life) versions() (ours []awslocal.SecretVersion) {
 	return ours
 }
 
-// finished returns when the record of a value's generation was finished; zero if it was not.
+// finished returns when the record of a value's generation was finished; zero: it was not.
 func (l life) finished(value awslocal.Sensitive) time.Time {
 	for _, v := range l.versions() {
 		if r := Decode(v); r.Finished() && r.Value == value {
@@ -118,9 +116,9 @@ func (l life) finished(value awslocal.Sensitive) time.Time {
 	return time.Time{}
 }
 
-// owns reports whether a key was made for this secret in this life of it. In virtual
-// time one life may end, and the next begin, at the very moment at which a key is made:
-// such a key belongs to the life that holds its value.
+// owns reports whether a key was made for this life of its secret. In virtual time a life may end,
+// and the next begin, at the moment at which a key is made: then the key belongs to the life that
+// holds its value.
 func (l life) owns(k awslocal.Key) bool {
 	switch {
 	case k.Tags[secretTag] != tag(l.name()):
@@ -139,7 +137,7 @@ func (l life) holds(k awslocal.Key) bool {
 	})
 }
 
-// checkKeys checks that the keys of this life follow each other, and each its value.
+// checkKeys checks that no two keys of this life share a generation, and that each follows its value.
 func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 	var made []awslocal.Key
 	for _, k := range keys {
@@ -148,7 +146,7 @@ func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 		}
 		for _, earlier := range made {
 			if earlier.Value != k.Value {
-				continue // of another generation, if the secret held it
+				continue // of another generation, if the secret held the value
 			}
 			finished := l.finished(k.Value)
 			exists := earlier.Deleted.IsZero() || earlier.Deleted.After(k.Created)
@@ -165,8 +163,8 @@ func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 	return faults
 }
 
-// checkSteps checks each version that createkey wrote, that none was ever changed, and
-// that a finished record stays current.
+// checkSteps checks each version that createkey wrote, that no version was ever changed, and that a
+// finished record stays current.
 func (l life) checkSteps() (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(Steps+": "+format, args...)) }
 	texts := map[string]awslocal.Sensitive{}
@@ -197,7 +195,7 @@ func (l life) checkSteps() (faults []string) {
 	return faults
 }
 
-// checkRecord checks that a finished record names a key of this secret's value.
+// checkRecord checks that a finished record names a key with this secret's value.
 func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
 	for _, v := range l.versions() {
 		r := Decode(v)
@@ -210,8 +208,8 @@ func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
 	return faults
 }
 
-// checkEnabled checks that the record knows of every key that is enabled, and was when the
-// record was read: nobody enables one again of which it does not.
+// checkEnabled checks that the record knows every key that is enabled, and was when the record was
+// read: nobody enables a key that it does not know.
 func (l life) checkEnabled(before, after []awslocal.Key) (faults []string) {
 	r := Decode(l.states[len(l.states)-1].Current())
 	if !r.Ours() || !l.until.IsZero() {
@@ -220,14 +218,14 @@ func (l life) checkEnabled(before, after []awslocal.Key) (faults []string) {
 	enabled := func(k awslocal.Key) bool { return k.Enabled && k.Deleted.IsZero() }
 	for _, k := range before {
 		if enabled(k) && l.owns(k) && !r.Knows(k) && slices.ContainsFunc(after, func(now awslocal.Key) bool { return now.ID == k.ID && enabled(now) }) {
-			faults = append(faults, fmt.Sprintf("%s: key %s is enabled, and secret %s does not know of it any more", OneKey, k.ID, l.name()))
+			faults = append(faults, fmt.Sprintf("%s: key %s is enabled, and secret %s no longer knows it", OneKey, k.ID, l.name()))
 		}
 	}
 	return faults
 }
 
-// Untouched returns the faults of an account in which nobody but createkey acts: it
-// deletes no key, and changes none.
+// Untouched returns the faults of an account in which only createkey acts: it deletes no key, and
+// changes none.
 func Untouched(a Account) (faults []string) {
 	for _, k := range a.KeysEver() {
 		if !k.LastUpdated.Equal(k.Created) || !k.Deleted.IsZero() {

@@ -20,7 +20,7 @@ const (
 
 var begun = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// An account is one that can be broken at will.
+// An account is an Account that tests can break.
 type account struct {
 	keys    []awslocal.Key
 	secrets [][]awslocal.Secret
@@ -32,7 +32,7 @@ func (a *account) SecretsEver() [][]awslocal.Secret { return a.secrets }
 func (a *account) UsagePlanKeys(id string) []string { return a.plans[id] }
 func (a *account) last() *awslocal.Secret           { return &a.secrets[0][len(a.secrets[0])-1] }
 
-// version returns a version of a secret, which bears AWSCURRENT.
+// version returns a secret's version with the label AWSCURRENT.
 func version(id string, at time.Duration, document map[string]any) awslocal.SecretVersion {
 	text, err := json.Marshal(document)
 	if err != nil {
@@ -66,7 +66,7 @@ func finished(changes ...func(map[string]any)) awslocal.SecretVersion {
 	return version("second", 2*time.Second, document)
 }
 
-// lived is an account whose finished record was followed by other steps.
+// lived makes an account in which other steps followed the finished record.
 func lived(a *account, steps ...awslocal.SecretVersion) {
 	versions := []awslocal.SecretVersion{pending(), finished()}
 	versions[0].Stages = nil
@@ -78,7 +78,7 @@ func lived(a *account, steps ...awslocal.SecretVersion) {
 	}
 }
 
-// holds are those of a subscription that was begun and ended at those seconds; 0: never.
+// holds returns a subscription's holds with a start and an end at those seconds; 0: never.
 func holds(start, end int) []map[string]time.Time {
 	hold := map[string]time.Time{}
 	for name, second := range map[string]int{"start": start, "end": end} {
@@ -118,7 +118,7 @@ func key(id string, at time.Duration) awslocal.Key {
 	}
 }
 
-// kept is an account that keeps every promise.
+// kept returns an account that keeps every promise.
 func kept() *account {
 	return &account{
 		keys:    []awslocal.Key{key("key1", time.Second)},
@@ -136,7 +136,7 @@ func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(a *account)
-		want   string // the first words of the only fault; empty: there is none
+		want   string // prefix of the only fault; empty: no fault
 	}{
 		{"nothing", func(*account) {}, ""},
 		{"a second key beside the first", func(a *account) { a.keys = append(a.keys, key("key2", 3*time.Second)) }, "promise 1"},
@@ -257,18 +257,18 @@ func TestSettled(t *testing.T) {
 		a := kept()
 		change(a)
 		if _, faults := promise.Settled(a, name); len(faults) == 0 {
-			t.Errorf("%s: no fault is found", what)
+			t.Errorf("%s: got no fault", what)
 		}
 	}
 	a := kept()
 	a.plans["key1"] = []string{"plan1", "default"}
 	a.keys[0].Enabled, a.keys[0].LastUpdated = false, begun.Add(time.Hour)
 	if faults := promise.Describes(a, name, "default"); faults != nil {
-		t.Errorf("a key that an operator disabled, in a plan that may be: faults are %q", faults)
+		t.Errorf("a key that an operator disabled, in an allowed extra plan: faults are %q, want none", faults)
 	}
 }
 
-// TestLives breaks what a life ends as, once its messages are processed.
+// TestLives breaks the final state of a life.
 func TestLives(t *testing.T) {
 	second := func(n int) time.Time { return begun.Add(time.Duration(n) * time.Second) }
 	started := promise.Holds{}.Started("", second(1))
@@ -301,7 +301,7 @@ func TestLives(t *testing.T) {
 	}
 }
 
-// TestMayDisable holds createkey to disable what has ended, and what a rotation has left.
+// TestMayDisable allows createkey to disable ended keys, and those that a rotation has replaced.
 func TestMayDisable(t *testing.T) {
 	k := key("key1", 0)
 	next := k
@@ -329,7 +329,7 @@ func TestMayDisable(t *testing.T) {
 	}
 }
 
-// TestHolds shows that the order in which a record hears of starts and ends never matters.
+// TestHolds checks that the order in which starts and ends arrive never matters.
 func TestHolds(t *testing.T) {
 	at := func(n int) time.Time { return begun.Add(time.Duration(n) * time.Minute) }
 	type told func(promise.Holds) promise.Holds
@@ -365,7 +365,7 @@ func TestHolds(t *testing.T) {
 	}
 	h := start("", 1)(end("*", 2)(promise.Holds{}))
 	if !h.Over("", at(2)) || !h.Over("", time.Time{}) || h.Over("", at(3)) || (promise.Holds{}).Over("", time.Time{}) {
-		t.Error("a sign-up is over exactly where an end is not older")
+		t.Error("Over: a sign-up must be over exactly if an end is not older")
 	}
 }
 
@@ -380,12 +380,12 @@ func TestUntouched(t *testing.T) {
 		a := kept()
 		change(&a.keys[0])
 		if len(promise.Untouched(a)) != 1 {
-			t.Errorf("a key that was %s is not found", what)
+			t.Errorf("got no fault for a key that was %s", what)
 		}
 	}
 }
 
-// TestLeaks looks for eight characters of each value in turn, and not for seven.
+// TestLeaks finds any eight characters of each value, and not seven.
 func TestLeaks(t *testing.T) {
 	const onKey, inSecret, extra = "k3y-0n-th3-k3y-4lone", "v4lu3-1n-4-s3cr3t-only", "3xtr4-v4lu3-0f-4-r3fus3d"
 	a := kept()
@@ -394,19 +394,19 @@ func TestLeaks(t *testing.T) {
 	for _, v := range []string{value, onKey, inSecret, extra} {
 		for i := 0; i+8 <= len(v); i++ {
 			if !promise.Leaks(a, []byte("before "+v[i:i+8]+" after"), extra) {
-				t.Errorf("eight characters from the %d. on are not found", i)
+				t.Errorf("eight characters from index %d on are not found", i)
 			}
 			if promise.Leaks(a, []byte("before "+v[i:i+7]+" after"), extra) {
-				t.Errorf("seven characters from the %d. on are found", i)
+				t.Errorf("seven characters from index %d on are found", i)
 			}
 		}
 	}
 	if promise.Leaks(a, []byte("an ordinary text, and the id key1")) {
-		t.Error("a value is found where there is none")
+		t.Error("a value is found in a text without one")
 	}
 }
 
-// TestCheck_LongName shows that a key is known by the hash of a name that no tag can hold.
+// TestCheck_LongName checks that a key is recognised by the hash of a name that is too long for a tag.
 func TestCheck_LongName(t *testing.T) {
 	a := kept()
 	for i := range a.secrets[0] {

@@ -8,8 +8,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A Record is what a secret holds, as any reader sees it. Format and members are the
-// contract's; nothing here is taken from the program.
+// A Record is a secret's content as any reader sees it. Format and members come from the contract;
+// nothing here is taken from the program.
 type Record struct {
 	Format          string             `json:"format"`
 	Value           awslocal.Sensitive `json:"value"`
@@ -38,8 +38,8 @@ type Record struct {
 	members int
 }
 
-// Decode returns what a version holds, and the zero Record where that is not a JSON
-// object of these types. What it refers to must not be changed.
+// Decode returns the record of a version, or the zero Record if that is not a JSON object with these
+// types. The caller must not change what it refers to.
 func Decode(v awslocal.SecretVersion) Record {
 	decoded.Lock()
 	defer decoded.Unlock()
@@ -54,7 +54,7 @@ func Decode(v awslocal.SecretVersion) Record {
 	return r
 }
 
-// decoded remembers records: a simulation looks at each of them after every step.
+// decoded caches records: a simulation reads each of them after every step.
 var decoded = struct {
 	sync.Mutex
 	records map[awslocal.Sensitive]Record
@@ -68,7 +68,7 @@ func decode(text awslocal.Sensitive) (r Record) {
 		return Record{}
 	}
 	if _, marked := members["format"]; !marked {
-		r.Format = "" // encoding/json takes any case
+		r.Format = "" // encoding/json ignores case
 	}
 	r.members = len(members)
 	return r
@@ -77,19 +77,19 @@ func decode(text awslocal.Sensitive) (r Record) {
 // Ours reports whether createkey made the record.
 func (r Record) Ours() bool { return r.Format == "createkey/1" }
 
-// Finished reports whether the record names a key that lives.
+// Finished reports whether the record names a living key.
 func (r Record) Finished() bool { return r.Ours() && r.ID != "" && r.Ended.IsZero() }
 
 // HasEnded reports whether nothing holds the key any more.
 func (r Record) HasEnded() bool { return r.Ours() && !r.Ended.IsZero() }
 
-// First reports whether the record can be a log's first step: it holds format and value,
-// and nothing else, or it is of an end that came before its sign-up, and holds no value.
+// First reports whether the record can be a log's first step: it has format and value, and nothing
+// else, or it is from an end that came before its sign-up, and has no value.
 func (r Record) First() bool {
 	return r.Ours() && r.Value != "" && r.members == 2 || r.HasEnded() && r.Value == "" && r.ID == ""
 }
 
-// step returns the number of a step: a log of two steps, pending and finished, may lack it.
+// step returns the step's number, which a log of two steps, pending and finished, may lack.
 func (r Record) step() int {
 	switch {
 	case r.Step > 0:
@@ -100,7 +100,7 @@ func (r Record) step() int {
 	return 1
 }
 
-// Number returns the number of the record's generation: a first one may lack it.
+// Number returns the generation's number, which the first one may lack.
 func (r Record) Number() int {
 	if r.Generation == 0 && r.Value != "" {
 		return 1
@@ -108,22 +108,22 @@ func (r Record) Number() int {
 	return r.Generation
 }
 
-// Follows says why a record cannot be the step after another; empty: it can.
+// Follows returns why a record cannot be the step after another; empty: it can.
 func (r Record) Follows(before Record) string {
 	same := r.Number() == before.Number()
 	switch {
 	case r.step() != before.step()+1:
 		return "its step is not the next"
 	case same && r.Value != before.Value:
-		return "its value is another's, in the same generation"
+		return "its value differs within a generation"
 	case same && before.ID != "" && r.ID != before.ID:
-		return "its key is another, in the same generation"
+		return "its key differs within a generation"
 	case same && before.HasEnded() && !r.HasEnded():
-		return "it lives again, in the same generation"
+		return "it lives again within a generation"
 	case same && before.Next.Value != "" && r.Next.Value != before.Next.Value:
-		return "its next value is another, in the same generation"
+		return "its next value differs within a generation"
 	case r.Heard().forget(before.Heard()):
-		return "it forgets what it has heard of"
+		return "it forgets a start or an end"
 	case same:
 		return ""
 	case r.Number() != before.Number()+1:
@@ -136,15 +136,15 @@ func (r Record) Follows(before Record) string {
 	return "a generation begins with neither a return nor a rotation"
 }
 
-// Knows reports whether a record knows of a key: it is that of its value, of the next one
-// of a rotation, or the one before a rotation. No other key of its secret may be enabled.
+// Knows reports whether a record knows a key: it is the key of its value, of a rotation's next value,
+// or the previous key of a rotation. No other key of its secret may be enabled.
 func (r Record) Knows(k awslocal.Key) bool {
 	return k.Value == r.Value || k.Value == r.Next.Value || k.ID == r.Previous
 }
 
-// MayDisable reports whether createkey may disable a key that is enabled, by the record
-// that its secret holds: nothing holds it any more, a rotation is about to put another in
-// the place of the one before, or an end names that one.
+// MayDisable reports whether createkey may disable an enabled key, according to the record in its
+// secret: nothing holds the key any more, a rotation is about to replace the previous key, or an end
+// names that key.
 func (r Record) MayDisable(k awslocal.Key, named bool) bool {
 	if r.HasEnded() {
 		return r.Knows(k)
@@ -152,9 +152,8 @@ func (r Record) MayDisable(k awslocal.Key, named bool) bool {
 	return k.ID == r.Previous && (r.Next.Value != "" || named)
 }
 
-// whole reports whether a finished record has all its members and none that is empty:
-// those that API Gateway leaves out where they are empty are left out, and so are those
-// of a life.
+// whole reports whether a finished record has all its members and none that is empty. Absent are the
+// members that API Gateway leaves out when empty, and those of a life.
 func (r Record) whole() bool {
 	const always = 9 // format, value, id, enabled, two dates, stageKeys, tags, usagePlanIds
 	members := always

@@ -9,7 +9,7 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// The promises, as a fault names them.
+// The promises, as faults name them.
 const (
 	OneKey    = "promise 1 (at most one key)"
 	Value     = "promise 2 (the secret comes first)"
@@ -18,24 +18,22 @@ const (
 	LeftAlone = "promise 4 (a key is left alone)"
 )
 
-// A Broken rule is a promise, and how it is broken. The functions that return one judge
-// a single act of createkey: [Check] calls them for all that an account ever held, the
-// explorer for each call.
+// A Broken is a promise, and how it is broken. The functions that return one judge a single act of
+// createkey: [Check] calls them for an account's whole history, the explorer for each call.
 type Broken struct{ Promise, How string }
 
-// Written returns how a version that createkey wrote into a secret breaks a promise; nil
-// where it breaks none. held are the versions that the secret had before, oldest first. A
-// secret is made with a pending record of format and value, or with an end, each step
-// follows the one before, and what the record has heard of says whether it has ended;
-// somebody else's is not written.
+// Written returns the promise that a version written by createkey breaks; nil: none. held are the
+// secret's earlier versions, oldest first. A secret begins with a pending record of format and value,
+// or with an end; each step follows the previous one; the holds say whether the record has ended; and
+// a foreign secret is never written.
 func Written(held []Record, next Record) *Broken {
 	switch {
 	case len(held) == 0 && !next.First():
-		return &Broken{Value, "the secret was not made with a pending record of format and value"}
+		return &Broken{Value, "the secret did not begin with a pending record of format and value"}
 	case len(held) == 0:
 		return nil
 	case !held[0].Ours():
-		return &Broken{Steps, "somebody else's secret was written"}
+		return &Broken{Steps, "a foreign secret was written"}
 	case !next.Ours() || next.Follows(held[len(held)-1]) != "":
 		return &Broken{Steps, "a version is not the next step: " + next.Follows(held[len(held)-1])}
 	case next.HasEnded() && next.Heard().Held():
@@ -48,9 +46,9 @@ func Written(held []Record, next Record) *Broken {
 	return nil
 }
 
-// MadeAgain returns how a key that createkey made breaks promise 1, where its secret had
-// an earlier one; nil where it does not. exists: the earlier one still did. tooSoon: it
-// was deleted sooner than the contract allows.
+// MadeAgain returns how a key that createkey made breaks promise 1 if its secret had an earlier key;
+// nil: it does not. exists: the earlier key still existed. tooSoon: it was deleted sooner than the
+// contract allows.
 func MadeAgain(exists, tooSoon bool) *Broken {
 	switch {
 	case exists:
@@ -61,9 +59,9 @@ func MadeAgain(exists, tooSoon bool) *Broken {
 	return nil
 }
 
-// Differences returns the members in which a finished record differs from its key, which
-// is in the given usage plans, in any order. A key that was changed after it was made may
-// be disabled where the record says enabled: that was an operator.
+// Differences returns the members in which a finished record differs from its key, which is in the
+// given usage plans, in any order. A key that was changed after it was made may be disabled although
+// the record says enabled: an operator did that.
 func Differences(r Record, k awslocal.Key, plans []string) (members []string) {
 	changed := !k.LastUpdated.Equal(k.Created)
 	for _, member := range []struct {
@@ -75,7 +73,7 @@ func Differences(r Record, k awslocal.Key, plans []string) (members []string) {
 		{"customerId", r.CustomerID == k.CustomerID},
 		{"description", r.Description == k.Description},
 		{"enabled", r.Enabled == k.Enabled || changed && r.Enabled},
-		{"createdDate", r.CreatedDate.Equal(k.Created.Truncate(time.Second))}, // as API Gateway sends it
+		{"createdDate", r.CreatedDate.Equal(k.Created.Truncate(time.Second))}, // API Gateway sends whole seconds
 		{"lastUpdatedDate", r.LastUpdatedDate.Equal(k.LastUpdated.Truncate(time.Second)) || changed && r.LastUpdatedDate.Before(k.LastUpdated)},
 		{"stageKeys", r.StageKeys != nil && slices.Equal(r.StageKeys, k.StageKeys)},
 		{"tags", r.Tags != nil && maps.Equal(r.Tags, k.Tags)},

@@ -8,10 +8,9 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// Settled returns the key of a secret, all of whose messages have been processed, and
-// the faults of promise 3: exactly one key exists, every version of the secret bears
-// its value, and the current one describes it completely. The caller compares the
-// key with what was asked for.
+// Settled returns the key of a secret whose messages have all been processed, and the faults of
+// promise 3: exactly one key exists, every version of the secret has its value, and the current one
+// describes it completely. The caller compares the key with the request.
 func Settled(a Account, secretName string) (awslocal.Key, []string) {
 	var living []awslocal.Key
 	for _, k := range a.KeysEver() {
@@ -26,17 +25,17 @@ func Settled(a Account, secretName string) (awslocal.Key, []string) {
 	if s, ok := secret(a, secretName); ok {
 		for i, v := range s.Versions {
 			if Decode(v).Value != living[0].Value {
-				faults = append(faults, fmt.Sprintf(Described+": version %d of secret %s bears another value than key %s", i, secretName, living[0].ID))
+				faults = append(faults, fmt.Sprintf(Described+": version %d of secret %s has another value than key %s", i, secretName, living[0].ID))
 			}
 		}
 	}
 	return living[0], faults
 }
 
-// Lives returns the faults of promise 3 of an identity all of whose messages have been
-// processed, in whatever order: told are the holds that they tell of. A key that is held
-// is enabled and completely described, and the one before a rotation may be enabled, too;
-// nothing else is. extra are those of [Describes].
+// Lives returns the faults of promise 3 for an identity whose messages have all been processed, in any
+// order: told are the holds that they establish. A held key is enabled and completely described, and
+// the previous key of a rotation may be enabled as well; nothing else is. extra are those of
+// [Describes].
 func Lives(a Account, secretName string, told Holds, extra ...string) (faults []string) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Sprintf(Described+": secret %s: ", secretName)+fmt.Sprintf(format, args...))
@@ -57,10 +56,10 @@ func Lives(a Account, secretName string, told Holds, extra ...string) (faults []
 	} else {
 		faults = append(faults, Describes(a, secretName, extra...)...)
 		if r.Next.Value != "" {
-			fault("a rotation is not done")
+			fault("a rotation is unfinished")
 		}
 		if !slices.Contains(enabled, r.ID) || slices.ContainsFunc(enabled, func(id string) bool { return id != r.ID && id != r.Previous }) {
-			fault("held, and keys %q are enabled; the record names %q and, before it, %q", enabled, r.ID, r.Previous)
+			fault("held, and keys %q are enabled; the record names %q and the previous key %q", enabled, r.ID, r.Previous)
 		}
 	}
 	heard := r.Heard()
@@ -73,7 +72,7 @@ func Lives(a Account, secretName string, told Holds, extra ...string) (faults []
 	return faults
 }
 
-// Enabled returns the ids of a secret's keys that exist and are enabled.
+// Enabled returns the ids of a secret's existing, enabled keys.
 func Enabled(a Account, secretName string) (ids []string) {
 	for _, k := range a.KeysEver() {
 		if k.Tags[secretTag] == tag(secretName) && k.Deleted.IsZero() && k.Enabled {
@@ -83,8 +82,9 @@ func Enabled(a Account, secretName string) (ids []string) {
 	return ids
 }
 
-// Describes returns the faults of a secret's current record: it must be finished and
-// describe its key completely, as [Differences] has it. extra are plans that the key may be attached to beyond those that the record names.
+// Describes returns the faults of a secret's current record: it must be finished and describe its key
+// completely, as [Differences] defines. extra are plans that the key may be attached to beyond those in
+// the record.
 func Describes(a Account, secretName string, extra ...string) []string {
 	fault := func(format string, args ...any) []string {
 		return []string{Described + ": " + fmt.Sprintf(format, args...)}
@@ -116,7 +116,7 @@ func Describes(a Account, secretName string, extra ...string) []string {
 	return nil
 }
 
-// secret returns a secret as it is, if it exists and is not scheduled for deletion.
+// secret returns a secret that exists and is not scheduled for deletion.
 func secret(a Account, name string) (awslocal.Secret, bool) {
 	for _, states := range a.SecretsEver() {
 		if states[0].Name == name {

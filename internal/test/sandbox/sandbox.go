@@ -1,10 +1,9 @@
-// Package sandbox runs the real executable in a local Lambda against a local
-// AWS: packages lambdalocal and awslocal, wired over real sockets. It is for
-// tests and the local runner.
+// Package sandbox runs the real executable in a local Lambda against a local AWS: packages lambdalocal
+// and awslocal, connected over real sockets. It is for tests and the local runner.
 //
-// It guarantees that the function sees the environment of Lambda and reaches that
-// local AWS, whatever the developer's own settings are, and that what it logs can be
-// looked at. What awslocal and lambdalocal guarantee holds here as well.
+// It guarantees that the function sees Lambda's environment and reaches that local AWS, whatever the
+// developer's own settings are, and that its log can be read. The guarantees of awslocal and lambdalocal
+// hold as well.
 //
 //	executable, err := sandbox.Build(t.TempDir())
 //	s, err := sandbox.Start("127.0.0.1", executable, &awslocal.Server{})
@@ -33,7 +32,7 @@ import (
 	"createkey/internal/test/lambdalocal"
 )
 
-// Sandbox is a function and the AWS that it talks to. Use [Start] or [StartTLS].
+// Sandbox is a function and the AWS that it calls. Use [Start] or [StartTLS].
 type Sandbox struct {
 	AWS      *awslocal.Server
 	Function *lambdalocal.Function
@@ -44,13 +43,13 @@ type Sandbox struct {
 	output lines
 }
 
-// Timeout is how long an invocation may take, as template.yaml sets it.
+// Timeout is the time limit of an invocation, as in template.yaml.
 const Timeout = 30 * time.Second
 
-// Start serves aws on a free port of host, an address of this machine such as
-// 127.0.0.1, and sets up the executable as a function whose calls go there. env is
-// added to the function's environment ("NAME=value"), which has no default plan and no
-// bus otherwise. The error is of the machine (no port). Close it in the end.
+// Start serves aws on a free port of host, an address of this machine such as 127.0.0.1, and sets up
+// the executable as a function that calls it. env is added to the function's environment
+// ("NAME=value"), which otherwise has no default plan and no bus. An error is the machine's (no port).
+// Close the sandbox in the end.
 func Start(host, executable string, aws *awslocal.Server, env ...string) (*Sandbox, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
@@ -88,7 +87,7 @@ func (s *Sandbox) Close() error {
 	return err
 }
 
-// Line is one log line of the function's, less its time, level and duration.
+// Line is one log line of the function, without its time, level and duration.
 type Line struct {
 	MessageID  string `json:"messageId"`
 	Outcome    string `json:"outcome"`
@@ -99,8 +98,8 @@ type Line struct {
 	Code       string `json:"code"`
 }
 
-// TakeLines returns the log lines written since it was last called, in order,
-// and the lines of output that are none: the function should write nothing else.
+// TakeLines returns the log lines since the last TakeLines, in order, and other lines of output, which
+// the function should not write.
 func (s *Sandbox) TakeLines() (logged []Line, other []string) {
 	scanner := bufio.NewScanner(bytes.NewReader(s.output.take()))
 	scanner.Buffer(nil, 1<<20)
@@ -115,14 +114,14 @@ func (s *Sandbox) TakeLines() (logged []Line, other []string) {
 	return logged, other
 }
 
-// Output returns a copy of all that was written and not yet taken.
+// Output returns a copy of the output that was not yet taken.
 func (s *Sandbox) Output() []byte {
 	s.output.mu.Lock()
 	defer s.output.mu.Unlock()
 	return slices.Clone(s.output.text)
 }
 
-// lines collects output; both streams of every environment write to it.
+// lines collects the output of both streams of every environment.
 type lines struct {
 	mu   sync.Mutex
 	text []byte
@@ -145,9 +144,9 @@ func (l *lines) take() []byte {
 
 var _ io.Writer = (*lines)(nil)
 
-// Build compiles the function for this machine into dir, from anywhere inside
-// the module, and returns the executable's path. It uses the Makefile's tag, and takes
-// some seconds where Go has not cached the packages.
+// Build compiles the function for this machine into dir, from anywhere inside the module, and returns
+// the executable's path. It uses the Makefile's build tag, and takes some seconds if Go has not cached
+// the packages.
 func Build(dir string) (string, error) {
 	path := filepath.Join(dir, "bootstrap")
 	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path, "createkey/functions/createkey")

@@ -18,13 +18,12 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// RootsFile is the name of the file of roots that StartTLS writes.
+// RootsFile is the name of the file of root certificates that StartTLS writes.
 const RootsFile = "roots.pem"
 
-// StartTLS is Start over TLS on 127.0.0.1, as close to AWS's as can be had here:
-// HTTP/1.1, a certificate with an RSA key of 2,048 bits, and its root beside all of
-// this machine's in RootsFile, which is SSL_CERT_FILE of the function: so reading
-// the roots takes the time that it takes in Lambda. It writes into dir.
+// StartTLS is Start over TLS on 127.0.0.1, as similar to AWS as possible: HTTP/1.1, a certificate with
+// an RSA key of 2,048 bits, and its root together with all of this machine's in RootsFile, the
+// function's SSL_CERT_FILE, so that reading the roots takes as long as in Lambda. It writes into dir.
 func StartTLS(executable, dir string, aws *awslocal.Server, env ...string) (*Sandbox, error) {
 	certificate, root, err := newCertificate()
 	if err != nil {
@@ -41,8 +40,7 @@ func StartTLS(executable, dir string, aws *awslocal.Server, env ...string) (*San
 	return serve(listener, "https", executable, aws, append(env, "SSL_CERT_FILE="+roots)...), nil
 }
 
-// systemRoots are the root certificates of Debian's kind of system, or of Amazon
-// Linux's, or none.
+// systemRoots returns the root certificates of a Debian-like system, or of Amazon Linux, or none.
 func systemRoots() []byte {
 	for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"} {
 		if text, err := os.ReadFile(path); err == nil {
@@ -52,8 +50,7 @@ func systemRoots() []byte {
 	return nil
 }
 
-// newCertificate returns the certificate of a server at 127.0.0.1, and the root
-// that signed it.
+// newCertificate returns a server certificate for 127.0.0.1, and the root that signed it.
 func newCertificate() (server tls.Certificate, root []byte, err error) {
 	rootKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -11,12 +11,11 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A bus is where every AWS call waits for its turn, and its answer too where it
-// is delayed. It has the local AWS's hooks, which run in the goroutine of the
-// call; everything else here is the scheduler's.
+// A bus is where every AWS call waits for its turn, and so does a delayed answer. It provides the local
+// AWS's hooks, which run in the goroutine of the call; the rest belongs to the scheduler.
 type bus struct {
 	mu      sync.Mutex
-	arrived []*call       // since the scheduler last looked, in no certain order
+	arrived []*call       // since the last take, in no particular order
 	effects map[int]*call // by Seq, from the verdict to the end
 }
 
@@ -25,14 +24,14 @@ type call struct {
 	awslocal.Call
 	ctx     context.Context
 	from    *environment
-	asked   *invocation // that makes the call
+	asked   *invocation // the invocation that makes the call
 	arrived time.Time
 	done    bool // it has taken effect or was refused: its answer waits
 	turn    chan verdict
 	verdict verdict
 }
 
-// A verdict is what the scheduler makes of a call.
+// A verdict is the scheduler's decision on a call.
 type verdict struct {
 	before error         // answers, or cuts the connection, without any effect
 	after  error         // answers, or cuts the connection, in spite of the effect
@@ -45,8 +44,8 @@ type verdict struct {
 
 type environmentKey struct{}
 
-// before is awslocal's hook of that name. A call of nobody's environment is the
-// operator's, and does not wait.
+// before is awslocal's hook of that name. A call outside any environment is the operator's, and does
+// not wait.
 func (b *bus) before(ctx context.Context, c awslocal.Call) error {
 	from, ok := ctx.Value(environmentKey{}).(*environment)
 	if !ok {
@@ -65,7 +64,7 @@ func (b *bus) before(ctx context.Context, c awslocal.Call) error {
 	return w.verdict.before
 }
 
-// after is awslocal's hook of that name: the effect has happened.
+// after is awslocal's hook of that name: the call has taken effect.
 func (b *bus) after(_ context.Context, c awslocal.Call) error {
 	b.mu.Lock()
 	w := b.effects[c.Seq]
@@ -95,8 +94,8 @@ func (b *bus) lag(c awslocal.Call) time.Duration {
 	return 0
 }
 
-// take returns the calls that have arrived. Those of the same moment are put
-// into an order of their own: which goroutine came first is not the seed's to say.
+// take returns the calls that have arrived. Simultaneous calls are sorted, because the order of
+// goroutines does not depend on the seed.
 func (b *bus) take() []*call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,13 +108,12 @@ func (b *bus) take() []*call {
 	return arrived
 }
 
-// orphaned tells that nobody waits for the answer any more: the environment was
-// killed, the client has timed out or the invocation's time is up. The call is
-// still under way, and may yet take effect.
+// orphaned reports whether nobody waits for the answer any more: the environment was killed, or the
+// client or the invocation has timed out. The call is still under way, and may yet take effect.
 func (c *call) orphaned() bool { return c.ctx.Err() != nil }
 
-// source is a seeded io.Reader that goroutines may share. What it deals decides
-// ids and values, and never the schedule.
+// source is a seeded io.Reader that goroutines may share. It affects ids and values, never the
+// schedule.
 type source struct {
 	mu  sync.Mutex
 	rng *rand.ChaCha8

@@ -15,12 +15,12 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// The promises are judged by what the local AWS holds, never by what the program
-// says of itself: package promise states them.
+// Promises are judged by the state of the local AWS, never by the program's output: package promise
+// states them.
 
-// A snapshot is all that AWS holds.
+// A snapshot is everything that AWS holds.
 type snapshot struct {
-	keys    []awslocal.Key // ever
+	keys    []awslocal.Key // every key that ever existed
 	plans   map[string][]string
 	secrets map[string]awslocal.Secret
 }
@@ -52,8 +52,8 @@ func (s snapshot) bearer(value awslocal.Sensitive) (awslocal.Key, bool) {
 	return s.find(func(k awslocal.Key) bool { return k.Value == value && k.Deleted.IsZero() })
 }
 
-// withoutDates is a snapshot in which it does not show when a key was disabled last: a
-// repeat of an end disables it again.
+// withoutDates returns a snapshot without the dates of disabled keys, because a repeat of an end
+// disables them again.
 func (s snapshot) withoutDates() snapshot {
 	s.keys = slices.Clone(s.keys)
 	for i := range s.keys {
@@ -64,8 +64,8 @@ func (s snapshot) withoutDates() snapshot {
 	return s
 }
 
-// finished is when the key that the secret's record names was recorded; zero: it names
-// none that lives.
+// finished returns when the key in the secret's record was recorded; zero: the record names no living
+// key.
 func finished(s awslocal.Secret) time.Time {
 	r := promise.Decode(s.Current())
 	for _, v := range s.Versions {
@@ -76,13 +76,13 @@ func finished(s awslocal.Secret) time.Time {
 	return time.Time{}
 }
 
-// recordedKey is the key that the secret's record names, if it still exists.
+// recordedKey returns the key in the secret's record, if it still exists.
 func (h *history) recordedKey(s awslocal.Secret) (awslocal.Key, bool) {
 	key, ok := h.snapshot().key(promise.Decode(s.Current()).ID)
 	return key, ok && key.Deleted.IsZero()
 }
 
-// violate notes the first broken promise. What it is told holds no value.
+// violate records the first broken promise. Its arguments must not hold a value.
 func (h *history) violate(rule, format string, args ...any) {
 	if h.broken == "" {
 		h.broken = rule + ": " + fmt.Sprintf(format, args...)
@@ -90,7 +90,7 @@ func (h *history) violate(rule, format string, args ...any) {
 	}
 }
 
-// What is judged here beside the promises of package promise.
+// What is checked here in addition to package promise.
 const (
 	complete  = "promise 3 (one key, as a request asked for it)"
 	untouched = "promise 4 (what is finished is left alone)"
@@ -100,9 +100,8 @@ const (
 	aside     = "a rejected message is set aside or stays on the queue"
 )
 
-// checkWrite judges the step from before to after, which a call of the
-// program made: by the oracle, by what an operator's acts hide from it, and by what the
-// senders asked for.
+// checkWrite judges the step from before to after, made by a call of the program: by the oracle, by what
+// an operator's acts hide from it, and by what the senders asked for.
 func (h *history) checkWrite(c *call, before, after snapshot) {
 	for _, fault := range promise.Check(h.server, h.byHand...) {
 		h.violate(fault, "after a call of the program's")
@@ -134,14 +133,14 @@ func (h *history) checkWrite(c *call, before, after snapshot) {
 		}
 	}
 	if len(after.secrets) > len(h.identities) {
-		h.violate(complete, "there is a secret of nobody's")
+		h.violate(complete, "there is a secret that no message asked for")
 	}
 	h.checkEnded()
 	h.noteReasons()
 }
 
-// checkMade judges a key that a call has just made: as a request says, like the living
-// one for a rotation, or disabled, for an end.
+// checkMade judges a key that a call has just made: as a request says, like the living key for a
+// rotation, or disabled for an end.
 func (h *history) checkMade(c *call, key awslocal.Key, secret awslocal.Secret, now snapshot) {
 	r := promise.Decode(secret.Current())
 	if key.Tags["createkey:request"] == "ended" {
@@ -166,14 +165,14 @@ func (h *history) checkMade(c *call, key awslocal.Key, secret awslocal.Secret, n
 	}
 }
 
-// checkChanged judges a change of a key: from enabled to disabled, and where it is already,
-// only the date.
+// checkChanged judges a change of a key: it may be disabled, and if it is disabled already, only its
+// date may change.
 func (h *history) checkChanged(c *call, was, is awslocal.Key, r promise.Record) {
 	disabled := was
 	disabled.Enabled, disabled.LastUpdated = false, is.LastUpdated
 	switch {
 	case !reflect.DeepEqual(disabled, is):
-		h.violate(promise.LeftAlone, "key %s was changed, and not only disabled", is.ID)
+		h.violate(promise.LeftAlone, "key %s was changed in more than being disabled", is.ID)
 	case !was.Enabled:
 	case !r.MayDisable(is, h.namedByEnd(is.ID)):
 		h.violate(promise.LeftAlone, "key %s was disabled, and the record does not say so", is.ID)
@@ -187,8 +186,8 @@ func (h *history) namedByEnd(id string) bool {
 	return slices.ContainsFunc(h.messages, func(m *message) bool { return m.keyID == id })
 }
 
-// checkEnded holds the keys of an identity to be disabled, for good, once an end was
-// answered that no sign-up is newer than.
+// checkEnded checks that the keys of an identity are disabled, permanently, once an end was answered
+// that is newer than every sign-up.
 func (h *history) checkEnded() {
 	for _, i := range h.identities {
 		holds, ended := promise.Holds{}, false
@@ -201,12 +200,12 @@ func (h *history) checkEnded() {
 			continue
 		}
 		if enabled := promise.Enabled(h.server, i.secret); len(enabled) > 0 {
-			h.violate(complete, "an end of %s is done that no sign-up is newer than, and keys %q are enabled", i.secret, enabled)
+			h.violate(complete, "an end of %s that is newer than every sign-up is done, but keys %q are enabled", i.secret, enabled)
 		}
 	}
 }
 
-// checkFinished judges a record that a call has just finished, and what it was before.
+// checkFinished judges a record that a call has just finished, given the previous one.
 func (h *history) checkFinished(s awslocal.Secret, was promise.Record, now snapshot) {
 	for _, fault := range promise.Describes(h.server, s.Name, slices.Collect(maps.Keys(h.defaults))...) {
 		h.violate(fault, "when it was finished")
@@ -220,8 +219,7 @@ func (h *history) checkFinished(s awslocal.Secret, was promise.Record, now snaps
 	}
 }
 
-// wasAsked reports whether some request asked for a key as it is, in these plans; nil:
-// in whatever plans.
+// wasAsked reports whether some request asked for a key as it is, in these plans; nil: in any plans.
 func (h *history) wasAsked(key awslocal.Key, plans []string) bool {
 	return slices.ContainsFunc(h.messages, func(m *message) bool {
 		return m.kind == signUp && m.identity.secret == key.Tags["createkey:secret"] && m.made(key) &&
@@ -229,16 +227,15 @@ func (h *history) wasAsked(key awslocal.Key, plans []string) bool {
 	})
 }
 
-// made tells whether a key is what the message's request asks for, be it
-// enabled still or not.
+// made reports whether a key is what the message's request asks for, whether or not it is still enabled.
 func (m *message) made(key awslocal.Key) bool {
 	return !m.malformed && key.Tags["content"] == m.letter && key.Name == m.identity.name &&
 		key.CustomerID == m.identity.customer && key.Description == m.description && (m.value == "" || m.value == key.Value)
 }
 
-// known leaves out of a key's plans those that were a default at some time,
-// unless they are among the wanted: when the default changes while deliveries
-// are in flight, each attaches the key to the default that it knows.
+// known removes from a key's plans those that were a default at some time, unless they are wanted: when
+// the default changes while deliveries are in flight, each attaches the key to the default that it
+// knows.
 func (h *history) known(plans, wanted []string) (known []string) {
 	for _, id := range plans {
 		if !h.defaults[id] || slices.Contains(wanted, id) {
@@ -248,8 +245,7 @@ func (h *history) known(plans, wanted []string) (known []string) {
 	return known
 }
 
-// against tells what speaks against a message as the world stands, which is
-// when it is to be rejected; empty: nothing.
+// against returns why a message must be rejected in the current state; empty: it must not.
 func (h *history) against(m *message, now snapshot) string {
 	secret, exists := now.secrets[m.identity.secret]
 	r := promise.Decode(secret.Current())
@@ -300,7 +296,7 @@ func (h *history) againstSignUp(m *message, secret awslocal.Secret, r promise.Re
 	case secret.Name == "":
 		return fault
 	case !secret.DeletionDate.IsZero():
-		return fault // else retried, until an operator restores it or the name is free
+		return fault // otherwise retried, until an operator restores it or the name is free
 	case pending && fault == "" && m.value != "" && m.value != r.Value:
 		return "the secret holds another value"
 	case over && m.sent().IsZero():
@@ -340,9 +336,8 @@ func (h *history) planExists(id string) bool {
 	return slices.ContainsFunc(h.server.UsagePlans(), func(p awslocal.UsagePlan) bool { return p.ID == id })
 }
 
-// mistakable reports whether a delivery that still sees an old record, whose key was
-// disabled or deleted since, may take it for revoked: it is a repeat of what that record
-// has heard of.
+// mistakable reports whether a delivery that still sees an old record, whose key has been disabled or
+// deleted since, may take the key for revoked: it repeats what that record already knows.
 func (m *message) mistakable(now snapshot) bool {
 	return slices.ContainsFunc(now.secrets[m.identity.secret].Versions, func(v awslocal.SecretVersion) bool {
 		r := promise.Decode(v)
@@ -352,9 +347,9 @@ func (m *message) mistakable(now snapshot) bool {
 	})
 }
 
-// noteReasons remembers which messages have something against them, and until when they
-// had. Reads lag, so that a rejection may be for what was so a while ago; nor does a
-// deletion that was scheduled meanwhile undo what a delivery has read of the secret.
+// noteReasons records which messages must be rejected, and until when they had to be. Because reads lag,
+// a rejection may be for a past reason; nor does scheduling a deletion undo what a delivery has read of
+// the secret.
 func (h *history) noteReasons() {
 	now := h.snapshot()
 	for name, secret := range now.secrets {
@@ -369,10 +364,10 @@ func (h *history) noteReasons() {
 	}
 }
 
-// A line is what the function's log says of one message.
+// A line is the function's log line of one message.
 type line struct{ MessageID, Outcome, KeyID, SecretName, Reason, Code string }
 
-// done reports whether the message is answered for good, and not rejected.
+// done reports whether the message has a final answer, and was not rejected.
 func (l line) done() bool {
 	return slices.Contains([]string{"created", "existing", "ended", "rotated"}, l.Outcome)
 }
@@ -410,13 +405,13 @@ func (h *history) checkOutcome(m *message, l line, inv *invocation) {
 	switch {
 	case l.done():
 		if l.SecretName != m.identity.secret || !h.mayAnswer(m, l) {
-			h.violate(honest, "%s is called %s, of key %q, which it is not", m.id, l.Outcome, l.KeyID)
+			h.violate(honest, "%s is logged as %s, with key %q, which is wrong", m.id, l.Outcome, l.KeyID)
 		}
 	case l.Outcome == "rejected":
-		h.noteReasons()                                   // a deleted secret's name may have become free by time alone
-		seen := inv.deadline.Add(-timeLimit - gatewayLag) // by the oldest read
+		h.noteReasons()                                   // a deleted secret's name may have become free just by the passing of time
+		seen := inv.deadline.Add(-timeLimit - gatewayLag) // as of the oldest read
 		if !m.against && m.againstUntil.Before(seen) {
-			h.violate(honest, "%s is rejected, and nothing was against it", m.id)
+			h.violate(honest, "%s is rejected without a reason", m.id)
 		}
 	case l.Outcome != "retried":
 		h.violate(honest, "%s has outcome %q", m.id, l.Outcome)
@@ -427,7 +422,7 @@ func (h *history) checkOutcome(m *message, l line, inv *invocation) {
 
 // mayAnswer reports whether a message can have ended in an outcome.
 func (h *history) mayAnswer(m *message, l line) bool {
-	ends := promise.Holds{} // all that can have been heard of
+	ends := promise.Holds{} // all that a record can know
 	for _, other := range h.messages {
 		if other.identity == m.identity && other.kind == end {
 			ends = other.tell(ends)
@@ -456,7 +451,7 @@ func (h *history) mayAnswer(m *message, l line) bool {
 	return l.Outcome == "ended" && !slices.Contains(promise.Enabled(h.server, m.identity.secret), m.keyID)
 }
 
-// checkEvent judges whether the bus has taken what a final outcome is told by.
+// checkEvent checks that the bus has accepted the event of a final outcome.
 func (h *history) checkEvent(m *message, l line) {
 	wanted := map[string]string{"ended": "API Key Ended", "rotated": "API Key Rotated", "rejected": "API Key Rejected"}[l.Outcome]
 	switch {
@@ -482,7 +477,7 @@ func (h *history) wasRecorded(i *identity, key awslocal.Key) bool {
 	})
 }
 
-// checkResponse judges the answer by what the carrier wants.
+// checkResponse judges the answer in the form that the carrier requires.
 func (h *history) checkResponse(e *environment, inv *invocation, outcomes map[*message]line) {
 	carrier := inv.messages[0].carrier
 	switch carrier {
@@ -526,9 +521,8 @@ func idsOf(messages []*message) (ids []string) {
 	return ids
 }
 
-// checkLeft judges which messages of a batch leave the queue, and which come again.
-// Nothing is lost: a message leaves that is done, or that is rejected and lies in the
-// dead-letter queue.
+// checkLeft judges which messages of a batch leave the queue, and which are redelivered. Nothing is lost:
+// a message that leaves is done, or rejected and in the dead-letter queue.
 func (h *history) checkLeft(e *environment, inv *invocation, again map[string]bool, outcomes map[*message]line) {
 	const held = "an earlier message of its group"
 	stopped, retried := map[string]bool{}, map[string]bool{} // groups with a message that comes again; by itself
@@ -538,7 +532,7 @@ func (h *history) checkLeft(e *environment, inv *invocation, again map[string]bo
 		rejected := l.Outcome == "rejected"
 		switch {
 		case l.done() == again[m.id] && !rejected:
-			h.violate(honest, "%s is %s, and comes again: %t", m.id, l.Outcome, again[m.id])
+			h.violate(honest, "%s is %s, redelivered: %t", m.id, l.Outcome, again[m.id])
 		case l.done() && behind:
 			h.violate(honest, "%s was done although an earlier message of its group is to come again", m.id)
 		case strings.Contains(l.Reason, held) && !behind:
@@ -551,7 +545,7 @@ func (h *history) checkLeft(e *environment, inv *invocation, again map[string]bo
 			!strings.Contains(l.Reason, "dead-letter queue: was not set aside: ") && !strings.Contains(l.Reason, "event: was not sent"):
 			h.violate(aside, "%s is rejected and comes again, and nothing says why: %s", m.id, l.Reason)
 		}
-		// Where no letters are sent, a rejected message leaves the queue by its receive count.
+		// If no letters are sent, a rejected message leaves the queue by its receive count.
 		stopped[m.group] = stopped[m.group] || again[m.id] && (!rejected || e.letters != "")
 		retried[m.group] = retried[m.group] || l.Outcome == "retried" && !strings.Contains(l.Reason, held)
 	}
@@ -588,12 +582,12 @@ func (h *history) isSetAside(m *message) (found bool) {
 	return found
 }
 
-// checkSilence looks for every value that ever was, or was sent, in all that was printed.
+// checkSilence looks in all output for every value that ever existed or was sent.
 func (h *history) checkSilence() {
 	for _, event := range h.server.Events() {
 		h.printed = append(h.printed, event.Detail...)
 	}
-	for _, letter := range h.server.Messages() { // but for the body, which is the sender's
+	for _, letter := range h.server.Messages() { // except for the body, which is the sender's
 		for _, a := range letter.Attributes {
 			h.printed = append(h.printed, a.Value...)
 		}

@@ -11,10 +11,9 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// The bounds of what AWS and Lambda are taken to do. Together those of the
-// secrets stay under the minute that an operator waits before he deletes a key:
-// a record that is read as pending is at most secretLag old, its delivery ends
-// within timeLimit, and its last call takes effect within onTheWay.
+// The assumed bounds of AWS and Lambda. Those of the secrets add up to less than the minute that an
+// operator waits before deleting a key: a record that is read as pending is at most secretLag old, its
+// delivery ends within timeLimit, and its last call takes effect within onTheWay.
 const (
 	shortest   = time.Millisecond // of a step
 	timeLimit  = 30 * time.Second // of an invocation
@@ -31,11 +30,11 @@ var (
 	busCalls     = []string{"PutEvents"}
 	queueCalls   = []string{"SendMessageBatch"}
 	allCalls     = slices.Concat(gatewayCalls, secretCalls, busCalls, queueCalls)
-	// The reads whose answer matters and changes.
+	// The reads whose staleness matters.
 	lagging = []string{"GetApiKeys", "GetApiKey", "GetUsagePlanKey", "GetUsagePlans", "GetSecretValue"}
 )
 
-// A fault is what can happen to a call.
+// A fault is something that can happen to a call.
 type fault struct {
 	name    string
 	calls   []string // that it can happen to
@@ -61,9 +60,9 @@ var faults = []fault{
 	{name: "5xx after the effect", calls: allCalls, verdict: verdict{after: awslocal.InternalFailure}},
 	{name: "denied", calls: allCalls, verdict: verdict{before: awslocal.AccessDenied}},
 	{name: "KMS denied", calls: secretCalls, verdict: verdict{before: awslocal.DecryptionFailure}},
-	{name: "Conflict for nothing", calls: []string{"CreateApiKey", "CreateUsagePlanKey"}, verdict: verdict{before: awslocal.ConcurrentModification}},
+	{name: "spurious Conflict", calls: []string{"CreateApiKey", "CreateUsagePlanKey"}, verdict: verdict{before: awslocal.ConcurrentModification}},
 	{name: "quota of keys", calls: []string{"CreateApiKey"}, verdict: verdict{before: awslocal.LimitExceeded}},
-	// A write's checks may lag too: what was just made is refused as unknown.
+	// A write's checks may lag as well: a new object is refused as unknown.
 	{name: "not found yet", calls: []string{"CreateUsagePlanKey"}, verdict: verdict{before: &awslocal.Error{
 		Status: http.StatusNotFound, Code: "NotFoundException", Message: "Invalid API Key identifier specified"}}},
 	{name: unseenKey, calls: []string{"UpdateApiKey"}, verdict: verdict{before: &awslocal.Error{
@@ -72,12 +71,11 @@ var faults = []fault{
 		Status: http.StatusBadRequest, Code: "ResourceNotFoundException", Message: "Secrets Manager can't find the specified secret."}}},
 }
 
-// unseenKey befalls only a key that is younger than gatewayLag.
+// unseenKey hits only a key that is younger than gatewayLag.
 const unseenKey = "key not found yet"
 
-// The moments of a call at which its environment may die, and the late effect
-// of a call whose environment is dead or has turned away; and a read that sees
-// what was so a while ago.
+// The moments of a call at which its environment may die, and the late effect of a call whose
+// environment is dead or no longer waits; and a stale read.
 const (
 	staleRead    = "stale read"
 	killedBefore = "killed before the effect"
@@ -85,9 +83,8 @@ const (
 	lateEffect   = "takes effect late"
 )
 
-// chooseFaults picks the kinds of faults of this history and how often they
-// strike. A history with few kinds goes further into each of them than one that
-// has all ("swarm testing").
+// chooseFaults picks this history's kinds of faults and how often they strike. A history with few kinds
+// explores each of them further than one with all ("swarm testing").
 func (h *history) chooseFaults() {
 	for _, f := range faults {
 		if h.oneIn(2) {
@@ -102,7 +99,7 @@ func (h *history) chooseFaults() {
 func (h *history) draw(c *call) (what string, v verdict) {
 	percent := h.faultPercent
 	if strings.HasPrefix(c.Operation, "GetUsagePlan") && c.Operation != "GetUsagePlanKey" {
-		percent /= 4 // else few messages would come any further
+		percent /= 4 // otherwise few messages would get further
 	}
 	var possible []fault
 	for _, f := range h.faults {
@@ -120,7 +117,7 @@ func (h *history) draw(c *call) (what string, v verdict) {
 		if c.Service == "secretsmanager" {
 			longest = secretLag
 		}
-		// Most of what a read can miss is young.
+		// Most objects that a read can miss are young.
 		v.lag = h.upTo(longest) >> h.rng.IntN(8)
 		h.reach("fault", staleRead, c.Operation)
 	}
@@ -133,7 +130,7 @@ func (h *history) isYoung(id string) bool {
 	return time.Since(key.Created) < gatewayLag
 }
 
-// serveOne makes the scheduler's choice of one waiting call come true.
+// serveOne carries out the scheduler's choice for one waiting call.
 func (h *history) serveOne() {
 	i := h.rng.IntN(len(h.waiting))
 	c := h.waiting[i]
@@ -157,8 +154,7 @@ func (h *history) serveOne() {
 	}
 }
 
-// release lets one call go on, waits until all else is idle, and checks what
-// has become of the world.
+// release lets one call proceed, waits until everything else is idle, and checks the new state.
 func (h *history) release(c *call, what string, v verdict) {
 	if !slices.Contains(allCalls, c.Operation) {
 		h.violate(untouched, "the program called %s", c.Operation)
@@ -187,7 +183,7 @@ func (h *history) release(c *call, what string, v verdict) {
 	}
 }
 
-// drop loses a call, or an answer, for which nobody waits.
+// drop loses a call, or an answer, that nobody waits for.
 func (h *history) drop(c *call) {
 	if c.done {
 		c.turn <- verdict{}
@@ -197,7 +193,7 @@ func (h *history) drop(c *call) {
 	synctest.Wait()
 }
 
-// dropOld loses what has been under way for as long as a call may be.
+// dropOld loses calls that have been under way for as long as one may be.
 func (h *history) dropOld() {
 	var young []*call
 	for _, c := range h.waiting {
@@ -210,8 +206,7 @@ func (h *history) dropOld() {
 	h.waiting = young
 }
 
-// describe tells a step of the history: the call, what the seed made of it, and
-// how it ended.
+// describe returns a step of the history: the call, the seed's decision, and the result.
 func describe(c *call, what string, v verdict) string {
 	var b strings.Builder
 	b.WriteString(c.Operation)

@@ -22,14 +22,13 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// An Environment is one execution environment of the function, with its caches: a
-// handler as AWS Lambda's runtime calls it. It is invoked again when it has answered,
-// never before.
+// An Environment is one execution environment of the function, with its caches: a handler as Lambda's
+// runtime calls it. It is invoked again only after it has answered.
 type Environment interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-// Settings are those of one deployment, as the function's environment has them.
+// Settings are the settings of one deployment, as in the function's environment.
 type Settings struct {
 	SecretPrefix string
 	UsagePlanID  string // the default plan; empty: none
@@ -40,21 +39,21 @@ type Settings struct {
 	Debug              bool
 }
 
-// A Factory starts an environment with cold caches. Its AWS clients are to be
-// made of cfg, its values drawn from random and its log written to output.
+// A Factory starts an environment with cold caches. It must make its AWS clients from cfg, draw its
+// values from random and write its log to output.
 type Factory func(cfg aws.Config, s Settings, random io.Reader, output io.Writer) Environment
 
-// A cut is the part of a history that is played: its first steps, less those
-// left out. What a step draws depends on nothing but the seed and its number.
+// A cut is the part of a history that is played: its first steps, without those left out. What a step
+// draws depends on nothing but the seed and the step's number.
 type cut struct {
 	steps int // -1: all
 	skip  map[int]bool
 }
 
-// A history is one run: what happened, in which world.
+// A history is one run: its events and its world.
 type history struct {
 	seed  uint64
-	n     int // the step that is being made
+	n     int // the current step
 	rng   *rand.Rand
 	start time.Time
 
@@ -77,9 +76,9 @@ type history struct {
 	refuseLetter *awslocal.Error // the next letter that comes to the dead-letter queue is
 	weights      struct{ serve, deliver, pause, kill, operate, redeploy int }
 
-	defaults map[string]bool      // plans that were a default
-	reissued map[string]time.Time // when a secret was deleted last, and all that it had heard of
-	revoked  map[string]bool      // secrets whose keys an operator has changed, or somebody before him
+	defaults map[string]bool      // plans that were ever a default
+	reissued map[string]time.Time // when a secret was last deleted, with all that it knew
+	revoked  map[string]bool      // secrets whose keys a person has changed
 	byHand   []string             // versions of secrets that the program did not write
 	printed  []byte               // logs, answers and errors
 	lines    []string
@@ -87,7 +86,7 @@ type history struct {
 	broken   string
 }
 
-// An environment is one that is, or was, alive.
+// An environment is alive, or was.
 type environment struct {
 	Environment
 	number   int
@@ -116,7 +115,7 @@ type invocation struct {
 
 func (inv *invocation) begun() time.Time { return inv.deadline.Add(-timeLimit) }
 
-// output gathers what an environment writes.
+// output collects what an environment writes.
 type output struct {
 	mu    sync.Mutex
 	bytes []byte
@@ -179,12 +178,11 @@ func play(newEnvironment Factory, seed uint64, part cut) *history {
 	return h
 }
 
-// releaseWithin is how long the name of a secret stays taken that was deleted
-// without a recovery window.
+// releaseWithin is how long the name of a secret stays taken after a deletion without a recovery window.
 const releaseWithin = 10 * time.Second
 
-// begin begins a step, whose random numbers are its own: a step that is left
-// out changes nothing about what the next ones draw.
+// begin begins a step, which has its own random numbers: leaving it out does not change what the next
+// ones draw.
 func (h *history) begin(n int) {
 	h.n, h.rng = n, rand.New(rand.NewPCG(h.seed, uint64(n)))
 }
@@ -195,7 +193,7 @@ func (h *history) upTo(d time.Duration) time.Duration { return time.Duration(h.r
 
 func pick[T any](h *history, choices ...T) T { return choices[h.rng.IntN(len(choices))] }
 
-// setUp draws the world, and returns how many steps the history has.
+// setUp draws the world, and returns the number of steps.
 func (h *history) setUp() int {
 	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planOne, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "one"}}})
 	h.server.AddUsagePlan(awslocal.UsagePlan{ID: planTwo, APIStages: []awslocal.APIStage{{APIID: "api", Stage: "two"}}})
@@ -207,7 +205,7 @@ func (h *history) setUp() int {
 	h.backoff = pick(h, 50*time.Millisecond, time.Second, 5*time.Second)
 	h.sendMessages()
 	h.plantForeign()
-	h.passTime(gatewayLag) // what is there beforehand, every read sees
+	h.passTime(gatewayLag) // every read sees the initial objects
 	h.noteReasons()
 	h.settings = h.drawSettings()
 	for n := range 2 + h.rng.IntN(3) {
@@ -217,7 +215,7 @@ func (h *history) setUp() int {
 	return 20 + h.rng.IntN(60)
 }
 
-// replace starts a new environment in the place of an old one.
+// replace replaces an environment by a new one.
 func (h *history) replace(n int) {
 	h.born++
 	e := &environment{number: h.born, bus: h.settings.OutcomeBus, letters: h.settings.DeadLetterQueueURL}
@@ -225,7 +223,7 @@ func (h *history) replace(n int) {
 	e.alive, e.kill = context.WithCancel(context.WithValue(context.Background(), environmentKey{}, e))
 	cfg := h.server.Config()
 	cfg.HTTPClient = &http.Client{Transport: h.server.Transport(), Timeout: clientWait}
-	cfg.Retryer = func() aws.Retryer { // the SDK's own, but for the random back-off
+	cfg.Retryer = func() aws.Retryer { // the SDK's own, without the random back-off
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
 				return h.backoff << attempt, nil
@@ -236,7 +234,7 @@ func (h *history) replace(n int) {
 	h.environments[n] = e
 }
 
-// step makes one step: the seed chooses among all that can happen.
+// step makes one step: the seed chooses among everything that can happen.
 func (h *history) step() {
 	var idle, busy []int
 	for n, e := range h.environments {
@@ -275,9 +273,8 @@ func (h *history) step() {
 	}
 }
 
-// pause is how long nothing happens: seconds; longer than an answer is waited
-// for; or, where nothing is under way, as long as it takes until a key may be
-// deleted and until reads see everything.
+// pause returns how long nothing happens: seconds; longer than a client waits for an answer; or, if
+// nothing is under way, as long as it takes until a key may be deleted and reads see everything.
 func (h *history) pause(busy bool) time.Duration {
 	if busy {
 		return h.upTo(pick(h, 2*time.Second, 2*time.Second, clientWait+2*time.Second, timeLimit))
@@ -285,7 +282,7 @@ func (h *history) pause(busy bool) time.Duration {
 	return h.upTo(pick(h, time.Minute, 2*time.Minute, 8*time.Minute))
 }
 
-// kill kills an environment at whatever it is doing, and starts another.
+// kill kills an environment, whatever it is doing, and starts another.
 func (h *history) kill(n int) {
 	e := h.environments[n]
 	at := "between two calls"
@@ -304,8 +301,7 @@ func (h *history) kill(n int) {
 	h.replace(n)
 }
 
-// bury ends an environment: its goroutines unwind, and their calls are refused
-// before they reach the bus.
+// bury ends an environment: its goroutines unwind, and their calls are refused before they reach the bus.
 func (h *history) bury(e *environment) {
 	e.kill()
 	synctest.Wait()
@@ -341,13 +337,13 @@ func (h *history) deliver(e *environment, batch []*message) {
 	h.look()
 }
 
-// passTime lets virtual time pass, and looks what has come of it.
+// passTime lets virtual time pass, and checks the result.
 func (h *history) passTime(d time.Duration) {
 	<-time.After(d)
 	h.look()
 }
 
-// look takes the calls that have arrived and the answers that were given.
+// look takes the calls and the answers that have arrived.
 func (h *history) look() {
 	synctest.Wait()
 	for _, c := range h.bus.take() {
@@ -390,14 +386,12 @@ func (h *history) answered(e *environment) {
 	h.checkEnded()
 }
 
-// settledIn is how many rounds without faults it takes until a repeat of a message
-// changes nothing: a rotation may have come before its key, and an end of the key before a
-// rotation before that.
+// settledIn is how many rounds without faults it takes until a repeat changes nothing: a rotation may
+// have come before its key, and an end of the previous key before that rotation.
 var settledIn = map[kind]int{signUp: 1, end: 1, rotation: 2, endOfPrevious: 3}
 
-// settle is the end of every history: the faults stop, and everything is
-// delivered again. The first round has to settle every message, the last one
-// to change nothing.
+// settle ends every history: the faults stop, and everything is redelivered. The first round must settle
+// every message, and the last one must change nothing.
 func (h *history) settle() {
 	h.tell("", "from here on without faults")
 	for _, e := range h.environments {
@@ -445,20 +439,19 @@ func (h *history) settleMessage(m *message, round int) {
 		h.violate(complete, "without faults, %s is not settled: %s", m.id, l.Reason)
 	case round == 0:
 	case l.Outcome == "rejected" && reason == "":
-		h.violate(honest, "%s is rejected, and nothing is against it", m.id)
+		h.violate(honest, "%s is rejected without a reason", m.id)
 	case l.done() && reason != "":
-		h.violate(honest, "%s is called %s, although %s", m.id, l.Outcome, reason)
+		h.violate(honest, "%s is logged as %s, although %s", m.id, l.Outcome, reason)
 	case (m.kind == signUp || m.kind == rotation) && was.Outcome == "rejected":
-		// Its content was another than that of a key that has ended since; or such a
-		// sign-up, in the same round, has made the key that there was none of to rotate.
+		// The content may have differed from that of a key that has ended since; or such a sign-up has, in
+		// the same round, made the missing key of a rotation.
 	case round >= settledIn[m.kind] && !reflect.DeepEqual(before.withoutDates(), after.withoutDates()):
 		h.violate(untouched, "a repeat of %s, which is settled, changed something", m.id)
 	}
 }
 
-// checkSettled holds an identity to what its messages tell, by their times alone. Where one
-// was rejected, or somebody changed the key by hand, it can only be held to have no key
-// that is enabled if it is not held.
+// checkSettled compares an identity with the times of its messages. If a message was rejected, or a person
+// changed the key, it can only check that no key is enabled unless something holds it.
 func (h *history) checkSettled(i *identity) {
 	told, heard := promise.Holds{}, !h.revoked[i.secret]
 	for _, m := range h.messages {
@@ -502,7 +495,7 @@ func (h *history) deliverInPeace(m *message) line {
 	return m.last
 }
 
-// tearDown ends what is still running, so that the bubble can end.
+// tearDown ends everything that still runs, so that the bubble can end.
 func (h *history) tearDown() {
 	for _, e := range h.environments {
 		h.bury(e)

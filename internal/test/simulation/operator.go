@@ -16,8 +16,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// An operator is a person with the AWS console, who does what
-// docs/operations.md allows, and nothing sooner than it allows.
+// An operator is a person with the AWS console, who does what docs/operations.md allows, and nothing
+// sooner than it allows.
 type operator struct {
 	keys    *apigateway.Client
 	secrets *secretsmanager.Client
@@ -28,12 +28,11 @@ func newOperator(server *awslocal.Server) operator {
 	return operator{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)}
 }
 
-// beforeDeletion is how long a record must have been finished before its key
-// may be deleted: a delivery in flight may hold the value until then.
+// beforeDeletion is how long a record must have been finished before its key may be deleted: until then a
+// delivery in flight may hold the value.
 const beforeDeletion = time.Minute
 
-// acts are what the operator can do about one secret and its key. Each tells
-// whether it was possible.
+// acts are the operator's acts on a secret and its key. Each reports whether it was possible.
 var acts = []struct {
 	name string
 	do   func(h *history, s awslocal.Secret) bool
@@ -50,7 +49,7 @@ var acts = []struct {
 	{"deletes a usage plan of finished keys", (*history).deletePlan},
 }
 
-// What else the operator, and somebody before him, can do.
+// What else the operator, or somebody before, can do.
 const (
 	redeploys     = "redeploys"
 	foreignSecret = "made the secret beforehand"
@@ -74,7 +73,7 @@ func (h *history) operate() {
 	}
 }
 
-// must keeps an operator's mistake from passing for one of the program.
+// must keeps an operator's mistake from being reported as one of the program.
 func must[T any](out T, err error) T {
 	if err != nil {
 		panic("simulation: the operator was refused: " + err.Error())
@@ -97,7 +96,7 @@ func (h *history) setEnabled(s awslocal.Secret, from bool) bool {
 
 func (h *history) disableKey(s awslocal.Secret) bool { return h.setEnabled(s, true) }
 
-// enableKey gives back a key that lives, which nobody but the operator disables.
+// enableKey enables a living key again, which only the operator disables.
 func (h *history) enableKey(s awslocal.Secret) bool {
 	return !finished(s).IsZero() && h.setEnabled(s, false)
 }
@@ -135,7 +134,7 @@ func (h *history) deleteKey(s awslocal.Secret) bool {
 	return true
 }
 
-// deleteEnded deletes a key that has ended, which still takes one of the account's.
+// deleteEnded deletes an ended key, which still counts against the account's quota.
 func (h *history) deleteEnded(s awslocal.Secret) bool {
 	key, ok := h.recordedKey(s)
 	if !ok || key.Enabled || !promise.Decode(s.Current()).HasEnded() || time.Since(lastStep(s)) < beforeDeletion {
@@ -145,12 +144,11 @@ func (h *history) deleteEnded(s awslocal.Secret) bool {
 	return true
 }
 
-// lastStep is when the secret was written last.
+// lastStep returns when the secret was last written.
 func lastStep(s awslocal.Secret) time.Time { return s.Versions[len(s.Versions)-1].Created }
 
-// reissue deletes all keys of a secret, and the secret. It waits for a rotation that is
-// under way. A value that was ended before its key was finished is left alone: whoever
-// repeats the end makes its key again, disabled.
+// reissue deletes a secret and all its keys. It waits for a rotation that is under way. A value that was
+// ended before its key was finished is left alone: a repeat of the end makes its key again, disabled.
 func (h *history) reissue(s awslocal.Secret) bool {
 	r := promise.Decode(s.Current())
 	if r.ID == "" || r.Next.Value != "" || time.Since(lastStep(s)) < beforeDeletion {
@@ -180,7 +178,7 @@ func (h *history) scheduleDeletion(s awslocal.Secret) bool {
 }
 
 func (h *history) restore(s awslocal.Secret) bool {
-	// A name that is about to be released is not scheduled, it is gone.
+	// A name that is about to be released is not scheduled but gone.
 	if time.Until(s.DeletionDate) <= releaseWithin {
 		return false
 	}
@@ -188,7 +186,7 @@ func (h *history) restore(s awslocal.Secret) bool {
 	return true
 }
 
-// rotate writes a new current version, as somebody would who adds a note.
+// rotate writes a new current version, like somebody who adds a note.
 func (h *history) rotate(s awslocal.Secret) bool {
 	if promise.Decode(s.Current()).ID == "" || !s.DeletionDate.IsZero() {
 		return false
@@ -205,8 +203,8 @@ func (h *history) rotate(s awslocal.Secret) bool {
 	return true
 }
 
-// deletePlan deletes a plan that was never a default, and that only keys
-// were asked to be in which are long finished.
+// deletePlan deletes a plan that was never a default, and whose requested keys have all been finished for
+// long.
 func (h *history) deletePlan(awslocal.Secret) bool {
 	if h.defaults[planTwo] || !h.planExists(planTwo) {
 		return false
@@ -224,7 +222,7 @@ func (h *history) deletePlan(awslocal.Secret) bool {
 	return true
 }
 
-// plantForeign puts in the way what somebody else made before.
+// plantForeign puts somebody else's objects in the way.
 func (h *history) plantForeign() {
 	for _, i := range h.identities {
 		if h.oneIn(12) {
@@ -238,7 +236,7 @@ func (h *history) plantForeign() {
 		if h.oneIn(6) {
 			letter := pick[byte](h, 'x', 'z')
 			if _, exists := h.snapshot().bearer(i.value(letter)); exists {
-				continue // everybody's value
+				continue // the value that every identity may give
 			}
 			h.server.AddKey(awslocal.Key{Name: "somebody else's", Value: i.value(letter)})
 			h.reach("operator", foreignKey, "")
@@ -247,8 +245,7 @@ func (h *history) plantForeign() {
 	}
 }
 
-// redeploy changes the settings. An environment that is busy lives on until it
-// has answered.
+// redeploy changes the settings. A busy environment lives on until it has answered.
 func (h *history) redeploy() {
 	h.settings = h.drawSettings()
 	h.reach("operator", redeploys, "")
@@ -262,8 +259,8 @@ func (h *history) redeploy() {
 	}
 }
 
-// drawSettings never goes from one default plan to another of the same API
-// stage: see the package comment.
+// drawSettings never moves from one default plan to another of the same API stage: see the package
+// comment.
 func (h *history) drawSettings() Settings {
 	s := Settings{
 		SecretPrefix:  prefix,

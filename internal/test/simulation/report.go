@@ -16,7 +16,7 @@ import (
 // A tally counts what was reached: faults, answers, outcomes, acts.
 type tally map[reached]int
 
-// A reached thing is of a kind, has a name and may be about an operation.
+// A reached thing has a kind, a name and, possibly, an operation.
 type reached struct{ kind, name, operation string }
 
 func (h *history) reach(kind, name, operation string) { h.reached[reached{kind, name, operation}]++ }
@@ -27,8 +27,8 @@ func (t tally) add(other tally) {
 	}
 }
 
-// branches are the ways in which a message can end, told by the reason in its
-// log line. Together with the answers to its calls they show which way it took.
+// branches are the ways in which a message can end, identified by the reason in its log line. Together
+// with the answers to its calls they show which path it took.
 var branches = []struct{ outcome, reason string }{
 	{"created", "the key is in no usage plan"},
 	{"created", ""},
@@ -60,7 +60,7 @@ var branches = []struct{ outcome, reason string }{
 	{"retried", "scheduled for deletion"},
 	{"retried", "not done: an earlier message of its group is to come again"},
 	{"retried", "default usage plan mistyped does not exist"},
-	{"retried", "default usage plan"}, // one that was deleted
+	{"retried", "default usage plan"}, // a deleted one
 	{"retried", "no key with this value can be seen yet"},
 	{"retried", "no key with the value to be ended can be seen yet"},
 	{"retried", "no key with the next value can be seen yet"},
@@ -72,7 +72,7 @@ var branches = []struct{ outcome, reason string }{
 	{"retried", "not started: an earlier message of its group is to come again"},
 	{"retried", "not started: too little time is left"},
 	{"retried", "no answer in time"},
-	{"retried", "the call failed"}, // its connection was lost
+	{"retried", "the call failed"}, // the connection was lost
 	{"retried", "GetSecretValue: ResourceNotFoundException"},
 	{"retried", "GetSecretValue: InvalidRequestException"}, // scheduled for deletion
 	{"retried", "PutSecretValue: ResourceNotFoundException"},
@@ -100,8 +100,8 @@ func (h *history) reachOutcome(l line) {
 	h.reach("outcome", l.Outcome, "for another reason")
 }
 
-// answers are what AWS answers when nothing is wrong with it, by operation:
-// together they are the branches that the algorithm has after each call.
+// answers are AWS's answers when nothing is wrong with it, by operation: together they are the algorithm's
+// branches after each call.
 var answers = map[string][]string{
 	"GetUsagePlan":       {"ok", "NotFoundException"},
 	"GetUsagePlans":      {"ok"},
@@ -118,7 +118,7 @@ var answers = map[string][]string{
 	"PutSecretValue":     {"ok", "ResourceExistsException", "InvalidRequestException"},
 }
 
-// What befalls a key in its life, told by the records and the keys alone.
+// The events of a key's life, derived from the records and the keys alone.
 const (
 	endedFirst     = "an end comes before its sign-up"
 	endedHalfMade  = "an end comes while the key is half made"
@@ -145,7 +145,7 @@ var ofLives = []string{
 	returned, begunAfterEnd, renewed, rotationBegun, rotated, rotatedAgain, overtaken, endedAlone,
 }
 
-// reachStep notes what a step of a record means.
+// reachStep tallies the meaning of a record's step.
 func (h *history) reachStep(was, is promise.Record) {
 	reach := func(name string, reached bool) {
 		if reached {
@@ -173,7 +173,7 @@ func (h *history) reachStep(was, is promise.Record) {
 	}
 }
 
-// reachDisabled notes why a call made or left a key disabled, by the record that there is.
+// reachDisabled tallies why a call made or left a key disabled, according to the record.
 func (h *history) reachDisabled(c *call, key awslocal.Key, r promise.Record, fenced bool) {
 	var name string
 	switch {
@@ -198,8 +198,7 @@ func (h *history) reachDisabled(c *call, key awslocal.Key, r promise.Record, fen
 	}
 }
 
-// required lists what a run must reach: a fault that was never reached proves
-// nothing.
+// required lists what a run must reach: a fault that was never reached proves nothing.
 func required() (all []reached) {
 	for _, f := range faults {
 		for _, operation := range f.calls {
@@ -238,7 +237,7 @@ func required() (all []reached) {
 	return all
 }
 
-// missing returns those of the required that were never reached.
+// missing returns the required things that were never reached.
 func (t tally) missing() (names []string) {
 	for _, r := range required() {
 		if t[r] == 0 {

@@ -13,8 +13,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// An identity is whose key it is. Its secret's name is spelled out here, not
-// computed: that is what senders were promised, whatever the program does.
+// An identity is the owner of a key. Its secret's name is spelled out here, not computed, because senders
+// were promised that name.
 type identity struct {
 	customer, name string
 	event          string // of what carries it, for one that has neither
@@ -33,15 +33,15 @@ var identities = []identity{
 	{customer: "444455556666", name: "other", bought: true, secret: prefix + "444455556666/other"},
 }
 
-// A content is all that a request says beside identity and value. The letter
-// is sent as a tag, so that a key tells which request made it.
+// A content is all that a request says besides identity and value. The letter is sent as a tag, so that a
+// key shows which request made it.
 type content struct {
 	letter      string
 	description string
 	enabled     bool
 	plans       []string
 	malformed   bool
-	bought      bool // in a message of AWS Marketplace, which has no letter
+	bought      bool // a message of AWS Marketplace, without a letter
 }
 
 var contents = map[byte]content{
@@ -54,21 +54,20 @@ var contents = map[byte]content{
 	'g': {letter: "g", malformed: true},
 }
 
-// The usage plans: the first two can be combined, the third shares the first's
-// API stage.
+// The usage plans: the first two can be combined, the third shares the first one's API stage.
 const planOne, planTwo, planOneToo = "plan1", "plan2", "plan1too"
 
-// What AWS Marketplace sells: a product that has a plan, and another. Whoever
-// signed up for them asks for an enabled key and says nothing else.
+// AWS Marketplace's products: one that has a plan, and another. Their sign-ups ask for an enabled key and
+// nothing else.
 const product, planProduct = "prod", "market"
 
-// outcomes is the bus that outcomes are told to, if any.
+// outcomes is the bus for outcome events, if any.
 const outcomes = "outcomes"
 
-// lettersURL is the queue that rejected messages are sent to, if any.
+// lettersURL is the queue for rejected messages, if any.
 const lettersURL = "https://sqs.us-east-1.amazonaws.com/123456789012/letters"
 
-// The carriers of messages, as docs/sending.md lists them.
+// The carriers of messages, as listed in docs/sending.md.
 const (
 	standardQueue = "SQS"
 	fifoQueue     = "SQS FIFO"
@@ -78,10 +77,10 @@ const (
 	direct        = "direct"
 )
 
-// marketplace is what is delivered by any of them to a product's seller.
+// marketplace stands for any of the carriers, with a message for a product's seller.
 const marketplace = "AWS Marketplace"
 
-// What a message asks for.
+// The kinds of requests.
 type kind string
 
 const (
@@ -91,8 +90,8 @@ const (
 	endOfPrevious kind = "end of the key before" // alone, by its id
 )
 
-// A message is one request that somebody sent. It is delivered until it is
-// answered as done, and sometimes afterwards.
+// A message is a request that somebody sent. It is delivered until it is answered as done, and sometimes
+// afterwards.
 type message struct {
 	id       string
 	kind     kind
@@ -104,20 +103,20 @@ type message struct {
 	agreement string             // of AWS Marketplace
 	keyID     string             // of an end of the key before; known once there is one
 	carrier   string
-	wrapped   string // what it lies in, inside of an SQS message: "", topic or eventBus
+	wrapped   string // its envelope inside an SQS message: "", topic or eventBus
 	group     string // of a FIFO queue
 
 	last         line      // the latest outcome
-	done         bool      // answered for good, or set aside
-	heard        bool      // an end that was answered for good, since its secret was made
-	against      bool      // something is against the request
-	againstUntil time.Time // when something last was
+	done         bool      // has a final answer, or was set aside
+	heard        bool      // an end with a final answer since its secret was made
+	against      bool      // the request must be rejected
+	againstUntil time.Time // when that last was so
 }
 
 // firstSent is the senders' clock when the first message is sent.
 var firstSent = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
-// sent is the time that the message's envelope tells; zero: it has none.
+// sent returns the time in the message's envelope; zero: it has none.
 func (m *message) sent() time.Time {
 	isEvent := m.carrier == eventBus || m.wrapped == eventBus || m.bought && m.identity.name != product
 	if isEvent || m.carrier == topic || m.wrapped == topic {
@@ -126,11 +125,10 @@ func (m *message) sent() time.Time {
 	return time.Time{}
 }
 
-// faulty reports whether the message has to be rejected, whatever there is: an end or a
-// rotation has a time.
+// faulty reports whether the message must always be rejected: an end or a rotation without a time must.
 func (m *message) faulty() bool { return m.malformed || m.kind != signUp && m.sent().IsZero() }
 
-// hold is the name of what the message begins or ends.
+// hold returns the name of the hold that the message begins or ends.
 func (m *message) hold() string {
 	if m.kind == end && !m.bought {
 		return promise.EveryHold
@@ -138,7 +136,7 @@ func (m *message) hold() string {
 	return m.agreement
 }
 
-// tell returns the holds after the message has been heard of.
+// tell returns the holds after the message.
 func (m *message) tell(h promise.Holds) promise.Holds {
 	switch {
 	case m.faulty():
@@ -167,24 +165,23 @@ func (m *message) String() string {
 	return text + " for " + m.identity.secret
 }
 
-// value returns one of the explicit values of an identity, which a letter
-// names; z is everybody's. In the history the letter stands for the value.
+// value returns one of an identity's explicit values, which a letter names; z is common to all. In the
+// history the letter stands for the value.
 func (i *identity) value(letter byte) awslocal.Sensitive {
 	of := "everybody"
 	if letter != 'z' {
 		of = i.secret
 	}
-	// No part of it is in anything else that is printed: the oracle looks for eight
-	// characters in a row.
+	// No part of it occurs in anything else that is printed: the oracle looks for eight consecutive
+	// characters.
 	sum := sha256.Sum256([]byte(string(letter) + of))
 	return awslocal.Sensitive(string(letter) + hex.EncodeToString(sum[:]))
 }
 
 func (m *message) valueLetter() string { return string(m.value[0]) }
 
-// sendMessages draws who asks for what. In one history of four everybody asks
-// for the same, which is where deliveries get in each other's way the most; in every
-// second, keys are ended and rotated, too.
+// sendMessages draws who asks for what. In one history of four every request is for the same key, where
+// deliveries interfere the most; in every second one, keys are ended and rotated, too.
 func (h *history) sendMessages() {
 	likely, most, explicit, messages := "aaaaaaabbbccddefg", 3, 3, 2+h.rng.IntN(4) // contents, identities, one in so many
 	kinds := []kind{signUp}
@@ -211,7 +208,7 @@ func (h *history) sendMessages() {
 			carrier: pick(h, standardQueue, standardQueue, standardQueue, fifoQueue, fifoQueue, pipe, topic, eventBus, direct),
 			group:   i.secret,
 		}
-		if !h.oneIn(6) { // else the next is sent at the same time
+		if !h.oneIn(6) { // otherwise the next is sent at the same time
 			at = at.Add(time.Minute)
 		}
 		if oneGroup {
@@ -222,7 +219,7 @@ func (h *history) sendMessages() {
 		}
 		switch wrapped := pick(h, "", "", topic, eventBus); {
 		case m.carrier == eventBus, m.carrier == direct:
-		case i.event != "": // nothing else carries an id that is the same for all of them
+		case i.event != "": // only events can carry one id for all of its messages
 			m.wrapped = eventBus
 		case lives && wrapped == "" && !h.oneIn(4):
 			m.wrapped = eventBus
@@ -242,8 +239,7 @@ func (h *history) sendMessages() {
 	}
 }
 
-// askByEvent makes a message an event of a detail-type of its own, which is what an end
-// and a rotation are.
+// askByEvent makes a message an event with a detail-type of its own, as ends and rotations must be.
 func (m *message) askByEvent() {
 	m.content = content{}
 	if m.wrapped = eventBus; m.carrier == direct || m.carrier == eventBus {
@@ -251,11 +247,11 @@ func (m *message) askByEvent() {
 	}
 }
 
-// buy makes a message one of AWS Marketplace. Its offer is another each time.
+// buy makes a message one of AWS Marketplace. Each has another offer.
 func (m *message) buy(agreement string) {
 	m.content = content{bought: true, enabled: true}
 	if m.wrapped == eventBus {
-		m.wrapped = "" // an agreement's event is one already, and a notification lies in none
+		m.wrapped = "" // an agreement's event is one already, and a notification is never in one
 	}
 	alone := m.carrier == direct || m.carrier == eventBus
 	switch isNotification := m.identity.name == product; {
@@ -264,7 +260,7 @@ func (m *message) buy(agreement string) {
 		if alone {
 			m.carrier = direct
 		} else if m.carrier != topic && m.id[len(m.id)-1]%4 != 0 {
-			m.wrapped = topic // else it was delivered raw, and has no time
+			m.wrapped = topic // otherwise it was delivered raw, and has no time
 		}
 	case alone:
 		m.carrier, m.agreement = eventBus, agreement
@@ -273,8 +269,8 @@ func (m *message) buy(agreement string) {
 	}
 }
 
-// marketplaceDocument is the document of a sign-up or an end: a notification of the
-// product's topic, or the event of an agreement.
+// marketplaceDocument returns the document of a sign-up or an end: a notification of the product's topic,
+// or the event of an agreement.
 func (m *message) marketplaceDocument() object {
 	action, detailType := "subscribe-success", "License Updated - Manufacturer"
 	if m.kind == end {
@@ -288,7 +284,7 @@ func (m *message) marketplaceDocument() object {
 	}}
 }
 
-// eventID is stable for a request without identity, and otherwise the message's.
+// eventID is the same for all messages of a request without identity, and otherwise the message's own.
 func (m *message) eventID() string {
 	if m.identity.event != "" {
 		return m.identity.event
@@ -296,7 +292,7 @@ func (m *message) eventID() string {
 	return m.id
 }
 
-// logID is what the function's log calls the message.
+// logID is the message's id in the function's log.
 func (m *message) logID() string {
 	if m.carrier == eventBus || m.carrier == direct {
 		return m.eventID()
@@ -354,7 +350,7 @@ func (m *message) event() string {
 	return payload.EventAt(m.eventID(), detailType, text(m.document()), m.at)
 }
 
-// body is what the message holds inside of its carrier.
+// body returns the message's content inside its carrier.
 func (m *message) body() string {
 	switch m.wrapped {
 	case topic:
@@ -376,8 +372,8 @@ func (m *message) attributes() map[string]payload.Attribute {
 	}
 }
 
-// payloadOf is what Lambda is invoked with. All messages have one carrier, and
-// only those of queues and topics can be several.
+// payloadOf returns the payload of an invocation. All messages have one carrier, and only queues and
+// topics carry several.
 func payloadOf(messages []*message) []byte {
 	var batch []payload.Message
 	for _, m := range messages {
@@ -402,8 +398,8 @@ func payloadOf(messages []*message) []byte {
 	}
 }
 
-// chooseBatch draws what is delivered next: mostly what is not done yet, in any
-// order, but that of a FIFO queue.
+// chooseBatch draws what is delivered next: mostly messages that are not done yet, in any order except
+// that of a FIFO queue.
 func (h *history) chooseBatch() (batch []*message) {
 	most := 1 + h.rng.IntN(3)
 	for _, n := range h.rng.Perm(len(h.messages)) {
@@ -428,8 +424,8 @@ func (h *history) chooseBatch() (batch []*message) {
 	return batch
 }
 
-// named reports whether what a message names is known: an end of the key before a
-// rotation is sent once there is such a key, or with a mistyped id.
+// named reports whether the key that a message names is known: an end of the previous key is sent once
+// there is one, or with a mistyped id.
 func (h *history) named(m *message) bool {
 	if m.kind != endOfPrevious || m.keyID != "" {
 		return true
@@ -443,5 +439,5 @@ func (h *history) named(m *message) bool {
 	return m.keyID != ""
 }
 
-// mistypedID is the id of no key.
+// mistypedID is an id that no key has.
 const mistypedID = "mistyped"

@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Options say what Run is to play.
+// Options say what Run plays.
 type Options struct {
 	Seeds    int       // histories: the seeds 1 to Seeds
-	Seed     uint64    // not 0: this one alone, and its whole history is printed
-	Progress io.Writer // gets the progress, and what was reached how often; nil: nobody does
+	Seed     uint64    // if not 0, play this seed alone, and print its whole history
+	Progress io.Writer // gets the progress and the tally; nil: discarded
 }
 
-// A result is what became of one history.
+// A result is the result of one history.
 type result struct {
 	seed    uint64
 	n       int // the step that broke a promise
@@ -29,14 +29,14 @@ type result struct {
 	reached tally
 }
 
-// run plays one history in a bubble of its own.
+// run plays one history in its own bubble.
 func run(t *testing.T, newEnvironment Factory, seed uint64, part cut) (r result) {
 	panicked := func() {
 		if p := recover(); p != nil && r.broken == "" {
 			r = result{seed: seed, broken: fmt.Sprintf("the simulation itself: %v", p)}
 		}
 	}
-	defer panicked() // where the bubble cannot end
+	defer panicked() // if the bubble cannot end
 	synctest.Test(t, func(*testing.T) {
 		defer panicked()
 		h := play(newEnvironment, seed, part)
@@ -50,12 +50,11 @@ func History(t *testing.T, newEnvironment Factory, seed uint64) []string {
 	return run(t, newEnvironment, seed, cut{steps: -1}).lines
 }
 
-// enough histories reach everything: with fewer, a rare branch is left to luck.
+// enough histories reach everything; with fewer, reaching a rare branch is luck.
 const enough = 50_000
 
-// Run plays histories, and fails the test with the first one that breaks a
-// promise, cut down as far as it still does. 50,000 histories or more together must
-// also reach every fault and every branch.
+// Run plays histories, and fails the test with the first one that breaks a promise, shrunk. 50,000
+// histories or more together must also reach every fault and every branch.
 func Run(t *testing.T, newEnvironment Factory, o Options) {
 	if o.Seed != 0 {
 		r := run(t, newEnvironment, o.Seed, cut{steps: -1})
@@ -114,8 +113,8 @@ func progress(w io.Writer, done, seeds int, spent time.Duration) {
 	_, _ = fmt.Fprintf(w, "%d of %d histories, %.0f a second, %s left\n", done, seeds, perSecond, left.Round(time.Second))
 }
 
-// shrink looks for less of a history that breaks a promise: first for the
-// shortest beginning, then it leaves out one step after the other.
+// shrink looks for a smaller history that still breaks a promise: first for the shortest prefix, then it
+// leaves out one step after the other.
 func shrink(t *testing.T, newEnvironment Factory, worst result) (result, cut) {
 	part := cut{steps: worst.n, skip: map[int]bool{}}
 	for steps := range worst.n {
@@ -135,7 +134,7 @@ func shrink(t *testing.T, newEnvironment Factory, worst result) (result, cut) {
 	return worst, part
 }
 
-// report tells what a failure needs to be understood and played again.
+// report returns what is needed to understand a failure and to replay it.
 func report(r result, part cut) string {
 	return fmt.Sprintf("seed %d breaks %s\nwith its first %d steps, %d of which can be left out; all of it: -simulate.seed=%d\n%s",
 		r.seed, r.broken, part.steps, len(part.skip), r.seed, strings.Join(r.lines, "\n"))

@@ -16,10 +16,10 @@ import (
 var (
 	simulatedSeeds    = flag.Int("simulate.seeds", 250, "number of simulated histories")
 	simulatedSeed     = flag.Uint64("simulate.seed", 0, "simulate this seed alone, and print its history")
-	simulatedProgress = flag.Bool("simulate.progress", false, "print the progress, and at the end what was reached how often")
+	simulatedProgress = flag.Bool("simulate.progress", false, "print the progress, and at the end the tally of what was reached")
 )
 
-// simulated is the handler as it ships, but for where its values are drawn from.
+// simulated is the handler as it ships, except for the source of its values.
 func simulated(cfg aws.Config, s simulation.Settings, random io.Reader, output io.Writer) simulation.Environment {
 	h := function.New(cfg, function.Settings{
 		SecretPrefix: s.SecretPrefix, UsagePlanID: s.UsagePlanID, OutcomeBus: s.OutcomeBus, DeadLetterQueueURL: s.DeadLetterQueueURL,
@@ -29,9 +29,8 @@ func simulated(cfg aws.Config, s simulation.Settings, random io.Reader, output i
 	return h
 }
 
-// TestSimulation plays the whole handler through seeded histories of deliveries,
-// faults and operators, and checks the four promises after every step: see
-// package simulation.
+// TestSimulation runs the whole handler through seeded histories of deliveries, faults and operators, and
+// checks the four promises after every step: see package simulation.
 func TestSimulation(t *testing.T) {
 	options := simulation.Options{Seeds: *simulatedSeeds, Seed: *simulatedSeed}
 	if testing.Short() {
@@ -43,8 +42,8 @@ func TestSimulation(t *testing.T) {
 	simulation.Run(t, simulated, options)
 }
 
-// TestSimulationDeterminism shows that a seed is all that a history depends on:
-// a failure can be played again.
+// TestSimulationDeterminism checks that a history depends on the seed alone, so that a failure can be
+// replayed.
 func TestSimulationDeterminism(t *testing.T) {
 	seeds := uint64(20)
 	if testing.Short() {
