@@ -95,17 +95,17 @@ func TestRevokedKeyIsGivenBackByHand(t *testing.T) {
 		wait(6 * time.Minute)
 		w.operatorEnablesKey(id, false)
 		w.operatorMovesKey(id, "plan1", "")
-		for _, mend := range []struct {
+		for _, remedy := range []struct {
 			reason string
 			do     func()
 		}{
 			{"to give it back, enable it", func() { w.operatorEnablesKey(id, true) }},
 			{"to give it back, attach it to a usage plan", func() { w.operatorMovesKey(id, "", "plan2") }},
 		} {
-			if got := w.provision(r); !strings.Contains(got, mend.reason) {
-				w.Errorf("outcome is %q, want it to say: %s", got, mend.reason)
+			if got := w.provision(r); !strings.Contains(got, remedy.reason) {
+				w.Errorf("outcome is %q, want it to say: %s", got, remedy.reason)
 			}
-			mend.do()
+			remedy.do()
 		}
 		w.wantOutcome(w.provision(r), "existing")
 	})

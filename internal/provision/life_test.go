@@ -126,13 +126,13 @@ func TestCallsOfAMessage(t *testing.T) {
 		{"a repeat where the record names plans", []apikey.Request{signUpAt(1, planned)}, signUpAt(1, planned), 4},
 		{"a newer start, one more", []apikey.Request{signUpAt(1)}, signUpAt(2), 4},
 		{"an end of a living key", []apikey.Request{signUpAt(1, planned)}, endAt(2), 3},
-		{"an end behind a rotation", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, endAt(3), 4},
+		{"an end after a rotation", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, endAt(3), 4},
 		{"an end before its sign-up", nil, endAt(1), 2},
 		{"a sign-up that is over", []apikey.Request{endAt(2)}, signUpAt(1), 2},
 		{"a return with a plan", []apikey.Request{signUpAt(1, planned), endAt(2)}, signUpAt(3, planned), 7},
 		{"a rotation", []apikey.Request{signUpAt(1)}, rotationAt(2), 5},
 		{"a rotation with a plan", []apikey.Request{signUpAt(1, planned)}, rotationAt(2), 7},
-		{"a rotation with a plan, behind another", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, rotationAt(3), 8},
+		{"a rotation with a plan, after another", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, rotationAt(3), 8},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			inWorld(t, func(w *world) {

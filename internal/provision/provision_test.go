@@ -738,7 +738,7 @@ func TestSecretThatCannotBeReadYetIsReadAgainWithinBounds(t *testing.T) {
 		request: request(), want: "existing",
 		calls: "CreateSecret GetSecretValue GetSecretValue GetSecretValue GetApiKey", leaves: "1 key, finished",
 	}, {
-		name:    "but not for ever",
+		name:    "but not forever",
 		given:   given(3),
 		request: request(), want: "retried: GetSecretValue: ResourceNotFoundException",
 		calls: "CreateSecret GetSecretValue GetSecretValue GetSecretValue", leaves: "1 key, finished",
@@ -758,7 +758,7 @@ func TestSecretThatCannotBeWrittenYetIsWrittenAgainWithinBounds(t *testing.T) {
 		request: request(), want: "created",
 		calls: "CreateSecret CreateApiKey PutSecretValue PutSecretValue PutSecretValue", leaves: "1 key, finished",
 	}, {
-		name:    "but not for ever",
+		name:    "but not forever",
 		given:   given(3),
 		request: request(), want: "retried (unfinished): PutSecretValue: ResourceNotFoundException",
 		calls: "CreateSecret CreateApiKey PutSecretValue PutSecretValue PutSecretValue", leaves: "1 key, pending",

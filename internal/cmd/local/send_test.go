@@ -379,7 +379,7 @@ func TestSend_RetriesWhatOneCallLeavesBehind(t *testing.T) {
 					switch {
 					case strings.Contains(e.text(), "cust-3\"") && tries[e.text()] < 4:
 						return "ThrottlingException", false
-					case strings.Contains(e.text(), "cust-14\""): // for ever
+					case strings.Contains(e.text(), "cust-14\""): // always
 						return "InternalFailure", false
 					case strings.Contains(e.text(), "cust-7\""):
 						return "MalformedDetail", true // not to be tried again

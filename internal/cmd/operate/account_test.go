@@ -187,7 +187,7 @@ func (p *place) audit() (findings []string) {
 		}
 		findings = append(findings, strings.Join(strings.Fields(f.Finding+" "+f.KeyID+" "+f.SecretName), " "))
 	}
-	if amiss := errors.Is(err, errAmiss); amiss != (len(findings) > 0) || err != nil && !amiss {
+	if needsAction := errors.Is(err, errNeedsAction); needsAction != (len(findings) > 0) || err != nil && !needsAction {
 		p.t.Errorf("%d findings, but error %v", len(findings), err)
 	}
 	return findings

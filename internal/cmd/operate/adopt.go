@@ -47,7 +47,7 @@ type adopter struct {
 	counts struct{ adopted, before, refused int }
 }
 
-// run adopts every row that it may. Its error is errAmiss if a row was refused; any other
+// run adopts every row that it may. Its error is errNeedsAction if a row was refused; any other
 // ends the run, and the same command resumes it.
 func (a *adopter) run(ctx context.Context, rows []row) (err error) {
 	if a.known, err = a.listSecrets(ctx, a.settings.SecretPrefix, a.progress); err != nil {
@@ -80,7 +80,7 @@ func (a *adopter) run(ctx context.Context, rows []row) (err error) {
 	case err != nil:
 		return fmt.Errorf("%w (the same command goes on from there)", err)
 	case a.counts.refused > 0:
-		return errAmiss
+		return errNeedsAction
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (a *adopter) request(r row, key apikey.Key, plans []types.UsagePlan) (apike
 		Tags: map[string]string{}, AddedTags: map[string]string{}, Agreement: r.cells[columnAgreement],
 	}
 	if key.CustomerID != "" && key.CustomerID != request.CustomerID {
-		return request, refuse("customerId: the key has another one: mend the row, or change the key's")
+		return request, refuse("customerId: the key has another one: correct the row, or change the key's")
 	}
 	for _, stage := range key.StageKeys {
 		api, name, _ := strings.Cut(stage, "/")

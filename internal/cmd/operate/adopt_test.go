@@ -264,7 +264,7 @@ func TestAdoptBehindAMessage(t *testing.T) {
 			return nil
 		}
 		printed, err := p.adopt(file(id), true)
-		if !errors.Is(err, errAmiss) || !strings.Contains(printed, "secret createkey/acme/Gold exists already, and records key ") {
+		if !errors.Is(err, errNeedsAction) || !strings.Contains(printed, "secret createkey/acme/Gold exists already, and records key ") {
 			t.Errorf("printed %s(%v)", printed, err)
 		}
 		if k := p.aws.Keys()[0]; k.ID != id || k.Tags[apikey.TagSecret] != "" {
@@ -304,13 +304,13 @@ func TestAdoptRefuses(t *testing.T) {
 		"another tag":          {nil, ",tags.cost", "ID,acme,Gold,43", "tags.cost: the key has no such tag with this text"},
 		"another record's tag": {tagged(apikey.TagSecret, "createkey/bob/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, createkey/bob/Gold"},
 		"another stack's tag":  {tagged(apikey.TagSecret, "other/acme/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, other/acme/Gold"},
-		"a digest of nobody's": {tagged(apikey.TagRequest, "v1:0"), "", "ID,acme,Gold", "id: the key bears the tag \"createkey:req"},
+		"an unknown digest":    {tagged(apikey.TagRequest, "v1:0"), "", "ID,acme,Gold", "id: the key bears the tag \"createkey:req"},
 		"a tag of AWS's": {func(p *place, id string) {
 			k := p.aws.Keys()[0]
 			k.Tags = map[string]string{"aws:cloudformation:stack-name": "s"}
 			p.aws.AddKey(k)
 		}, "", "ID,acme,Gold", "id: the key bears a tag that begins with aws:"},
-		"somebody else's":       {secret("text"), "", "ID,acme,Gold", "name: secret createkey/acme/Gold exists already, and is none of createkey's records"},
+		"a foreign secret":      {secret("text"), "", "ID,acme,Gold", "name: secret createkey/acme/Gold exists already, and is none of createkey's records"},
 		"a pending record":      {secret(pending.Encode().Reveal()), "", "ID,acme,Gold", "exists already, and its record is pending"},
 		"an ended record":       {func(p *place, _ string) { p.end("acme") }, "", "ID,acme,Gold", "exists already, and its record has ended"},
 		"a customer with a key": {func(p *place, _ string) { p.signUp("acme") }, "", "ID,acme,Gold", "exists already, and records key "},
@@ -340,7 +340,7 @@ func TestAdoptRefuses(t *testing.T) {
 				secrets, keys := len(p.aws.Secrets()), p.aws.Keys()
 				row := strings.NewReplacer("ID", id, "NAME", fakeValue+"-by-hand").Replace(test.row)
 				printed, err := p.adopt("id,customerId,name"+test.header+"\n"+row+"\n", !strings.Contains(test.row, "\n"))
-				if !errors.Is(err, errAmiss) || !strings.Contains(printed, test.why) {
+				if !errors.Is(err, errNeedsAction) || !strings.Contains(printed, test.why) {
 					t.Errorf("printed %s(%v), want %s", printed, err, test.why)
 				}
 				if len(p.aws.Secrets()) != secrets || !slices.EqualFunc(p.aws.Keys(), keys, func(a, b awslocal.Key) bool { return len(a.Tags) == len(b.Tags) }) {

@@ -147,7 +147,7 @@ func (w world) secretOf(k listedKey) (name string, ours bool) {
 }
 
 // auditCommand audits an account and reports. It keeps nothing: an interrupted audit
-// starts again. The error is errAmiss if there are findings.
+// starts again. The error is errNeedsAction if there are findings.
 func auditCommand(ctx context.Context, a *account, prefix string, r report, p *progress) error {
 	w, findings, err := audit(ctx, a, prefix, p)
 	p.done()
@@ -162,7 +162,7 @@ func auditCommand(ctx context.Context, a *account, prefix string, r report, p *p
 		p.note("no secret has the prefix " + strconv.Quote(prefix) + ": is it this stack's?")
 	}
 	if len(findings) > 0 {
-		return errAmiss
+		return errNeedsAction
 	}
 	return nil
 }

@@ -135,7 +135,7 @@ var faults = map[string]func(p *place, c string) string{
 		p.addSecret(prefix+"copy-of-"+c+"/Gold", *p.text(name))
 		return "another-record " + key + " " + prefix + "copy-of-" + c + "/Gold"
 	},
-	"somebody else's secret": func(p *place, c string) string {
+	"a foreign secret": func(p *place, c string) string {
 		p.addSecret(prefix+c+"/Gold", `{"value":"`+fakeValue+`"}`)
 		return "record-foreign " + prefix + c + "/Gold"
 	},
@@ -244,7 +244,7 @@ func TestAuditOfAnAccountAtWork(t *testing.T) {
 		"sign-up":  func(p *place) { p.signUp("new") },
 		"rotation": func(p *place) { p.rotate("x") },
 		"end":      func(p *place) { p.end("x") },
-		"issuing anew": func(p *place) {
+		"issuing again": func(p *place) {
 			p.deleteKey(p.recorded(prefix + "x/Gold").Key.ID)
 			p.deleteSecret(prefix+"x/Gold", 0)
 			p.signUp("x")
@@ -288,7 +288,7 @@ func TestAuditThatCannotLook(t *testing.T) {
 				return nil
 			}
 			err := auditCommand(t.Context(), newAccount(p.aws.Config()), prefix, report{out: &p.printed}, nil)
-			if err == nil || errors.Is(err, errAmiss) || !strings.HasPrefix(err.Error(), operation) || p.printed.Len() > 0 {
+			if err == nil || errors.Is(err, errNeedsAction) || !strings.HasPrefix(err.Error(), operation) || p.printed.Len() > 0 {
 				t.Errorf("%s is denied: error %v, want one that begins with the operation, and no report", operation, err)
 			}
 		})

@@ -79,7 +79,7 @@ func TestAuditOfARecordThatGoesOn(t *testing.T) {
 				if looks++; looks == 1 {
 					p.deleteSecret(name, 0)
 					if got := p.signUp("x"); got != "created" {
-						t.Errorf("issuing anew: %s", got)
+						t.Errorf("issuing again: %s", got)
 					}
 				}
 			}

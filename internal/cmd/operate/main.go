@@ -39,12 +39,12 @@ import (
 
 // Exit statuses.
 const (
-	exitAmiss = 1
-	exitError = 2
+	exitNeedsAction = 1
+	exitError       = 2
 )
 
-// errAmiss says that the command was done, and that its output needs somebody to act.
-var errAmiss = errors.New("something is amiss")
+// errNeedsAction says that the command was done, and that somebody must act on its output.
+var errNeedsAction = errors.New("somebody must act on the output")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -52,8 +52,8 @@ func main() {
 	stop()
 	switch {
 	case err == nil:
-	case errors.Is(err, errAmiss):
-		os.Exit(exitAmiss)
+	case errors.Is(err, errNeedsAction):
+		os.Exit(exitNeedsAction)
 	default:
 		fmt.Fprintln(os.Stderr, "operate:", err)
 		os.Exit(exitError)

@@ -26,7 +26,7 @@ var (
 		"else enable the key [Revoke]"}
 	kindEnabled  = &kind{3, "key-enabled", "disable the key [Revoke]; a customer who has come back needs another sign-up, and gets another key"}
 	kindNoPlan   = &kind{4, "no-usage-plan", "attach the key to a usage plan [Wrong usage plan]; where it was taken out to revoke it, disable it [Revoke]"}
-	kindPending  = &kind{5, "record-pending", "find why its message fails, mend that and redrive it, or send the request again [RetriedAlarm, DeadLetterAlarm]"}
+	kindPending  = &kind{5, "record-pending", "find why its message fails, fix that and redrive it, or send the request again [RetriedAlarm, DeadLetterAlarm]"}
 	kindNoRecord = &kind{6, "no-record", "where the customer uses the key, adopt it before its request comes again [Adopt keys made by hand]; " +
 		"else disable it, and delete it when nobody has missed it [A secret deleted by mistake]"}
 	kindScheduled = &kind{7, "secret-scheduled", "restore the secret before its recovery window ends [A secret deleted by mistake]"}
@@ -36,7 +36,7 @@ var (
 	kindQuota     = &kind{11, "quota", "delete the keys of customers who have left [The key quota is near]"}
 )
 
-// A finding is one thing that is amiss.
+// A finding is one thing that needs action.
 type finding struct {
 	*kind
 	keyID, secretName string // empty: none

@@ -102,7 +102,7 @@ func TestLag(t *testing.T) {
 		{"label left behind", []step{createSecret}, putSecret, readSecret("AWSPREVIOUS"), "!ResourceNotFoundException", "first"},
 		{"secret scheduled for deletion", []step{createSecret}, deleteSecret(false), readSecret("AWSCURRENT"), "first", "!InvalidRequestException"},
 		{"secret deleted", []step{createSecret}, deleteSecret(true), readSecret("AWSCURRENT"), "first", "!ResourceNotFoundException"},
-		{"secret made anew", []step{createSecret, putSecret, deleteSecret(true)}, createSecret, readSecret("AWSCURRENT"), "!ResourceNotFoundException", "first"},
+		{"secret re-created", []step{createSecret, putSecret, deleteSecret(true)}, createSecret, readSecret("AWSCURRENT"), "!ResourceNotFoundException", "first"},
 		{"key created", nil, func(e env) error {
 			_, err := e.gw.CreateApiKey(e.ctx, &apigateway.CreateApiKeyInput{})
 			return err

@@ -265,7 +265,7 @@ func find(r *http.Request) (service, operation) {
 	}
 	svc := apiGateway
 	if r.Header.Get("X-Amz-Target") != "" {
-		svc = secretsManager // nobody's, but answered in the same JSON 1.1
+		svc = secretsManager // unknown, but answered in the same JSON 1.1
 	}
 	svc.name, svc.describe = "", nil
 	return svc, operation{run: func(_ *Server, r *request) (any, error) {

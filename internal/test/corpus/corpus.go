@@ -49,7 +49,7 @@ func Vectors(folder string) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, document, _ := bytes.Cut(text, []byte("\n\n")) // behind the header
+		_, document, _ := bytes.Cut(text, []byte("\n\n")) // after the header
 		vectors[filepath.Base(file)] = document
 	}
 	return vectors, nil

@@ -26,16 +26,16 @@ func TestExecutable(t *testing.T) {
 		test func(t *testing.T, executable string)
 	}{
 		{"MakesTheCallsThatAreFaultedBelow", testCallsMade},
-		{"MakesExactlyOneKey_WhateverBefallsACall", testFaultSweep},
-		{"LosesNoRejectedMessage_WhateverBefallsACall", testSetAsideSweep},
-		{"StartsWithoutADeadLetterQueue_WhoseURLIsNone", testNoURL},
+		{"MakesExactlyOneKey_WhateverHappensToACall", testFaultSweep},
+		{"LosesNoRejectedMessage_WhateverHappensToACall", testSetAsideSweep},
+		{"StartsWithoutADeadLetterQueue_WithoutAURL", testNoURL},
 		{"RetriesWhenTheQuotaOfKeysIsUsedUp", testQuota},
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", testHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},
 		{"ConnectsToAWSBeforeItsFirstMessage", testConnects},
 		{"LivesThroughEndReturnAndRotation", testLife},
-		{"EndsAsTheNewestMessageSays_AmongOthersThatGetTheSame", testCrowd},
-		{"MakesOfEachSampleWhatItStates", testSamples},
+		{"EndsAsTheNewestMessageSays_BesideOthersWithTheSameMessages", testCrowd},
+		{"HandlesEachSampleAsItStates", testSamples},
 	} {
 		t.Run(promise.name, func(t *testing.T) {
 			t.Parallel() // most of the time is waiting

@@ -40,7 +40,7 @@ func (e *explorer) judgeEffect(from, to *account, m *message) *violation {
 		was, id := from.keys[i], keyID(int8(i))
 		switch {
 		case k.foreign && k != was, was.recorded && k.stopped == was.stopped && k != was && !rotatedMeanwhile(to, k):
-			return breaks(promise.LeftAlone, "%s is changed, which is somebody else's or has a finished record", id)
+			return breaks(promise.LeftAlone, "%s is changed, which is foreign or has a finished record", id)
 		case k.revived:
 			return breaks(promise.LeftAlone, "%s is changed otherwise than from enabled to disabled", id)
 		case k.stopped != was.stopped && !e.mayStop(before, k, int8(i), m):
@@ -118,7 +118,7 @@ func (e *explorer) incomplete(a *account, r record, m *message) string {
 	plans := e.plans(r)
 	switch {
 	case k.foreign:
-		return "the key is somebody else's"
+		return "the key is foreign"
 	case m.value != 0 && m.value != r.value:
 		return "the message gives another value"
 	case m.request.Kind == apikey.SignUp && e.inputs[k.input].Tags["createkey:request"] != m.digest:

@@ -55,7 +55,7 @@ func scenes() []*scene {
 		{name: "a key without tags has the explicit value", messages: messages(generated, content("a", valueX, plan)), start: foreignKey(nil)},
 		{name: "another customer's key has the explicit value", messages: messages(content("a", valueX, plan), content("b", "", plan)),
 			start: foreignKey(map[string]string{"createkey:secret": "apikeys/other/Gold", "createkey:request": content("a", valueX, plan).Digest()})},
-		{name: "somebody else's secret has the name", messages: messages(generated, content("b", valueX, plan)), start: foreignSecret(`{"password":"theirs"}`)},
+		{name: "a foreign secret has the name", messages: messages(generated, content("b", valueX, plan)), start: foreignSecret(`{"password":"theirs"}`)},
 		{name: "a later version's secret has the name", messages: messages(generated, content("b", valueX, plan)), start: foreignSecret(`{"format":"createkey/2","value":"theirs"}`)},
 
 		{name: "API Gateway refuses one content", messages: messages(generated, content(refused, valueX, plan))},
@@ -63,7 +63,7 @@ func scenes() []*scene {
 		{name: "two plans", messages: messages(content("a", "", both...), content("a", "", plan)), narrow: two},
 		{name: "a default plan", messages: byDefault, defaultPlan: plan, narrow: two},
 		{name: "a Marketplace sign-up", messages: marketplace, defaultPlan: plan, narrow: two},
-		{name: "keys are issued anew", messages: messages(generated, content("b", valueX, plan)), narrow: Bounds{Deliveries: 2, Faults: 1, Acts: 3, Passes: 1}},
+		{name: "keys are issued again", messages: messages(generated, content("b", valueX, plan)), narrow: Bounds{Deliveries: 2, Faults: 1, Acts: 3, Passes: 1}},
 		{name: "plans are deleted", messages: messages(content("a", "", plan), content("a", "", planID(1))), plansChange: true, narrow: two,
 			wide: Bounds{Deliveries: 3, Faults: 2, Acts: 2, Passes: 1}},
 		{name: "the operator does not wait", messages: messages(generated, other), early: true,

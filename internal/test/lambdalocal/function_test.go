@@ -310,7 +310,7 @@ func TestInitFailures(t *testing.T) {
 			if tt.timeout != 0 {
 				f.InitTimeout = tt.timeout
 			}
-			for range 2 { // the second invocation tries anew
+			for range 2 { // the second invocation starts again
 				r := invoke(t, f, order{})
 				if got := errorOf(t, r); got != tt.want || r.FunctionError != "Unhandled" {
 					t.Errorf("got  %s (%s)\nwant %s", got, r.FunctionError, tt.want)

@@ -255,7 +255,7 @@ func (h *history) against(m *message, now snapshot) string {
 	case m.faulty():
 		return "it has no time"
 	case exists && secret.DeletionDate.IsZero() && !r.Ours():
-		return "the secret is somebody else's"
+		return "the secret is foreign"
 	case exists && !secret.DeletionDate.IsZero() && m.kind != signUp:
 		return "" // retried
 	}
@@ -319,7 +319,7 @@ func (h *history) againstSignUp(m *message, secret awslocal.Secret, r promise.Re
 	case !exists:
 		return ""
 	case key.Tags["createkey:secret"] != secret.Name:
-		return "somebody else's key has the value"
+		return "a foreign key has the value"
 	case r.HasEnded() && !key.Enabled:
 		return "its value is that of a key that has ended"
 	case !m.made(key):
