@@ -1,4 +1,4 @@
-"""The deployed stack as its users see it: senders, readers, operators."""
+"""The deployed stack from its users' side: senders, readers, operators."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ customers = (f"cust-{n}" for n in itertools.count(1))
 
 
 class Application:
-    """The deployed stack, and what its users see of it."""
+    """A deployed stack, with clients for what its users see."""
 
     def __init__(self, cloud, plan):
         self.cloud, self.plan = cloud, plan
@@ -21,7 +21,7 @@ class Application:
         self.hasten()
 
     def hasten(self):
-        """Has a message that failed come again after a second instead of three minutes."""
+        """Makes failed messages come again after a second instead of three minutes."""
         self.sqs.set_queue_attributes(QueueUrl=self.queue, Attributes={"VisibilityTimeout": "1"})
 
     def send(self, body):
@@ -29,7 +29,7 @@ class Application:
         return self.sqs.send_message(QueueUrl=self.queue, MessageBody=body)["MessageId"]
 
     def lines(self, **members):
-        """The function's log lines in which these members have these values."""
+        """Returns the function's log lines with these members."""
         events = []
         for page in self.logs.get_paginator("filter_log_events").paginate(logGroupName=self.outputs["LogGroupName"]):
             events += [e["message"] for e in page["events"] if e["message"].startswith("{")]
@@ -40,7 +40,7 @@ class Application:
         return wait_for(lambda: self.lines(**members), f"a log line with {members}")[-1]
 
     def want_key(self, customer, name, plans=None):
-        """Checks that a customer has one key, recorded in a secret, and in which plans."""
+        """Checks that a customer has one key, in these plans and recorded in a secret. Returns the record without its value."""
         keys = [k for k in self.all_keys() if (k.get("customerId"), k.get("name")) == (customer, name)]
         assert len(keys) == 1
         secret = self.secrets.get_secret_value(SecretId=f"{STACK}/{customer}/{name}")
@@ -71,8 +71,8 @@ class Application:
         self.cloud.write_policy(self.cloud.resource(STACK, "CreateKeyPolicy"), policy)
 
     def letter(self, message):
-        """The message in the dead-letter queue that was this one on the request queue: SQS's redrive leaves the id as it
-        was, and what the function sets aside has it in an attribute."""
+        """Waits for this message of the request queue in the dead-letter queue: SQS's redrive keeps its id,
+        and a message that the function set aside has it in an attribute."""
         def look():
             for letter in self.sqs.receive_message(QueueUrl=self.dead_letters, WaitTimeSeconds=1, VisibilityTimeout=0, MaxNumberOfMessages=10,
                                                    MessageAttributeNames=["All"]).get("Messages", []):

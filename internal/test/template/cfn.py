@@ -1,5 +1,5 @@
-"""template.yaml as CloudFormation sees it: transformed as SAM transforms it, with
-its conditions decided and its references replaced by what they would stand for.
+"""template.yaml as CloudFormation sees it: transformed by SAM, with its conditions
+evaluated and its references replaced by plausible values.
 """
 
 import os
@@ -22,7 +22,7 @@ PSEUDO_PARAMETERS = {
 }
 NO_VALUE = object()
 
-# What follows the partition in what GetAtt Arn gives, by type.
+# The part of GetAtt Arn after the partition, by type.
 ARNS = {
     "AWS::Events::Rule": "events:{region}:{account}:rule/{name}",
     "AWS::IAM::ManagedPolicy": "iam::{account}:policy/{name}",
@@ -34,30 +34,30 @@ ARNS = {
 
 
 class _NoManagedPolicies:
-    """SAM looks managed policies up in IAM; the template names none."""
+    """SAM would look up managed policies in IAM; the template names none."""
 
     def load(self):
         return {}
 
 
 def source():
-    """template.yaml as it is written."""
+    """Returns template.yaml as written."""
     return yaml_parse((ROOT / "template.yaml").read_text())
 
 
 def transformed():
-    """The CloudFormation template that SAM makes of template.yaml."""
-    os.environ["AWS_DEFAULT_REGION"] = REGION  # SAM wants to know
+    """Returns the CloudFormation template that SAM makes from template.yaml."""
+    os.environ["AWS_DEFAULT_REGION"] = REGION  # SAM needs one
     template = source()
-    # `sam package` replaces the path by where it uploaded the executable.
+    # `sam package` replaces the path by the uploaded executable's location.
     template["Resources"]["CreateKeyFunction"]["Properties"]["CodeUri"] = "s3://bucket/key"
     return transform(template, {}, _NoManagedPolicies())
 
 
 class Stack:
     """The template with parameters: a dict of the resources that would exist,
-    with every value that CloudFormation would pass on. `where` replaces pseudo
-    parameters, of another partition or Region."""
+    with every value that CloudFormation would pass on. `where` overrides pseudo
+    parameters, for another partition or Region."""
 
     def __init__(self, where=None, **parameters):
         self.template = transformed()
@@ -79,7 +79,7 @@ class Stack:
         return self.resources[name]["Properties"]
 
     def name(self, logical_id):
-        """The physical name of a resource, or one that could be."""
+        """Returns the physical name of a resource, or a plausible one."""
         resource = self.template["Resources"][logical_id]
         for member in ("QueueName", "Name", "DashboardName"):
             if member in resource.get("Properties", {}):

@@ -1,4 +1,4 @@
-"""One MiniStack, and one stack on it with everything switched on, for all tests of a run."""
+"""One MiniStack, with one stack that has everything switched on, for all tests of a run."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def app(cloud):
 
 
 def listen(cloud):
-    """A queue that hears every event of the outcome bus."""
+    """Returns the URL of a queue that receives every event of the outcome bus."""
     url = cloud.client("sqs").create_queue(QueueName="heard")["QueueUrl"]
     arn = cloud.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events = cloud.client("events")

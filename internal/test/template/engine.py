@@ -1,7 +1,7 @@
-"""Docker for `sam local`, and the image that it runs the function in.
+"""Docker for `sam local`, and the image in which it runs the function.
 
-The user's own Docker where it runs, else one that is started here and ended; AWS's
-own image where it is here or can be pulled, else a stand-in. docs/design.md says why.
+The user's own Docker if it runs, otherwise one that is started here and ended; AWS's
+own image if it is here or can be pulled, otherwise a stand-in. docs/design.md says why.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from stack import wait_for
 
 @contextlib.contextmanager
 def running():
-    """A client of Docker. Ends the run of the tests, saying why, where there is none to be had."""
+    """Yields a Docker client. Ends the test run, saying why, if there is no Docker."""
     if client := connect() or installed():
         say(f"Docker {client.version()['Version']}, which runs here")
         yield client
@@ -36,7 +36,7 @@ def running():
 
 
 def connect():
-    """A client of the Docker that SAM finds: at DOCKER_HOST, or in the usual place. None where nobody answers."""
+    """Returns a client of the Docker that SAM finds, at DOCKER_HOST or in the usual place, or None if it does not answer."""
     try:
         client = docker.from_env()
         client.ping()
@@ -46,9 +46,9 @@ def connect():
 
 
 def installed():
-    """Installs Docker where it is missing. A client of it where the package has started it, as with systemd; else None."""
+    """Installs Docker if it is missing. Returns a client if the package has started it, as with systemd, otherwise None."""
     if "DOCKER_HOST" in os.environ:
-        give_up(f"Nobody answers at DOCKER_HOST={os.environ['DOCKER_HOST']}.")
+        give_up(f"Docker does not answer at DOCKER_HOST={os.environ['DOCKER_HOST']}.")
     if os.geteuid() != 0:
         give_up("Docker does not answer here, and only root may install and start it. Start it, or join the group docker.")
     if shutil.which("dockerd") and shutil.which("ip"):
@@ -68,17 +68,17 @@ BRIDGE = "docker0"
 
 @contextlib.contextmanager
 def started():
-    """A dockerd of our own, which nobody else can reach and which keeps nothing."""
+    """Runs our own dockerd, which nobody else can reach and which keeps nothing."""
     bridge_was_here = Path("/sys/class/net", BRIDGE).exists()
     # Not pytest's folder: a socket's path has at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="createkey-") as folder:
         os.environ["DOCKER_HOST"] = f"unix://{folder}/socket"  # where SAM finds it
-        # No rule of the firewall and no routing: a container only talks to this
-        # machine, and all of it would stay behind.
+        # No firewall rules and no routing: a container only talks to this machine,
+        # and they would be left behind.
         command = ["dockerd", "--host", os.environ["DOCKER_HOST"], "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile",
                    f"{folder}/pid", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
         with open(f"{folder}/log", "w+b") as log:
-            # A session of its own, so that Ctrl-C ends what runs in it first.
+            # In its own session, so that Ctrl-C first ends what runs in Docker.
             dockerd = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             wait_for(lambda: dockerd.poll() is not None or connect(), "Docker to start", seconds=60)
@@ -94,24 +94,24 @@ def started():
 
 
 def host(client):
-    """The address of this machine on which a container reaches it, and what the container calls it."""
+    """Returns the address on which containers reach this machine, and its name in a container."""
     config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
-    # Docker 20.10 leaves the gateway out until the bridge is used: it is the first address.
+    # Docker 20.10 omits the gateway, which is the first address, until the bridge is used.
     bridge = config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
     with socket.socket() as s:
         try:
             s.bind((bridge, 0))
-        except OSError:  # Docker Desktop: the bridge is a virtual machine's
+        except OSError:  # Docker Desktop: the bridge is in a virtual machine
             return "127.0.0.1", "host.docker.internal"
     return bridge, bridge
 
 
 @contextlib.contextmanager
 def image(client, runtime, architecture):
-    """Has the image that SAM wants for a runtime. A stand-in is removed in the end, with what SAM built on it."""
+    """Provides the image that SAM needs for a runtime. A stand-in is removed in the end, with what SAM built on it."""
     base = f"{LambdaImage._INVOKE_REPO_PREFIX}/{Runtime.get_image_name_tag(runtime, architecture)}"
     rapid = base.replace(f"-{architecture}", f"-{RAPID_IMAGE_TAG_PREFIX}-{architecture}")  # the base and AWS's emulator
-    remove_stand_ins(client, rapid, base)  # of a run that was killed
+    remove_stand_ins(client, rapid, base)  # left by a run that was killed
     if has(client, rapid) or has(client, base):
         say("AWS's own image, which is here")
         yield
@@ -149,8 +149,8 @@ def has(client, name):
 
 
 def stand_in():
-    """A file system with all that SAM and the function need of AWS's image: Lambda's folders, a shell, mv and chmod to
-    put the emulator in its place, and root certificates. Returns a tar file."""
+    """Returns, as a tar file, all that SAM and the function need from AWS's image: Lambda's folders, a shell, mv and chmod
+    to install the emulator, and root certificates."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         def add(name, kind, mode=0o755, data=b"", link=""):
@@ -169,16 +169,16 @@ def stand_in():
 
 
 def busybox():
-    """The executable of Debian's package busybox-static, which is not installed for it."""
+    """Returns the executable from Debian's package busybox-static, without installing the package."""
     if not shutil.which("apt-get"):
         give_up("A stand-in for AWS's image needs Debian's package busybox-static, and there is no apt-get.")
     with tempfile.TemporaryDirectory() as folder:
         done = run("apt-get", "--quiet", "download", "busybox-static", cwd=folder)
-        if done.returncode != 0 and os.geteuid() == 0:  # a new machine has no lists of packages
+        if done.returncode != 0 and os.geteuid() == 0:  # a new machine has no package lists
             run("apt-get", "--quiet", "update")
             done = run("apt-get", "--quiet", "download", "busybox-static", cwd=folder)
         if done.returncode != 0:
-            give_up(f"A stand-in for AWS's image needs Debian's package busybox-static, which cannot be had:\n{done.stdout}")
+            give_up(f"A stand-in for AWS's image needs Debian's package busybox-static, which cannot be downloaded:\n{done.stdout}")
         (package,) = Path(folder).glob("*.deb")
         files = subprocess.check_output(["dpkg-deb", "--fsys-tarfile", package])
     with tarfile.open(fileobj=io.BytesIO(files)) as tar:
@@ -195,5 +195,5 @@ def say(what):
 
 
 def give_up(why):
-    """Ends the run of the tests as failed: there is nothing to try them on."""
+    """Fails the whole test run."""
     pytest.exit(why, returncode=1)

@@ -1,4 +1,4 @@
-"""What AWS calls need of IAM, and whether a policy gives it."""
+"""The IAM permissions that AWS calls need, and whether a policy grants them."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,22 +14,22 @@ class Permission:
 
 
 def needed_by(call, stack):
-    """The permissions that a call needs, as internal/test/awslocal recorded it.
+    """Returns the permissions that a call needs, which internal/test/awslocal recorded.
 
-    https://docs.aws.amazon.com/service-authorization/latest/reference/ has a table
-    a service. API Gateway's management API has the HTTP method for an action and
-    the path for a resource; a key created with tags needs to be tagged, too.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/ has a table for
+    each service. API Gateway's management API uses the HTTP method as the action and
+    the path as the resource; creating a key with tags also needs permission to tag it.
     """
     if call["service"] == "apigateway":
         base = f"arn:aws:apigateway:{REGION}::"
-        # The function changes keys that it made, and no other: they bear its tag.
+        # The function changes only keys that it made, which have its tag.
         tags = {"aws:ResourceTag/createkey:secret": "dev/cust-1/Gold"} if call["method"] == "PATCH" else {}
         permissions = [Permission("apigateway:" + call["method"], base + call["path"], tags)]
         if call["tagged"]:
             permissions.append(Permission("apigateway:PUT", base + f"/tags/arn%3Aaws%3Aapigateway%3A{REGION}%3A%3A%2Fapikeys%2Fa1b2c3"))
         return permissions
     if call["service"] == "secretsmanager":
-        # The ARN ends in a hyphen and six characters of Secrets Manager's.
+        # Secrets Manager appends a hyphen and six characters to the ARN.
         prefix = stack.properties("CreateKeyFunction")["Environment"]["Variables"]["SECRET_PREFIX"]
         secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{prefix}cust-1/Gold-AbCdEf"
         permissions = [Permission("secretsmanager:" + call["operation"], secret)]
@@ -37,16 +37,16 @@ def needed_by(call, stack):
             permissions.append(Permission("secretsmanager:TagResource", secret))
         return permissions
     if call["service"] == "sqs":
-        # SendMessageBatch, too, is allowed by the action of the single call.
+        # The action of the single call allows SendMessageBatch as well.
         return [Permission("sqs:" + call["operation"].removesuffix("Batch"), stack.arn("DeadLetterQueue"))]
     if call["service"] == "events":
         bus = stack.properties("CreateKeyFunction")["Environment"]["Variables"]["OUTCOME_BUS"]
         return [Permission("events:PutEvents", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{bus}", {"events:source": "createkey"})]
-    raise AssertionError(f"what {call['service']} needs is not in this table")
+    raise AssertionError(f"no permissions are known for {call['service']}")
 
 
 def statements(policy):
-    """One statement for each action and resource of a policy's."""
+    """Yields one statement for each action and resource of a policy."""
     for statement in policy["Statement"]:
         for action in as_list(statement["Action"]):
             for resource in as_list(statement["Resource"]):
@@ -74,11 +74,11 @@ def holds(operator, key, values, context):
         return given not in as_list(values)
     if operator == "Null":
         return (given is None) == (values == "true")
-    raise AssertionError(f"{operator} is not known here")
+    raise AssertionError(f"{operator} is not supported here")
 
 
 def matches(pattern, text):
-    """IAM's * and ?, which are blind to slashes."""
+    """Matches as IAM does: * and ? also match slashes."""
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text) is not None
 
 

@@ -1,7 +1,7 @@
 """CloudWatch Logs' JSON filter patterns, as far as the template uses them.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
-Nothing local evaluates them: MiniStack has no TestMetricFilter.
+No local emulator evaluates them: MiniStack has no TestMetricFilter.
 """
 
 import json
@@ -11,18 +11,18 @@ _TERM = re.compile(r'\$\.(?P<path>[A-Za-z.]+) (?P<operator>=|!=|>) (?:"(?P<text>
 
 
 def matches(pattern, line):
-    """Whether a log line is one that the pattern counts."""
+    """Reports whether the pattern matches a log line."""
     braces = re.fullmatch(r"\{ (.*) \}", pattern)
-    assert braces, f"not a pattern of JSON: {pattern}"
+    assert braces, f"not a JSON pattern: {pattern}"
     try:
         document = json.loads(line)
     except ValueError:
-        return False  # a pattern of JSON counts JSON only
+        return False  # a JSON pattern matches JSON only
     return all(_holds(term, document) for term in braces[1].split(" && "))
 
 
 def select(selector, line):
-    """The value that a selector such as $.record.metrics takes from a line."""
+    """Returns the value of a selector such as $.record.metrics in a line."""
     value = json.loads(line)
     for member in selector.removeprefix("$.").split("."):
         value = value.get(member) if isinstance(value, dict) else None
@@ -31,10 +31,10 @@ def select(selector, line):
 
 def _holds(term, document):
     match = _TERM.fullmatch(term)
-    assert match, f"a form of term that is not known here: {term}"
+    assert match, f"unsupported term: {term}"
     value = select("$." + match["path"], json.dumps(document))
     if match["text"] == "*":
-        assert match["operator"] == "=", f"a form of term that is not known here: {term}"
+        assert match["operator"] == "=", f"unsupported term: {term}"
         return value is not None  # as the CDK writes FilterPattern.exists
     if match["text"] is not None:
         return {"=": value == match["text"], "!=": value not in (None, match["text"])}[match["operator"]]

@@ -1,4 +1,4 @@
-"""The commands and the policies that docs/operations.md and docs/deploying.md have."""
+"""The commands and the policies in docs/operations.md and docs/deploying.md."""
 
 import json
 import re
@@ -7,12 +7,12 @@ from pathlib import Path
 import botocore.session
 
 ROOT = Path(__file__).parents[3]
-NIGHT = (ROOT / "docs" / "operations.md").read_text()
-DAY = (ROOT / "docs" / "deploying.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
 
 
 def blocks(page, language="sh"):
-    """The blocks of code in this language under each heading that has any."""
+    """Returns the code blocks in this language by heading."""
     sections, heading, block = {}, None, None
     for line in page.splitlines(keepends=True):
         if block is not None:
@@ -30,7 +30,7 @@ def blocks(page, language="sh"):
 
 
 def policy(page, heading, **placeholders):
-    """The policy or the statement under a heading, with what stands in capitals replaced."""
+    """Returns the policy or the statement under a heading, with its placeholders replaced."""
     (text,) = blocks(page, "json")[heading]
     for name, value in placeholders.items():
         text = text.replace(name, value)
@@ -38,17 +38,17 @@ def policy(page, heading, **placeholders):
 
 
 def table(page, heading):
-    """The first table under a heading: a list of its cells for each row."""
+    """Returns the first table under a heading: a list of cells for each row."""
     section = re.split(r"^#+ ", page.split(f"\n## {heading}\n", 1)[1], maxsplit=1, flags=re.M)[0]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\|.*\|$", section, re.M)[2:]]
 
 
-# What a command calls that is not the operation of its name.
+# The actions of commands that call something other than the operation of their name.
 CALLS = {
     "cloudformation deploy": ["cloudformation:DescribeStacks", "cloudformation:GetTemplateSummary", "cloudformation:CreateChangeSet",
                               "cloudformation:DescribeChangeSet", "cloudformation:ExecuteChangeSet", "s3:GetObject", "s3:PutObject"],
     "cloudformation wait": ["cloudformation:DescribeStacks"],
-    # "you must have cloudformation:CreateChangeSet on the transform": the processing of a template with one
+    # "you must have cloudformation:CreateChangeSet on the transform", if the template has one
     # (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/control-access-with-iam.html).
     "cloudformation update-stack": ["cloudformation:UpdateStack", "cloudformation:CreateChangeSet"],
     "s3 ls": ["s3:ListBucket"],
@@ -60,14 +60,14 @@ CALLS = {
 
 
 def actions(page):
-    """The IAM actions that a page's commands take."""
+    """Returns the IAM actions that a page's commands need."""
     session = botocore.session.get_session()
     found = set()
     for service, command in re.findall(r"\baws ([a-z0-9-]+) ([a-z0-9-]+)", "".join(sum(blocks(page).values(), []))):
         if (calls := CALLS.get(f"{service} {command}")) is None:
             model = session.get_service_model(service)
             (operation,) = [name for name in model.operation_names if name.lower() == command.replace("-", "")]
-            # API Gateway's management API has the HTTP method for an action.
+            # API Gateway's management API uses the HTTP method as the action.
             calls = [f"apigateway:{model.operation_model(operation).http['method']}" if service == "apigateway" else f"{service}:{operation}"]
         found |= set(calls)
     return found

@@ -1,7 +1,7 @@
 """The application on MiniStack, a third-party local AWS that enforces IAM.
 
     python stack.py up     deploys the stack and keeps it running
-    python stack.py down   ends it
+    python stack.py down   stops it
 
 MiniStack is served over TLS, as AWS is: the queues' policies refuse anything else.
 Where it departs from AWS, docs/design.md says how.
@@ -32,7 +32,7 @@ SAM = shutil.which("sam", path=str(Path(sys.executable).parent))
 
 class MiniStack:
     """A MiniStack on a loopback port. Its folder holds its certificate, its log
-    and the build; its environment is that of clients who are the account's root."""
+    and the build; its environment is for clients with the account's root user."""
 
     def __init__(self, folder, port=None):
         self.folder = Path(folder)
@@ -69,13 +69,13 @@ class MiniStack:
         self.process.wait()
 
     def client(self, service, **options):
-        """A boto3 client; of the account's root unless credentials are given."""
+        """Returns a boto3 client, with the account's root user unless credentials are given."""
         return boto3.client(
             service, region_name=REGION, endpoint_url=self.endpoint, verify=str(self.folder / "ca.pem"),
             **{"aws_access_key_id": "test", "aws_secret_access_key": "test", "config": Config(retries={"max_attempts": 1})} | options)
 
     def run(self, *command, check=True):
-        """Runs a command of the user's against MiniStack, and returns all that it prints."""
+        """Runs a user's command against MiniStack, and returns its output."""
         environment = os.environ | self.environment | {"SAM_CLI_TELEMETRY": "0", "NO_COLOR": "1"}
         done = subprocess.run(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if check and done.returncode != 0:
@@ -83,15 +83,15 @@ class MiniStack:
         return done.stdout
 
     def build(self):
-        """`sam build` for this machine, and what MiniStack does not know taken out of the built template."""
+        """Runs `sam build` for this machine, and removes what MiniStack does not support from the built template."""
         goarch, self.architecture = architecture()
         # SAM does not tell make.
         self.run("env", f"GOARCH={goarch}", SAM, "build", "--build-dir", str(self.folder / "build"), "--parameter-overrides", f"Architecture={self.architecture}")
         built = yaml_parse((self.folder / "build" / "template.yaml").read_text())
-        (self.folder / "build" / "template.yaml").write_text(yaml_dump(without_what_ministack_does_not_know(built)))
+        (self.folder / "build" / "template.yaml").write_text(yaml_dump(without_unsupported_parts(built)))
 
     def deploy(self, stack, check=True, **parameters):
-        """Plain `sam deploy`."""
+        """Runs `sam deploy`."""
         overrides = [f"{name}={value}" for name, value in ({"Architecture": self.architecture} | parameters).items()]
         return self.run(
             SAM, "deploy", "--template-file", str(self.folder / "build" / "template.yaml"), "--stack-name", stack,
@@ -99,14 +99,14 @@ class MiniStack:
             "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--parameter-overrides", *overrides, check=check)
 
     def resource(self, stack, logical_id):
-        """The physical id of a stack's resource."""
+        """Returns the physical id of a stack's resource."""
         return self.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)["StackResourceDetail"]["PhysicalResourceId"]
 
     def delete(self, stack):
         self.run(SAM, "delete", "--stack-name", stack, "--no-prompts", "--region", REGION)
 
     def write_policy(self, arn, document):
-        """Replaces what a managed policy says. IAM keeps five versions: the older ones go."""
+        """Replaces a managed policy. IAM keeps only five versions, so older ones are deleted."""
         iam = self.client("iam")
         iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
         for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
@@ -118,12 +118,11 @@ class MiniStack:
         return {o["OutputKey"]: o["OutputValue"] for o in description["Outputs"]}
 
 
-def without_what_ministack_does_not_know(template):
-    """Less two things, and only these: saved log queries, a type that it refuses the
-    whole template for, and the condition keys of PutEvents and of a key's
-    tags, which it takes as absent. And where AWS asks for sqs:SendMessage for a batch, too, it asks for
-    sqs:SendMessageBatch, an action that AWS does not have. test_template.py looks at
-    all three."""
+def without_unsupported_parts(template):
+    """Removes saved log queries, because MiniStack refuses a template with that type, and the
+    condition keys of PutEvents and of a key's tags, which it takes as absent. And it asks for
+    sqs:SendMessageBatch, an action that AWS does not have, where AWS asks for
+    sqs:SendMessage. test_template.py checks all three."""
     template["Resources"] = {n: r for n, r in template["Resources"].items() if r["Type"] != "AWS::Logs::QueryDefinition"}
     for resource in template["Resources"].values():
         if resource["Type"] not in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy"):
@@ -140,13 +139,13 @@ def without_what_ministack_does_not_know(template):
 
 
 def architecture():
-    """This machine's, as Go and as the template call it."""
+    """Returns this machine's architecture, as Go and as the template call it."""
     goarch = subprocess.check_output(["go", "env", "GOHOSTARCH"], cwd=ROOT, text=True).strip()
     return goarch, {"amd64": "x86_64"}.get(goarch, goarch)
 
 
 def wait_for(condition, what, seconds=30):
-    """Returns what the condition returns as soon as that is true."""
+    """Waits until the condition is true, and returns its value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -169,8 +168,8 @@ def free_port():
 
 
 def stop(pid):
-    """Ends a MiniStack and the environments of the functions that it runs. Not
-    gently: it would wait half a minute for clients to say good-bye."""
+    """Kills a MiniStack and the environments of its functions. A graceful stop would
+    wait half a minute for clients to disconnect."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -250,7 +249,7 @@ docs/operations.md can be tried here, too. MiniStack is not AWS (docs/design.md,
 
 
 def local_pid():
-    """The process of the local stack, if it is up: after a restart of the machine its number may be another's."""
+    """Returns the process id of the local stack if it is up: after a reboot, another process may have its id."""
     try:
         pid = int((LOCAL / "pid").read_text())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What the documents name exists: links, headings, make targets, parameters, variables, log members."""
+"""Checks that what the documents name exists: links, headings, make targets, parameters, variables, log members."""
 
 import re
 
@@ -13,7 +13,7 @@ PROSE = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
 def anchors(document):
-    """The anchors that a forge makes of a document's headings."""
+    """Returns the anchors that a forge makes from a document's headings."""
     headings = re.findall(r"^#+ (.*)$", PROSE.sub("", document.read_text()), re.M)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
@@ -41,14 +41,14 @@ def test_make_targets_exist(document):
     assert {target for line in named for target in line.split()} <= targets
 
 
-def test_every_target_is_told_of():
+def test_every_target_is_documented():
     targets = set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.M))
     told = "".join(document.read_text() for document in DOCUMENTS)
     assert {t for t in targets - {"help", "clean"} if f"make {t}" not in told} == set()
 
 
 def rows(heading):
-    """The table under a heading of the reference: its first cells' code, and the second ones."""
+    """Returns the first column's code and the second column of the reference's table under a heading."""
     section = REFERENCE.split(f"\n## {heading}\n", 1)[1].split("\n## ")[0]
     return dict(re.findall(r"^\| `([A-Za-z_]+)` \| (.*?) \|", section, re.M))
 

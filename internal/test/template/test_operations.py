@@ -1,6 +1,6 @@
-"""The commands of docs/operations.md and docs/deploying.md, run as they stand there: part of `make test-stack`.
+"""Runs the commands of docs/operations.md and docs/deploying.md as they are: part of `make test-stack`.
 
-Those of the night are run by a user who has the page's own policy and nothing else.
+Those of operations.md run as a user who has only the page's own policy.
 """
 
 import json
@@ -16,22 +16,22 @@ from application import STACK, customers
 from stack import BUCKET, EVENT_BUS, OUTCOME_BUS, REGION, RESOURCE_TAGS, ROOT, SAM, wait_for
 
 README = (ROOT / "README.md").read_text()
-NIGHT, DAY = pages.blocks(pages.NIGHT), pages.blocks(pages.DAY)
-PASTED = NIGHT["Where am I"][-1]  # variables and functions, for all sections after it
+OPERATIONS, DEPLOYING = pages.blocks(pages.OPERATIONS), pages.blocks(pages.DEPLOYING)
+PASTED = OPERATIONS["Where am I"][-1]  # variables and functions, for all sections after it
 
-# Sections whose commands are not run as they stand, and why.
+# Sections whose commands are not run as they are, and why.
 ELSEWHERE = {
-    "The schema registry": "MiniStack knows no schema registries; test_template.py looks at the template",
+    "The schema registry": "MiniStack has no schema registries; test_template.py checks the template",
     "Upgrade": "test_update_and_delete deploys again",
     "Remove the stack": "test_remove_the_stack does",
     "Audit": "test_audit_and_adopt does, in the checkout",
     "Adopt keys made by hand": "test_audit_and_adopt does, in the checkout",
 }
-SECTIONS = {heading: found for heading, found in (NIGHT | DAY).items() if heading not in ELSEWHERE}
+SECTIONS = {heading: found for heading, found in (OPERATIONS | DEPLOYING).items() if heading not in ELSEWHERE}
 
-# MiniStack has no message move tasks: the CLI checks these commands against AWS's
-# model of the service, and test_redrive does by hand what AWS does with them. What
-# asks for a build is done before, without what MiniStack does not know.
+# MiniStack has no message move tasks: the CLI validates these commands against AWS's
+# service model, and test_redrive_from_the_dead_letter_queue does what AWS would do.
+# conftest.py has built and deployed, without what MiniStack does not support.
 NOT_HERE = """
 aws() {
   case "$1 $2" in
@@ -44,31 +44,31 @@ sleep() { :; }
 
 
 class Shell:
-    """What an operator types, in a folder of his own, after he has pasted what the page has him paste."""
+    """An operator's shell in its own folder, after the page's functions and variables were pasted."""
 
-    pasted = None  # what that leaves behind, for it takes seconds
+    pasted = None  # the resulting variables and functions, cached because pasting takes seconds
 
     def __init__(self, app, folder, environment):
         self.app, self.folder, self.environment = app, folder, environment
         self.variables = {"BUS": EVENT_BUS}
         if not Shell.pasted:
-            Shell.pasted = self.bash(PASTED + "declare -p STACK AWS_PAGER QUEUE DEAD_LETTERS RULE_DEAD_LETTERS LOG_GROUP FUNCTION PREFIX\ndeclare -f\n", NIGHT)
+            Shell.pasted = self.bash(PASTED + "declare -p STACK AWS_PAGER QUEUE DEAD_LETTERS RULE_DEAD_LETTERS LOG_GROUP FUNCTION PREFIX\ndeclare -f\n", OPERATIONS)
             printed, Shell.pasted = Shell.pasted.split("\n", 1)
             assert printed == f"{app.queue} {app.outputs['FunctionName']}"
 
-    def run(self, block, page=NIGHT, check=True):
+    def run(self, block, page=OPERATIONS, check=True):
         return self.bash(self.pasted + "".join(f"{name}='{value}'\n" for name, value in self.variables.items()) + block, page, check)
 
     def bash(self, text, page, check=True):
-        user = "".join(f"export {name}='{value}'\n" for name, value in (self.environment if page is NIGHT else {}).items())
+        user = "".join(f"export {name}='{value}'\n" for name, value in (self.environment if page is OPERATIONS else {}).items())
         return self.app.cloud.run("bash", "-euo", "pipefail", "-c", f'PATH="{os.environ["AWS_CLI"]}:$PATH"\ncd {self.folder}\n{user}{NOT_HERE}{text}', check=check)
 
 
 @pytest.fixture(scope="session")
 def on_call(app):
-    """The credentials of a user who has the night's permissions."""
-    policy = pages.policy(pages.NIGHT, "The permissions", REGION=REGION, ACCOUNT="000000000000", STACK=STACK, BUS=OUTCOME_BUS, BUCKET=BUCKET)
-    # MiniStack names a log group otherwise than CloudFormation does, and asks for DescribeEventBus on no resource.
+    """Returns the credentials of a user with the permissions that operations.md lists."""
+    policy = pages.policy(pages.OPERATIONS, "The permissions", REGION=REGION, ACCOUNT="000000000000", STACK=STACK, BUS=OUTCOME_BUS, BUCKET=BUCKET)
+    # MiniStack names log groups unlike CloudFormation, and checks DescribeEventBus without a resource.
     policy["Statement"] += [
         {"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": f"arn:aws:logs:{REGION}:000000000000:log-group:{app.outputs['LogGroupName']}"},
         {"Effect": "Allow", "Action": "events:DescribeEventBus", "Resource": "*"},
@@ -77,7 +77,7 @@ def on_call(app):
 
 
 def a_user(app, name, policy):
-    """The credentials of a user who has this policy and nothing else."""
+    """Returns the credentials of a user who has this policy and nothing else."""
     arn = app.iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
     app.iam.create_user(UserName=name)
     app.iam.attach_user_policy(UserName=name, PolicyArn=arn)
@@ -91,7 +91,7 @@ def shell(app, tmp_path, on_call):
 
 
 def a_customer(shell):
-    """A customer with a key, whose id and name are no legal part of a secret's name."""
+    """Makes a customer with a key, whose id has to be encoded in the secret's name."""
     customer = f"{next(customers)}_jane@example.com"
     line = shell.app.line(messageId=shell.app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="created")
     shell.variables |= {"CUSTOMER": customer, "NAME": "Gold", "KEY_ID": line["keyId"], "MESSAGE_ID": line["messageId"], "PLAN_ID": shell.app.plan}
@@ -99,7 +99,7 @@ def a_customer(shell):
 
 
 def an_unhurried_customer(shell):
-    """MiniStack takes a second key with the same value: a rotation must not come again while it is worked on."""
+    """Raises the visibility timeout: MiniStack accepts a second key with the same value, so a rotation must not be redelivered while it runs."""
     a_customer(shell)
     shell.app.sqs.set_queue_attributes(QueueUrl=shell.app.queue, Attributes={"VisibilityTimeout": "30"})
 
@@ -109,7 +109,7 @@ REASON = "enabled: must be a boolean, not a string: write true or false, without
 
 
 def a_dead_letter(shell):
-    """More letters than one call receives, one of them as the function sets a message aside."""
+    """Sends more letters than one call receives, one of them as the function sets messages aside."""
     customer = next(customers)
     body = json.dumps({"customerId": customer, "name": "Gold", "value": VALUE, "enabled": "true"})
     aside = {"reason": REASON, "messageId": f"message-{customer}", "customerId": customer, "secretName": f"{STACK}/{customer}/Gold"}
@@ -121,13 +121,13 @@ def a_dead_letter(shell):
 
 
 def left(app, queue):
-    """How many messages a queue holds, hidden ones included."""
+    """Returns how many messages a queue holds, including invisible ones."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     return sum(int(number) for number in app.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"].values())
 
 
 def rule_dead_letters(shell):
-    """Events, as EventBridge leaves them; spread over lines, as nothing forbids."""
+    """Sends events as EventBridge's dead letters; over several lines, which is allowed."""
     for _ in range(2):
         customer = next(customers)
         event = {"id": f"event-{customer}", "source": "com.example.signup", "detail-type": "API Key Requested", "detail": {"customerId": customer, "name": "Gold"}}
@@ -162,7 +162,7 @@ def a_customer_nobody_was_told_of(shell):
 
 
 def a_release_before(shell):
-    """The template of this stack with another executable and less memory, packaged as SAM does it."""
+    """Uploads this stack's template with another executable and less memory, packaged as SAM does."""
     template = shell.app.cloud.run(f"{os.environ['AWS_CLI']}/aws", "cloudformation", "get-template", "--stack-name", STACK, "--template-stage", "Original",
                                    "--query", "TemplateBody", "--output", "text")
     bucket, folder, code = re.search(r"CodeUri: s3://(\S+?)/(\S+)/(\S+)", template).groups()
@@ -173,7 +173,7 @@ def a_release_before(shell):
     shell.variables |= {"FOLDER": f"{bucket}/{folder}", "BEFORE": "before.template"}
 
 
-# For each section what there has to be before, and what its commands print in all.
+# For each section its preparation, and a pattern for all that its commands print.
 PREPARED = {
     "Where am I": (None, rf"000000000000\s[\s\S]*^{STACK}\s.*_COMPLETE[\s\S]*^http\S+/createkey-requests-\S+ {STACK}-CreateKeyFunction-"),
     "RetriedAlarm": (a_customer, r"outcome\W+created"),
@@ -211,15 +211,15 @@ PREPARED = {
 
 def test_every_command_is_run():
     assert set(SECTIONS) == set(PREPARED)
-    assert set(ELSEWHERE) < set(NIGHT | DAY)
-    assert len(NIGHT | DAY) == len(NIGHT) + len(DAY), "a section's heading is in one page"
+    assert set(ELSEWHERE) < set(OPERATIONS | DEPLOYING)
+    assert len(OPERATIONS | DEPLOYING) == len(OPERATIONS) + len(DEPLOYING), "a section's heading is in one page"
 
 
 def test_filter_patterns():
-    """MiniStack takes filter patterns and ignores them: they are held against a line here."""
+    """MiniStack accepts filter patterns but ignores them, so they are matched against a line here."""
     line = json.dumps({"version": "v1.0.0", "messageId": "ID", "customerId": "ID", "outcome": "", "code": "unfinished", "level": "ERROR",
                        "type": "platform.report", "record": {"status": "timeout"}})
-    patterns = re.findall(r"""^lines (?:'([^']*)'|"((?:[^"\\]|\\.)*)")""", pages.NIGHT, re.MULTILINE)
+    patterns = re.findall(r"""^lines (?:'([^']*)'|"((?:[^"\\]|\\.)*)")""", pages.OPERATIONS, re.MULTILINE)
     assert len(patterns) > 5
     for plain, quoted in patterns:
         pattern = plain or re.sub(r"\\(.)", r"\1", quoted).replace("$MESSAGE_ID", "ID").replace("$CUSTOMER", "ID")
@@ -227,8 +227,8 @@ def test_filter_patterns():
         assert logfilter.matches(pattern, line.replace('"outcome": ""', f'"outcome": "{outcome[1] if outcome else "created"}"')), pattern
 
 
-# As the contract has them: characters outside A-Z a-z 0-9 . - as =XX for each byte, a
-# blank as +, _ for what is absent.
+# By the contract: characters outside A-Z a-z 0-9 . - become =XX for each byte, a
+# blank becomes +, and _ stands for an absent part.
 @pytest.mark.parametrize("arguments, name", [
     (["cust-1", "Dev API Key"], "cust-1/Dev+API+Key"),
     (["jane_doe@example.com", "a/b"], "jane=5Fdoe=40example.com/a=2Fb"),
@@ -257,11 +257,11 @@ def test_commands(shell, heading):
     printed = ""
     for block in SECTIONS[heading]:
         if block.startswith("sam "):
-            continue  # conftest.py builds and deploys so, with what MiniStack does not know taken out between the two
+            continue  # conftest.py builds and deploys, and between the two removes what MiniStack does not support
         if "continue-update-rollback" in block:
             assert "cannot be called from current stack status" in shell.run(block, check=False), "no rollback of this stack has failed"
             continue
-        page = NIGHT if heading in NIGHT else DAY
+        page = OPERATIONS if heading in OPERATIONS else DEPLOYING
         printed += shell.run(block.replace("STACK=createkey-prod", f"STACK={STACK}"), page)
         after_block(shell, heading, block)
     assert re.search(prints, printed, re.MULTILINE), printed
@@ -284,15 +284,15 @@ def test_a_rejected_message_is_a_letter_with_its_reason(shell):
 
 
 def test_empty_queues(shell):
-    """What is run on queues that have nothing for it ends, and says so."""
+    """Commands on empty queues end, and say so."""
     shell.variables["MESSAGE_ID"] = "no-such-message"
     assert shell.run('letters "$DEAD_LETTERS"') == ""
-    assert "not there" in shell.run(NIGHT["Correct a request"][0])
-    assert shell.run(NIGHT["Events from the rules' dead-letter queue"][0]) == ""
+    assert "not there" in shell.run(OPERATIONS["Correct a request"][0])
+    assert shell.run(OPERATIONS["Events from the rules' dead-letter queue"][0]) == ""
 
 
 def test_a_parameter_that_does_not_exist_or_has_a_bad_value_changes_nothing(shell):
-    change = NIGHT["Change one parameter"][0]
+    change = OPERATIONS["Change one parameter"][0]
     for bad in ("change NoSuchParameter 1", "change CreateKeyRate 100"):
         assert "ValidationError" in shell.run(change.replace("change CreateKeyRate 1\n", bad + "\n"), check=False)
 
@@ -313,13 +313,13 @@ def test_who_is_on_call_may_do_no_more(app, on_call):
 
 
 def test_audit_and_adopt(app, shell, tmp_path):
-    """Each as a user who has the page's policy for it."""
-    for key in app.all_keys():  # which MiniStack lists with "false" in quotes, and no SDK of types reads that
+    """Runs each as a user who has the page's policy for it."""
+    for key in app.all_keys():  # MiniStack lists these with "false" in quotes, which typed SDKs cannot read
         if key["enabled"] is not True:
             app.keys.delete_api_key(apiKey=key["id"])
     names = {"REGION": REGION, "ACCOUNT": "000000000000", "STACK": STACK}
-    auditor = Shell(app, ROOT, a_user(app, "auditor", pages.policy(pages.NIGHT, "The permissions of an audit", **names)))
-    (audit,) = NIGHT["Audit"]
+    auditor = Shell(app, ROOT, a_user(app, "auditor", pages.policy(pages.OPERATIONS, "The permissions of an audit", **names)))
+    (audit,) = OPERATIONS["Audit"]
 
     def findings():
         lines = [json.loads(line) for line in auditor.run(audit.replace("make audit", "make audit FORMAT=json"), check=False).splitlines() if line.startswith("{")]
@@ -339,14 +339,14 @@ def test_audit_and_adopt(app, shell, tmp_path):
 
     customer = next(customers)
     by_hand = app.keys.create_api_key(name="By hand", enabled=True)["id"]
-    keys = tmp_path / "keys.csv"  # MiniStack lists all plans as the key's
+    keys = tmp_path / "keys.csv"  # MiniStack lists all plans for any key
     keys.write_text(f"id,customerId,name,usagePlanIds\n{by_hand},{customer},Gold,\n")
-    policy = pages.policy(pages.NIGHT, "The permissions of an adoption", **names)
+    policy = pages.policy(pages.OPERATIONS, "The permissions of an adoption", **names)
     adopter = Shell(app, ROOT, a_user(app, "adopter", policy) | {"RESOURCE_TAGS": RESOURCE_TAGS})
-    (adopt,) = NIGHT["Adopt keys made by hand"]
+    (adopt,) = OPERATIONS["Adopt keys made by hand"]
     printed += adopter.run(adopt.replace("FILE=keys.csv", f"FILE={keys}"))
     assert re.search(r"1 to be adopted, 0 adopted before, 0 refused[\s\S]*1 adopted, 0 adopted before, 0 refused", printed), printed
-    tags = app.keys.get_tags(resourceArn=f"arn:aws:apigateway:{REGION}::/apikeys/{by_hand}")["tags"]  # MiniStack shows them here alone
+    tags = app.keys.get_tags(resourceArn=f"arn:aws:apigateway:{REGION}::/apikeys/{by_hand}")["tags"]  # MiniStack shows them only here
     assert tags["createkey:secret"] == f"{STACK}/{customer}/Gold"
     line = app.line(messageId=app.send({"customerId": customer, "name": "Gold", "enabled": True}), outcome="existing")
     assert line["keyId"] == by_hand
@@ -355,44 +355,44 @@ def test_audit_and_adopt(app, shell, tmp_path):
 
 
 def test_remove_the_stack(cloud, app, shell):
-    """Another stack than the one that the other tests use."""
+    """Removes a stack that no other test uses."""
     cloud.deploy("leaving")
     queue = cloud.outputs("leaving")["QueueUrl"]
     cloudformation = cloud.client("cloudformation")
     cloudformation.update_termination_protection(StackName="leaving", EnableTerminationProtection=True)
     shell.variables["STACK"] = "leaving"
     sam = f'sam() {{ command {SAM} "$@" --no-prompts --region {REGION}; }}\n'
-    detach, unprotect, with_sam, without_sam = DAY["Remove the stack"]
-    shell.run(sam + with_sam, DAY, check=False)
+    detach, unprotect, with_sam, without_sam = DEPLOYING["Remove the stack"]
+    shell.run(sam + with_sam, DEPLOYING, check=False)
     assert cloud.outputs("leaving"), "protected"
     user = app.iam.create_user(UserName="a-sender")["User"]["UserName"]
     app.iam.attach_user_policy(UserName=user, PolicyArn=cloud.outputs("leaving")["SenderPolicyArn"])
-    assert user in shell.run(detach, DAY)
+    assert user in shell.run(detach, DEPLOYING)
     app.iam.detach_user_policy(UserName=user, PolicyArn=cloud.outputs("leaving")["SenderPolicyArn"])
-    shell.run(unprotect, DAY)
-    shell.run(without_sam, DAY)
+    shell.run(unprotect, DEPLOYING)
+    shell.run(without_sam, DEPLOYING)
     with pytest.raises(ClientError, match="does not exist"):
         cloud.outputs("leaving")
     assert queue in app.sqs.list_queues()["QueueUrls"]
 
 
 def test_the_first_key_of_the_readme(shell):
-    """Its commands, for customers of our own and on the bus that this stack listens to."""
+    """Runs its commands, with other customers and this stack's bus."""
     section = README.split("\n## Your first key\n")[1].split("\n## ")[0]
     make, send, read, life = re.findall(r"^```\n(.*?)^```$", section, re.M | re.S)
     api = shell.app.keys.create_rest_api(name="api")["id"]
-    plan = shell.run(make.replace("API_ID", api).replace("STAGE", "prod"), DAY).strip()
+    plan = shell.run(make.replace("API_ID", api).replace("STAGE", "prod"), DEPLOYING).strip()
 
     def run(command, customer):
         shell.run(command.replace("cust-1", customer).replace("QUEUE_URL", shell.app.queue).replace("PLAN_ID", plan).replace(
-            '[{"Source"', f'[{{"EventBusName": "{EVENT_BUS}", "Source"'), DAY)
+            '[{"Source"', f'[{{"EventBusName": "{EVENT_BUS}", "Source"'), DEPLOYING)
 
     for command in send.split("\n\n"):
         customer = next(customers)
         run(command, customer)
         shell.app.line(customerId=customer, outcome="created")
         key = shell.app.want_key(customer, "Gold", plans=[plan])
-        found = key["id"] in shell.run(read.replace("cust-1", customer), DAY)
+        found = key["id"] in shell.run(read.replace("cust-1", customer), DEPLOYING)
         assert found, "the record is not printed (what is printed is not shown)"
     ids = [key["id"]]
     for command, outcome in zip(life.split("\n\n"), ("rotated", "ended"), strict=True):
@@ -403,7 +403,7 @@ def test_the_first_key_of_the_readme(shell):
 
 
 def after_block(shell, heading, block):
-    """What must be so after a command that changes something."""
+    """Checks the result of a command that changes something."""
     app, customer, key = shell.app, shell.variables.get("CUSTOMER"), shell.variables.get("KEY_ID")
     cloudformation, functions = app.cloud.client("cloudformation"), app.cloud.client("lambda")
     function = app.outputs["FunctionName"]

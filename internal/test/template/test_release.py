@@ -1,4 +1,4 @@
-"""`make release`, in a repository of its own, and what keeps the tools up to date."""
+"""Tests `make release`, in its own repository, and what keeps the tools up to date."""
 
 import json
 import platform
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def repository(tmp_path):
-    """The tracked files as they are now, committed once."""
+    """Returns a repository with the tracked files as they are now, in one commit."""
     for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
         if (ROOT / name).is_file():
             copy = tmp_path / name
@@ -45,8 +45,8 @@ def test_release(repository):
         assert b"v1.2.3" in executable.read_bytes()
         if architecture == {"aarch64": "arm64", "x86_64": "amd64"}.get(platform.machine()) and platform.system() == "Linux":
             line = json.loads(subprocess.run([executable], capture_output=True, env={}).stdout)
-            assert line["version"] == "v1.2.3", "every line comes from the logger of this one"
-    # Whoever builds the tag has the same executable, whatever `sam deploy` keeps of its parameters.
+            assert line["version"] == "v1.2.3", "every line comes from the logger that wrote this one"
+    # A build of the tag is reproducible, whatever `sam deploy` saves in samconfig.toml.
     (repository / "samconfig.toml").open("a").write("# kept by sam deploy --guided")
     sums = (repository / ".build" / "release" / "SHA256SUMS").read_text()
     assert run(repository, "make", "build-CreateKeyFunction", "GOARCH=arm64", "ARTIFACTS_DIR=again/arm64")[0] == 0

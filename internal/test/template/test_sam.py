@@ -1,4 +1,4 @@
-"""The function in Docker, as SAM runs it on a developer's machine: `make test-sam`.
+"""Tests the function in Docker, as SAM runs it on a developer's machine: `make test-sam`.
 
 Every sample of events/ goes through `sam local invoke`, and `sam local start-lambda`
 answers the AWS CLI. The AWS that the function calls is our own local one, which
@@ -25,22 +25,22 @@ FUNCTION, RUNTIME = "CreateKeyFunction", "provided.al2023"
 
 
 class LocalAWS:
-    """A local AWS with nothing in it but usage plans."""
+    """A local AWS that contains only usage plans."""
 
     def __init__(self, endpoint, inside):
         """endpoint is its URL on this machine, inside is its URL in a container."""
-        # SAM itself asks it for the account's id: nothing goes to AWS, and nothing of the user's settings is used.
+        # SAM itself asks it for the account's id: nothing goes to AWS, and the user's settings are not used.
         self.environment = {
             "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
         }
-        # What the function gets; LOG_LEVEL because SAM takes the one of this shell where it is not said.
+        # The function's variables; without LOG_LEVEL, SAM would pass this shell's.
         self.variables = {"AWS_ENDPOINT_URL": inside, "LOG_LEVEL": "INFO", "OUTCOME_BUS": "outcomes"}
         client = {"endpoint_url": endpoint, "region_name": REGION, "aws_access_key_id": "local", "aws_secret_access_key": "local"}
         self.keys, self.secrets = boto3.client("apigateway", **client), boto3.client("secretsmanager", **client)
 
     def recorded(self, printed):
-        """The keys that exist, each with its secret's name. Checks that the secret holds the finished record and the
+        """Returns the names of the existing keys' secrets by id. Checks that each secret holds the finished record and the
         value, and that the value was not printed."""
         recorded = {}
         for item in self.keys.get_api_keys(limit=500)["items"]:
@@ -50,7 +50,7 @@ class LocalAWS:
             # Values are compared, never shown.
             same, shown = record.pop("value", None) == key["value"], key["value"] in printed
             assert not shown, f"the value of {name} was printed"
-            if record.get("previous") != key["id"]:  # of a rotation, whose value the record no longer holds
+            if record.get("previous") != key["id"]:  # after a rotation, the record no longer holds its value
                 assert same, f"{name} does not hold the key's value"
                 assert (record["format"], record["id"]) == ("createkey/1", key["id"])
             recorded[key["id"]] = name
@@ -59,7 +59,7 @@ class LocalAWS:
 
 @contextmanager
 def local_aws(address, name):
-    """A local AWS of our own, which listens on an address of this machine that has this name in a container."""
+    """Runs our local AWS on an address of this machine that has this name in a container."""
     command = [LOCAL, "serve", "-host", address, "-bootstrap", LOCAL.with_name("bootstrap")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -72,7 +72,7 @@ def local_aws(address, name):
 
 
 class Sam:
-    """The SAM CLI, and the function that it built for this machine. The user's own CLI where there is one."""
+    """The SAM CLI, the user's own if there is one, and the function that it built for this machine."""
 
     def __init__(self):
         own = shutil.which("sam")
@@ -91,7 +91,7 @@ class Sam:
         assert status == 0, done.stdout
 
     def local(self, command, aws, *arguments):
-        """The arguments of subprocess for a `sam local` command."""
+        """Returns the arguments of subprocess for a `sam local` command."""
         variables = self.folder / "variables.json"
         variables.write_text(json.dumps({FUNCTION: aws.variables}))
         return {
@@ -101,16 +101,16 @@ class Sam:
         }
 
     def invoke(self, payload, aws):
-        """`sam local invoke`: the answer, and all that was printed beside it."""
+        """Runs `sam local invoke`, and returns the answer and the rest of the output."""
         command = self.local("invoke", aws, FUNCTION, "--event", "-")
         done = subprocess.run(**command, input=payload, capture_output=True, check=False)
-        status = done.returncode  # SAM's own: it tells the function's error in the answer alone
+        status = done.returncode  # SAM's own: a function's error is only in the answer
         assert status == 0, done.stderr
         return answer_of(done.stdout), done.stderr
 
     @contextmanager
     def start_lambda(self, aws):
-        """`sam local start-lambda` with a warm container: its URL, and the file that it prints to."""
+        """Runs `sam local start-lambda` with a warm container, and yields its URL and its log file."""
         port, log = free_port(), self.folder / "start-lambda.log"
         with open(log, "w") as output:
             process = subprocess.Popen(
@@ -125,14 +125,14 @@ class Sam:
 
 
 def answer_of(text):
-    """What the function answered. Fails where that has a value, without showing it."""
+    """Parses the function's answer. Fails if it has a value, without showing it."""
     has_value = '"value"' in text
     assert not has_value, "the answer has a value (not shown)"
     return json.loads(text)
 
 
 def lines_of(log):
-    """The function's lines, among what SAM prints."""
+    """Returns the function's log lines in SAM's output."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return [line for line in lines if "outcome" in line]
 
@@ -162,8 +162,8 @@ def new_aws(docker):
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[s["file"] for s in SAMPLES])
 def test_sam_local_invoke(sam, new_aws, sample):
-    # SAM now and then misses what is printed while it attaches to a container
-    # (github.com/aws/aws-sam-cli/issues/4239): played again, then, from the start.
+    # SAM sometimes misses output while it attaches to a container
+    # (github.com/aws/aws-sam-cli/issues/4239): try again from the start.
     for _ in range(5):
         with new_aws() as aws:
             answer, printed = sam.invoke(sample["payload"], aws)
@@ -181,13 +181,13 @@ def test_sam_local_invoke(sam, new_aws, sample):
 
 
 def batch(payload):
-    """The ids of the messages of an SQS batch or of a pipe's; none for any other payload."""
+    """Returns the message ids of a batch from SQS or a pipe; none for any other payload."""
     records = payload if isinstance(payload, list) else payload.get("Records", [])
     return [r["messageId"] for r in records if r.get("eventSource") == "aws:sqs"]
 
 
 def test_sam_local_start_lambda(sam, new_aws, tmp_path):
-    """A warm container answers the AWS CLI, and a function's error is told as Lambda tells it."""
+    """A warm container answers the AWS CLI, and reports a function's error as Lambda does."""
     request = json.loads((ROOT / "events" / "direct.json").read_text())
     with new_aws() as aws, sam.start_lambda(aws) as (url, log):
         def invoke(payload):

@@ -1,8 +1,8 @@
-"""The very template, deployed with `sam deploy` to MiniStack and used as its users
-use it: `make test-stack`.
+"""Tests the template, deployed to MiniStack with `sam deploy` and used as its users
+do: `make test-stack`.
 
-MiniStack enforces the role's policy on the function, and policies on users. Where
-it notices nothing, test_template.py stands guard.
+MiniStack enforces the role's policy on the function, and policies on users. What it
+does not enforce, test_template.py checks.
 """
 
 import json
@@ -46,7 +46,7 @@ def test_the_defaults_deploy(cloud):
 
 
 def test_an_outcome_bus_that_does_not_exist_fails_the_deployment(cloud):
-    # As an update: MiniStack's CloudFormation looks at a rule's bus only then.
+    # As an update, because MiniStack's CloudFormation checks a rule's bus only then.
     cloud.deploy("busless", OutcomeBusName=OUTCOME_BUS)
     output = cloud.deploy("busless", check=False, OutcomeBusName="nowhere")
     assert "failed to" in output and "[OutcomeRule]" in output, output
@@ -54,12 +54,12 @@ def test_an_outcome_bus_that_does_not_exist_fails_the_deployment(cloud):
 
 
 def test_the_environments_of_samconfig_deploy_beside_each_other(cloud):
-    """Each with the parameters that samconfig.toml gives it. An event of the source that dev listens to is dev's."""
+    """Each has samconfig.toml's parameters. An event with dev's source goes to dev."""
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     stacks = {name: config[name]["global"]["parameters"]["stack_name"] for name in ("dev", "prod")}
     for name, stack in stacks.items():
         overrides = config[name]["deploy"]["parameters"]["parameter_overrides"].split()
-        # Production has to name its sources where dev is in the same account.
+        # Production has to name its sources if dev is in the same account.
         cloud.deploy(stack, **dict(o.split("=", 1) for o in overrides) | ({"EventSource": "crm,signup"} if name == "prod" else {}))
     try:
         for source, stack in (("dev", stacks["dev"]), ("crm", stacks["prod"]), ("signup", stacks["prod"])):
@@ -82,7 +82,7 @@ DEVELOPER = {"Version": "2012-10-17", "Statement": [
 
 @pytest.fixture
 def boundary(cloud):
-    """A permissions boundary as organisations have them: no secret is made without its tag."""
+    """A typical permissions boundary: no secret may be made without its tag."""
     arn = cloud.client("iam").create_policy(PolicyName="developer", PolicyDocument=json.dumps(DEVELOPER))["Policy"]["Arn"]
     yield arn
     cloud.delete("bounded")
@@ -94,7 +94,7 @@ def test_a_boundary_that_asks_for_tags_denies_until_there_are_some(cloud, bounda
 
     def deploy(**parameters):
         cloud.deploy("bounded", PermissionsBoundary=boundary, **parameters)
-        # MiniStack's IAM enforces a boundary, its CloudFormation leaves a role's out.
+        # MiniStack's IAM enforces boundaries, but its CloudFormation does not set a role's.
         iam.put_role_permissions_boundary(RoleName=cloud.resource("bounded", "CreateKeyRole"), PermissionsBoundary=boundary)
 
     deploy()
@@ -116,7 +116,7 @@ def test_a_boundary_that_asks_for_tags_denies_until_there_are_some(cloud, bounda
     assert {t["Key"]: t["Value"] for t in secret["Tags"]} == want
     assert want.items() <= made["tags"].items()
 
-    # And one that denies what the role allows.
+    # A boundary that denies what the role allows.
     cloud.write_policy(boundary, DEVELOPER | {"Statement": DEVELOPER["Statement"] + [
         {"Sid": "NoKeys", "Effect": "Deny", "Action": "apigateway:POST", "Resource": "*"}]})
     refused = invoke(next(customers))
@@ -184,7 +184,7 @@ def test_a_rejected_message_is_set_aside_at_its_first_receive(app):
     assert {name: a["StringValue"] for name, a in letter["MessageAttributes"].items()} == {
         "tenant": "acme", "reason": "enabled: must be a boolean, not a string: write true or false, without quotes", "messageId": message, "customerId": customer,
         "secretName": f"{STACK}/{customer}/Gold"}
-    time.sleep(3)  # it does not come again
+    time.sleep(3)  # long enough for a redelivery
     assert len(app.lines(messageId=message, outcome="rejected")) == 1
 
 
@@ -194,7 +194,7 @@ def test_what_fails_heals_by_itself_however_often_it_failed(app):
         app.allow(without(policy, "StoreValue", "secretsmanager:CreateSecret"))
         customer = next(customers)
         message = app.send({"customerId": customer, "name": "Gold"})
-        wait_for(lambda: len(app.lines(messageId=message, outcome="retried")) > 5, "more failures than five receives would have allowed")
+        wait_for(lambda: len(app.lines(messageId=message, outcome="retried")) > 5, "more failures than five receives would allow")
     finally:
         app.allow(policy)
     app.line(messageId=message, outcome="created")
@@ -208,7 +208,7 @@ def test_redrive_from_the_dead_letter_queue(app):
     assert "was not made by createkey" in app.line(messageId=message, outcome="rejected")["reason"]
     letter = app.letter(message)
     app.secrets.delete_secret(SecretId=taken["ARN"], ForceDeleteWithoutRecovery=True)
-    # What StartMessageMoveTask does on AWS: a new message with the old body.
+    # As StartMessageMoveTask does on AWS: a new message with the old body.
     again = app.send(letter["Body"])
     app.drop(message)
     app.line(messageId=again, outcome="created")
@@ -224,7 +224,7 @@ def test_eventbridge(app):
 
 @pytest.fixture
 def unhurried(app):
-    """A message that is worked on does not come again meanwhile: MiniStack takes a second key with the same value."""
+    """No redelivery while a message is handled: MiniStack accepts a second key with the same value."""
     app.sqs.set_queue_attributes(QueueUrl=app.queue, Attributes={"VisibilityTimeout": "30"})
     yield app
     app.hasten()
@@ -289,16 +289,16 @@ def test_marketplace_subscription(app):
 
 
 def product(app):
-    """A product's code, and a usage plan that carries it."""
+    """Returns a product code, and a usage plan with that code."""
     code = f"{next(customers)}example"
     plan = app.keys.create_usage_plan(name=code)["id"]
     app.keys.update_usage_plan(usagePlanId=plan, patchOperations=[{"op": "replace", "path": "/productCode", "value": code}])
-    restart(app)  # an environment remembers the plans for a minute
+    restart(app)  # an environment caches the plans for a minute
     return code, plan
 
 
 def restart(app):
-    """Has the next message start a new environment."""
+    """Makes the next message start a new environment."""
     app.cloud.client("lambda").update_function_configuration(FunctionName=app.outputs["FunctionName"], MemorySize=256)
 
 
@@ -309,8 +309,8 @@ def test_marketplace_agreement(app):
               "proposer": {"accountId": "111122223333"}, "offer": {"id": "offer-1example"}}
     event = {"version": "0", "id": "9b1f9a3c-3f1d-4a6a-8f0e-1f2e3d4c5b6a", "source": "aws.agreement-marketplace", "account": "111122223333",
              "detail-type": "License Updated - Manufacturer", "time": "2026-07-01T00:00:00Z", "region": "us-east-1", "resources": [], "detail": detail}
-    # Nobody but AWS may send events of AWS's: what the rule matches is asked, and
-    # what it would put on the queue is put there.
+    # Only AWS may send AWS's events: the rule is tested with TestEventPattern, and
+    # the event is put on the queue directly.
     events = app.cloud.client("events")
     (rule,) = [r for r in events.list_rules()["Rules"] if "agreement" in r["EventPattern"]]
     assert events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))["Result"]
@@ -332,7 +332,7 @@ def test_marketplace_agreement(app):
 
 
 def hear(app, message):
-    """The outcome event of a message."""
+    """Waits for the outcome event of a message."""
     def look():
         for letter in app.sqs.receive_message(QueueUrl=app.heard, MaxNumberOfMessages=10).get("Messages", []):
             event = json.loads(letter["Body"])
@@ -352,7 +352,7 @@ def test_outcome_events(app):
     detail = ready["detail"]
     assert "value" not in detail
     assert (detail["id"], detail["secretName"], detail["status"]) == (record["id"], f"{STACK}/{customer}/Gold", "created")
-    # With no more than the event and the reader's policy, the value can be read.
+    # The event alone is enough to find the value.
     assert app.secrets.get_secret_value(SecretId=detail["secretArn"])["Name"] == detail["secretName"]
 
     bad = app.send(request | {"description": "Another one"})
@@ -366,7 +366,7 @@ def test_outcome_events(app):
 
 
 def creation(app):
-    plan = app.keys.create_usage_plan(name=f"Plan {time.time()}")["id"]  # one that no environment remembers
+    plan = app.keys.create_usage_plan(name=f"Plan {time.time()}")["id"]  # one that no environment has cached
     return app.send({"customerId": next(customers), "name": "Gold", "usagePlanIds": [plan]})
 
 
@@ -385,7 +385,7 @@ def sign_up(app):
 
 
 def ask(customer, detail_type, minute):
-    """An event for a customer's key, as it lies on the queue."""
+    """Returns an event for a customer's key, as on the queue."""
     return {"id": f"{customer}-{minute}", "source": "com.example.signup", "detail-type": detail_type, "time": f"2026-11-27T12:{minute:02}:00Z",
             "detail": {"customerId": customer, "name": "Gold"} | ({"enabled": True} if detail_type == "API Key Requested" else {})}
 
@@ -396,8 +396,8 @@ def end(app):
     return lambda: app.send(ask(customer, "API Key End Requested", 2))
 
 
-# The scenario that fails without an action, and the call that it is for. Some begin with
-# a message that needs it not.
+# The scenario that fails without an action, and the call that needs it. Some first send
+# a message that does not need it.
 SCENARIOS = {
     ("CreateApiKey", "apigateway:POST"): (creation, "CreateApiKey"),
     ("FindApiKey", "apigateway:GET"): (repeat, "GetApiKey"),
@@ -410,7 +410,7 @@ SCENARIOS = {
     ("StoreValue", "secretsmanager:PutSecretValue"): (creation, "PutSecretValue"),
     ("TellOutcome", "events:PutEvents"): (creation, "PutEvents"),
 }
-# What MiniStack does not notice the loss of, and test_template.py guards instead.
+# Actions that MiniStack does not enforce; test_template.py checks them instead.
 UNNOTICED = {
     ("TagApiKey", "apigateway:PUT"): "it does not ask for it when a key is created with tags",
     ("StoreValue", "secretsmanager:TagResource"): "it does not ask for it when a secret is created with tags",
@@ -471,7 +471,7 @@ def as_list(value):
 
 @pytest.fixture
 def user(app):
-    """Makes users who hold one policy and nothing else."""
+    """Returns a function that makes a user with one policy and nothing else."""
     def make(name, policy):
         app.iam.create_user(UserName=name)
         app.iam.attach_user_policy(UserName=name, PolicyArn=policy)
@@ -521,7 +521,7 @@ def test_a_reader_may_read_customers_secrets_and_nothing_else(app, user):
 
 def test_sam_remote_invoke(app):
     output = app.cloud.run(SAM, "remote", "invoke", "--stack-name", STACK, "CreateKeyFunction", "--event-file", "events/direct.json")
-    answer = json.loads(output[output.index('{"id"'):])  # behind the log
+    answer = json.loads(output[output.index('{"id"'):])  # after the log
     sent = json.loads((ROOT / "events" / "direct.json").read_text())
     assert (answer["customerId"], answer["status"]) == (sent["customerId"], "created")
     assert "value" not in answer
@@ -574,7 +574,7 @@ def test_update_and_delete(app):
     app.hasten()
     customer = next(customers)
     line = app.line(messageId=app.send({"customerId": customer, "name": "Gold"}), outcome="created")
-    assert "CreateApiKey" in {call["operation"] for call in line["calls"]}, "the new log level is in force"
+    assert "CreateApiKey" in {call["operation"] for call in line["calls"]}, "the new log level is not in force"
 
     app.cloud.delete(STACK)
     with pytest.raises(ClientError):
@@ -585,4 +585,4 @@ def test_update_and_delete(app):
     app.want_key(customer, "Gold")  # keys and secrets stay as well
 
     app.cloud.deploy(STACK)
-    assert app.cloud.outputs(STACK)["QueueUrl"] != app.queue, "the kept queue is nobody's"
+    assert app.cloud.outputs(STACK)["QueueUrl"] != app.queue, "the new stack took over the kept queue"

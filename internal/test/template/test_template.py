@@ -1,6 +1,6 @@
-"""template.yaml, held against docs and contract: `make test-template`.
+"""Checks template.yaml against docs and contract: `make test-template`.
 
-The template is transformed as SAM does it and looked at twice, with the defaults
+The template is transformed as by SAM and checked twice, with the defaults
 and with everything switched on.
 """
 
@@ -47,7 +47,7 @@ def run(*command):
 
 
 def beside(tool):
-    """A tool of the virtual environment that runs this."""
+    """Returns the path of a tool in this virtual environment."""
     return str(Path(sys.executable).with_name(tool))
 
 
@@ -80,7 +80,7 @@ def test_checkov_reports_nothing_but_what_is_suppressed_with_a_reason(form, tmp_
         (f["check_id"], f["resource"]) for f in results["results"]["failed_checks"]]
     suppressed = [c for r in source()["Resources"].values() for c in r.get("Metadata", {}).get("checkov", {}).get("skip", [])]
     assert all(len(c["comment"]) > 20 for c in suppressed)
-    assert results["summary"]["skipped"] == len(suppressed), "a suppression that suppresses nothing"
+    assert results["summary"]["skipped"] == len(suppressed), "a suppression suppresses nothing"
 
 
 def test_the_template_is_short_enough_to_be_sent_in_a_request():
@@ -113,7 +113,7 @@ def test_every_parameter_is_described_constrained_and_grouped():
 
 
 def accepts(name, value):
-    """As CloudFormation judges a parameter: a pattern is for the whole of it, or for each member of a list."""
+    """Validates a parameter as CloudFormation does: a pattern must match the whole value, or each item of a list."""
     parameter = source()["Parameters"][name]
     if parameter["Type"] == "CommaDelimitedList":
         return all(re.fullmatch(parameter["AllowedPattern"], member.strip()) for member in value.split(","))
@@ -171,9 +171,9 @@ QUEUES = ["RequestQueue", "DeadLetterQueue", "RuleDeadLetterQueue"]
 
 
 def kept(stack, name):
-    """Whether a resource stays when the stack is deleted or replaces it, and goes when its creation fails.
+    """Reports whether a resource is kept when the stack is deleted or replaces it, and removed when its creation fails.
 
-    docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html; UpdateReplacePolicy knows no
+    docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-attribute-deletionpolicy.html; UpdateReplacePolicy has no
     RetainExceptOnCreate.
     """
     resource = stack.resources[name]
@@ -339,7 +339,7 @@ def role(stack):
     return stack.properties("CreateKeyPolicy")["PolicyDocument"]
 
 
-# What the executable cannot be seen to call: who does instead.
+# Permissions that the executable itself does not use, and who does.
 NOT_THE_EXECUTABLES = {
     "Log": "Lambda writes the log as the role",
     "Poll": "the event source mapping polls as the role",
@@ -347,8 +347,8 @@ NOT_THE_EXECUTABLES = {
 }
 
 
-# What TestExecutable recorded: the calls that the executable made, one of each
-# kind, and all that it wrote.
+# TestExecutable's recording: one of each kind of call that the executable made,
+# and everything that it wrote.
 EXECUTABLE = Path(os.environ["CREATEKEY_EXECUTABLE"])
 
 
@@ -389,7 +389,7 @@ def test_the_role_is_written_out_and_narrow(stack):
     properties = stack.properties("CreateKeyRole")
     assert list(stack.of_type("AWS::IAM::Role")) == ["CreateKeyRole"], "SAM generates none"
     assert "Policies" not in properties, "Config's rule iam-no-inline-policy-check"
-    # docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: white space is not counted.
+    # docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: white space does not count.
     assert len(json.dumps(role(stack), separators=(",", ":"))) <= 6144
     assert properties.get("PermissionsBoundary") == (EVERYTHING["PermissionsBoundary"] if stack is FULL else None)
     assert properties["AssumeRolePolicyDocument"]["Statement"] == [
@@ -441,7 +441,7 @@ def test_it_deploys_in_every_partition(partition):
     foreign = [arn for arn in found if arn.split(":")[1] != partition or arn.split(":")[3] not in (region, "")]
     assert found and not foreign
     assert stack.outputs["DashboardUrl"]["Value"].startswith(f"https://{region}.{console}/cloudwatch/")
-    # Secrets Manager's page says secretsmanager.REGION.amazonaws.com, and no page what it is in another partition:
+    # Secrets Manager documents secretsmanager.REGION.amazonaws.com, and nothing for other partitions:
     # docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html.
     for policy in (role(stack), stack.properties("ReaderPolicy")["PolicyDocument"]):
         for via in ("amazonaws.com", suffix):
@@ -519,7 +519,7 @@ def test_alarms(stack):
         assert (alarm["ComparisonOperator"], alarm["TreatMissingData"]) == ("GreaterThanThreshold", "notBreaching")
         told = [EVERYTHING["AlarmTopicArn"]] if stack is FULL else []
         assert alarm["AlarmActions"] == alarm["OKActions"] == told
-    # A message that fails comes again every three minutes: each period counts it.
+    # A failing message comes again every three minutes, so each period must count it.
     assert alarms["RetriedAlarm"]["Period"] > stack.properties("RequestQueue")["VisibilityTimeout"]
 
 
@@ -532,7 +532,7 @@ def test_alarm_dimensions():
             assert dimensions(DEFAULT, alarm) == {"QueueName": DEFAULT.name(f"{queue}Queue")}
     assert dimensions(DEFAULT, "OldestMessageAlarm") == {"QueueName": DEFAULT.name("RequestQueue")}
     assert dimensions(DEFAULT, "ErrorsAlarm") == dimensions(DEFAULT, "ThrottlesAlarm") == {"FunctionName": DEFAULT.name("CreateKeyFunction")}
-    # On a custom bus, metrics have the bus for a dimension, too.
+    # On a custom bus, metrics also have the bus as a dimension.
     for alarm in ("RuleFailedAlarm", "RuleLostAlarm"):
         assert dimensions(DEFAULT, alarm) == {"RuleName": DEFAULT.name("RequestRule")}
         assert dimensions(FULL, alarm) == {"EventBusName": "signups", "RuleName": FULL.name("RequestRule")}
@@ -556,7 +556,7 @@ def filters():
 
 
 def counted(**members):
-    """The metrics that count a log line with these members."""
+    """Returns the metrics that count a log line with these members."""
     return {name for name, f in filters().items() if logfilter.matches(f["FilterPattern"], json.dumps(members))}
 
 
@@ -592,7 +592,7 @@ def test_dashboard_shows_what_was_promised():
         previous = []
         for metric in widget["properties"].get("metrics", []):
             path = [part for part in metric if isinstance(part, str)]
-            if path[0] == "...":  # all but what follows is as in the line before
+            if path[0] == "...":  # repeats the line before, except for what follows
                 path = previous[:len(previous) - len(path) + 1] + path[1:]
             path = [previous[i] if part == "." else part for i, part in enumerate(path)]
             previous = path
