@@ -130,11 +130,11 @@ func TestConsumer(t *testing.T) {
 		}
 	}
 	if delivered != 2 {
-		t.Errorf("delivered %d times", delivered)
+		t.Errorf("delivered %d times, want 2", delivered)
 	}
 	c.Deliver = func(context.Context, handover.Told, string) error { return errors.New("the vault is sealed") }
 	if err := c.Handle(t.Context(), event); err == nil || !strings.Contains(err.Error(), "delivering the key of customer cust-1: the vault is sealed") {
-		t.Errorf("error: %v", err)
+		t.Errorf("got error %v, want that the vault is sealed", err)
 	}
 }
 
@@ -190,7 +190,7 @@ func TestConsumer_WaitsForTheRecord(t *testing.T) {
 		return nil
 	}}
 	if err := c.Handle(t.Context(), event); err == nil || err.Error() != "the key is not ready yet" {
-		t.Errorf("error: %v", err)
+		t.Errorf("got error %v, want that the key is not ready yet", err)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestConsumer_Fails(t *testing.T) {
 		return refused
 	}
 	c := handover.Consumer{Secrets: a.secrets(), Deliver: func(context.Context, handover.Told, string) error {
-		t.Error("delivered")
+		t.Error("delivered in spite of the fault")
 		return nil
 	}}
 	put := func(text string) string {
@@ -234,7 +234,7 @@ func TestConsumer_Fails(t *testing.T) {
 			refused = test.refused
 			err := c.Handle(t.Context(), events.EventBridgeEvent{Detail: json.RawMessage(test.detail)})
 			if err == nil || !strings.Contains(err.Error(), test.want) || promise.Leaks(&a.aws, []byte(err.Error()), "fake-value") {
-				t.Error("another error, or one that quotes the secret")
+				t.Errorf("want an error with %q that does not quote the secret", test.want)
 			}
 		})
 	}
@@ -290,7 +290,7 @@ func TestPage(t *testing.T) {
 		}
 		for _, value := range values {
 			if !a.isValueOf(value, customerID) {
-				t.Errorf("%s: another's value", token)
+				t.Errorf("%s: got another customer's value", token)
 			}
 		}
 	}

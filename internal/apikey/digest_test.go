@@ -143,7 +143,7 @@ func TestDigestIgnoresSignUp(t *testing.T) {
 	signUp := bare
 	signUp.ProductCode, signUp.AddedTags = "p", map[string]string{"marketplace:product-code": "p"}
 	if bare.Digest() != signUp.Digest() {
-		t.Error("the digests differ")
+		t.Error("the digests differ, want the same")
 	}
 	if signUp.AllTags("s")["marketplace:product-code"] != "p" {
 		t.Error("the key lacks the added tag")

@@ -46,7 +46,7 @@ func TestSecretName(t *testing.T) {
 		})
 	}
 	if got, err := SecretName("team/", "c", "n", ""); err != nil || got != "team/c/n" {
-		t.Errorf("another prefix: got %q, %v", got, err)
+		t.Errorf("another prefix: got %q, %v, want team/c/n", got, err)
 	}
 	_, err := SecretName("apikeys/", "", "", "")
 	if !failure.IsRejected(err) {
@@ -150,6 +150,6 @@ func TestFinishedToken(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if len(got) < 32 || len(got) > 64 {
-		t.Errorf("%d characters, and AWS takes 32 to 64", len(got))
+		t.Errorf("%d characters, want 32 to 64", len(got))
 	}
 }

@@ -104,7 +104,7 @@ func TestParse(t *testing.T) {
 	if r.Name != "n" || r.Description != "d" || !r.Enabled || !r.GenerateDistinctID || r.CustomerID != "c" ||
 		!slices.Equal(r.StageKeys, []StageKey{{"a", "s"}}) || len(r.Tags) != 1 || r.Tags["k"] != "v" ||
 		!slices.Equal(r.UsagePlanIDs, []string{"p2", "p1"}) {
-		t.Errorf("got %+v", r)
+		t.Errorf("Parse: wrong request %+v", r)
 	}
 	if r.Value.Reveal() != value {
 		t.Error("value differs")

@@ -16,7 +16,7 @@ func TestRejectedError(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := Reject("%s: %d", "a", 1).Reasons; !slices.Equal(got, []string{"a: 1"}) {
-		t.Errorf("Reject: %q", got)
+		t.Errorf("Reject: wrong reasons %q", got)
 	}
 }
 
@@ -26,7 +26,7 @@ func TestRetryableError(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := *Retry("%s: %d", "a", 1); got != (RetryableError{Reason: "a: 1"}) {
-		t.Errorf("Retry: %+v", got)
+		t.Errorf("Retry: wrong error %+v", got)
 	}
 }
 

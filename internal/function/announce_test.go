@@ -36,7 +36,7 @@ func (e *environment) events() string {
 	taken := e.aws.Events()
 	for _, event := range taken[e.seen:] {
 		if event.Bus != e.settings.OutcomeBus || event.Source != "createkey" {
-			e.Errorf("an event went to bus %s with source %s", event.Bus, event.Source)
+			e.Errorf("an event went to bus %s with source %s, want %s, createkey", event.Bus, event.Source, e.settings.OutcomeBus)
 		}
 		if e.leaks(event.Detail) {
 			e.Error("an event holds a part of a value (not shown)")

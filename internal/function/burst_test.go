@@ -227,7 +227,7 @@ func TestPace_BurstDrainsAtTheSetRate(t *testing.T) {
 					t.Errorf("%d CreateApiKey calls were wasted, want at most 1 %% of the %d that made a key", wasted, created)
 				}
 				if keys := len(server.Keys()); keys != messages {
-					t.Errorf("%d keys exist for %d sign-ups", keys, messages)
+					t.Errorf("%d keys exist for %d sign-ups, want one each", keys, messages)
 				}
 			})
 		})
@@ -298,7 +298,7 @@ func TestPace_KeysOfManyUsagePlansGetDone(t *testing.T) {
 		}
 		for _, call := range server.Calls() {
 			if call.Operation == "GetApiKeys" {
-				t.Fatal("a key was begun in one delivery and had to be found again in the next")
+				t.Fatal("GetApiKeys was called: a key was begun in one delivery and finished in another")
 			}
 		}
 	})

@@ -69,7 +69,7 @@ func TestConnect_TheFirstMessageUsesTheConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			if reused != 5 {
-				t.Errorf("%d of the messages' 5 calls reused a connection", reused)
+				t.Errorf("%d of the messages' 5 calls reused a connection, want all", reused)
 			}
 		})
 	}
@@ -173,7 +173,7 @@ func TestConnect_EndpointsAreThoseOfTheCalls(t *testing.T) {
 				got[host] = true
 			}
 			if !maps.Equal(got, called) {
-				t.Errorf("connected to %q, called %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(called)))
+				t.Errorf("connected to %q, want the hosts of the calls, %q", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(called)))
 			}
 		})
 	}

@@ -209,7 +209,7 @@ func TestSNSBatchAnswersAList(t *testing.T) {
 		answer, _, _ := e.invoke(sns(named("a"), named("b"), eventBridge("e1", named("a"))))
 		var got []ready
 		if err := json.Unmarshal([]byte(answer), &got); err != nil || len(got) != 3 {
-			e.Fatalf("answered %s", answer)
+			e.Fatalf("answered %s, want a list of 3", answer)
 		}
 		if fmt.Sprint(got[0].Name, got[0].Status, got[1].Name, got[1].Status, got[2].Name, got[2].Status) != "acreatedbcreatedaexisting" {
 			e.Errorf("answered %s, want a created, b created, a existing", answer)
@@ -294,7 +294,7 @@ func TestPayloadThatCannotBeReadHasALogLineToo(t *testing.T) {
 		e.invoke(`[]`)
 		l := e.wantLog("invocation-1 rejected: payload: must be a list of SQS or SNS records, not empty")["invocation-1"]
 		if l.DurationMs != 0 {
-			e.Errorf("the line says %d ms", l.DurationMs)
+			e.Errorf("the line says %d ms, want 0", l.DurationMs)
 		}
 		e.invokeWithin(e.Context(), `[]`) // outside Lambda
 		e.wantLog(" rejected: payload")

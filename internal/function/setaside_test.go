@@ -257,7 +257,7 @@ func TestLetterRefusedForTheMomentIsSentAgain(t *testing.T) {
 				e.Errorf("answered after %v, want at most %v", took, e.timeout-time.Second)
 			}
 			if got := e.letters(); got != "m0 m1" && times < 1000 || got != "m0" && times == 1000 {
-				e.Errorf("set aside were %q after %d refusals", got, times)
+				e.Errorf("set aside were %q after %d refusals, want m0, and m1 unless it is always refused", got, times)
 			}
 			e.lines()
 		})

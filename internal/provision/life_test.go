@@ -474,11 +474,11 @@ func playLife(w *world, life []apikey.Request, random *rand.Rand) {
 	rotated := slices.ContainsFunc(life, func(m apikey.Request) bool { return m.Kind == apikey.Rotation })
 	switch {
 	case !held && (len(enabled) > 0 || !r.HasEnded()):
-		w.Errorf("nothing holds the key, and keys %v are enabled; ended: %t", enabled, r.HasEnded())
+		w.Errorf("nothing holds the key, want no key enabled and the record ended; enabled %v, ended %t", enabled, r.HasEnded())
 	case held && (!r.Finished() || !slices.Contains(enabled, r.ID)):
-		w.Errorf("held, and the record's key %q is not enabled, of %v", r.ID, enabled)
+		w.Errorf("the key is held, want the record's key %q among the enabled keys %v", r.ID, enabled)
 	case held && len(enabled) > 1 && (!rotated || len(enabled) > 2 || !slices.Contains(enabled, r.Previous)):
-		w.Errorf("held, and keys %v are enabled; the record names %s and %s", enabled, r.ID, r.Previous)
+		w.Errorf("the key is held, enabled are %v, want at most the record's %s and %s", enabled, r.ID, r.Previous)
 	}
 	if w.Failed() {
 		w.Log(strings.Join(history, "\n"))

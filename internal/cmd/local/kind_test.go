@@ -58,10 +58,10 @@ func TestSend_EndsAndRotationsAreEvents(t *testing.T) {
 				}
 				const detail = `{"customerId":"c","name":"n"}`
 				if event.DetailType != detailType || event.Source != "onboarding" || !event.Time.Equal(time.Now()) || string(event.Detail) != detail {
-					t.Errorf("%s of %s on the queue: %s", kind, name, f.taken[0].MessageBody)
+					t.Errorf("%s of %s on the queue: %s, want %s of onboarding, now, with %s", kind, name, f.taken[0].MessageBody, detailType, detail)
 				}
 				if e := f.taken[1]; e.DetailType != detailType || e.Source != "onboarding" || e.Detail != detail {
-					t.Errorf("%s of %s on the bus: %+v", kind, name, e)
+					t.Errorf("%s of %s on the bus: %+v, want %s of onboarding with %s", kind, name, e, detailType, detail)
 				}
 			})
 		}

@@ -215,7 +215,7 @@ Standard,cust-8,<&>,,,,,
 		got = append(got, e.MessageBody)
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("sent %d messages that are not the three good ones", len(got))
+		t.Errorf("sent %d messages, want the three good ones unchanged", len(got))
 	}
 	for _, fault := range []string{
 		":4: enabled: must be a boolean, not a string", ":4: a cell is read as a boolean where it is true or false, and as a string otherwise", ":6: value: must be at least 20 characters, has 10",
@@ -227,13 +227,13 @@ Standard,cust-8,<&>,,,,,
 		}
 	}
 	if strings.Count(s.faults, "\n") != 9 {
-		t.Errorf("faults:\n%s", s.faults)
+		t.Errorf("got faults\n%swant 9 lines", s.faults)
 	}
 	if err == nil || !strings.Contains(err.Error(), "7 bad, 0 unsent") {
-		t.Errorf("error: %v", err)
+		t.Errorf("error %v, want 7 bad, 0 unsent", err)
 	}
 	if !strings.Contains(s.out, "3 good, 7 bad, 0 sent before.") || !strings.Contains(s.out, "3 sent to "+testQueue) {
-		t.Errorf("prints %s", s.out)
+		t.Errorf("prints %s, want 3 good, 7 bad and 3 sent", s.out)
 	}
 }
 
@@ -255,7 +255,7 @@ func TestSend_SendsNothingOfAnUntrustworthyFile(t *testing.T) {
 				t.Errorf("error: %v; want %s", err, test.want)
 			}
 			if f.calls > 0 {
-				t.Error("sent something")
+				t.Errorf("made %d calls, want none", f.calls)
 			}
 		})
 	}
@@ -280,7 +280,7 @@ func TestSend_SendsOneFileUnchanged(t *testing.T) {
 				f := &fakeAWS{}
 				_, err := runSend(t.Context(), t, f, to.destination, write(t, test.file, test.text))
 				if (err == nil) != (to.want != "") {
-					t.Errorf("%s: error: %v", to, err)
+					t.Errorf("%s: error %v, want %q sent", to, err, to.want)
 				}
 				if to.want == "" {
 					if f.calls > 0 {
@@ -301,7 +301,7 @@ func TestSend_SendsEventsThatTheTemplatesRuleMatches(t *testing.T) {
 	}
 	want := entry{EventBusName: testBus, Source: "onboarding", DetailType: "API Key Requested", Detail: `{"customerId": "c"}`}
 	if len(f.taken) != 1 || f.taken[0] != want {
-		t.Errorf("sent %+v", f.taken)
+		t.Errorf("sent %+v, want %+v", f.taken, want)
 	}
 }
 
@@ -313,10 +313,10 @@ func TestSend_KeepsAKeysMessagesInOrderOnAFIFOQueue(t *testing.T) {
 	}
 	a, b, c := f.taken[0], f.taken[1], f.taken[2]
 	if a.MessageGroupID == "" || a.MessageGroupID != b.MessageGroupID || a.MessageGroupID == c.MessageGroupID {
-		t.Error("a group is not a key's")
+		t.Error("message groups differ within a key, or are shared by keys")
 	}
 	if a.MessageDeduplicationID == "" || a.MessageDeduplicationID == b.MessageDeduplicationID {
-		t.Error("two messages count as one")
+		t.Error("two messages share a deduplication id")
 	}
 }
 
@@ -340,7 +340,7 @@ func TestSend_ADryRunMakesNoCallAndNoJournal(t *testing.T) {
 	file := crowd(t, 3)
 	s, err := runSend(t.Context(), t, nil, toQueue(t, testQueue), file)
 	if err != nil || !strings.Contains(s.out, "Dry run: 3 would go to "+testQueue) {
-		t.Errorf("%v: %s", err, s.out)
+		t.Errorf("error %v, printed %s, want 3 to go", err, s.out)
 	}
 	if _, err := os.Stat(file + journalSuffix); err == nil {
 		t.Error("a dry run left a journal")
@@ -360,7 +360,7 @@ func TestSend_SaysThatRowsWithoutACustomerShareAKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.Contains(s.out, "2 have no customerId") != told {
-			t.Errorf("%q: it says\n%s", text, s.out)
+			t.Errorf("%q: hint that rows share a key: %t, want %t:\n%s", text, !told, told, s.out)
 		}
 	}
 }
@@ -389,10 +389,10 @@ func TestSend_RetriesWhatOneCallLeavesBehind(t *testing.T) {
 				file := crowd(t, 25)
 				s, err := runSend(t.Context(), t, f, to, file)
 				if err == nil || !strings.Contains(err.Error(), "0 bad, 2 unsent") || !strings.Contains(s.out, "23 sent to") {
-					t.Errorf("%v: %s", err, s.out)
+					t.Errorf("error %v, printed %s, want 23 sent and 2 unsent", err, s.out)
 				}
 				if want := file + ":9: not sent: MalformedDetail\n" + file + ":16: not sent: InternalFailure\n"; s.faults != want {
-					t.Errorf("faults:\n%s", s.faults)
+					t.Errorf("got faults\n%swant\n%s", s.faults, want)
 				}
 				for i, n := range map[int]int{3: 4, 14: maxAttempts, 7: 1, 5: 1} {
 					got := 0
@@ -406,16 +406,16 @@ func TestSend_RetriesWhatOneCallLeavesBehind(t *testing.T) {
 					}
 				}
 				if got := f.customers(t); len(got) != 23 || slices.Contains(got, "cust-14") || slices.Contains(got, "cust-7") {
-					t.Errorf("sent %v", got)
+					t.Errorf("sent %v, want all but cust-7 and cust-14", got)
 				}
 
 				// Once AWS recovers, the same command sends the two, and no others.
 				f = &fakeAWS{}
 				if s, err = runSend(t.Context(), t, f, to, file); err != nil || !strings.Contains(s.out, "25 good, 0 bad, 23 sent before.") {
-					t.Errorf("%v: %s", err, s.out)
+					t.Errorf("error %v, printed %s, want 23 sent before", err, s.out)
 				}
 				if got := f.customers(t); !slices.Equal(got, []string{"cust-7", "cust-14"}) {
-					t.Errorf("sent %v", got)
+					t.Errorf("sent %v, want cust-7 and cust-14", got)
 				}
 			})
 		})
@@ -435,17 +435,17 @@ func TestSend_RetriesThrottledCallsWithinBounds(t *testing.T) {
 		file := crowd(t, 25)
 		f := &fakeAWS{fail: throttledBefore(4)}
 		if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err != nil || len(f.taken) != 25 {
-			t.Errorf("%d sent: %v", len(f.taken), err)
+			t.Errorf("sent %d, error %v, want 25 and none", len(f.taken), err)
 		}
 
 		start := time.Now()
 		f = &fakeAWS{fail: throttledBefore(1 << 30)}
 		_, err := runSend(t.Context(), t, f, toBus(t), file)
 		if err == nil || !strings.Contains(err.Error(), "ThrottlingException") || !strings.Contains(err.Error(), "25 unsent") {
-			t.Errorf("error: %v", err)
+			t.Errorf("error %v, want ThrottlingException and 25 unsent", err)
 		}
 		if took := time.Since(start); f.calls > maxAttempts || took > maxAttempts*maxBackoff {
-			t.Errorf("%d calls in %s", f.calls, took)
+			t.Errorf("%d calls in %s, want at most %d in %s", f.calls, took, maxAttempts, maxAttempts*maxBackoff)
 		}
 	})
 }
@@ -467,7 +467,7 @@ func TestSend_ResumesAfterAnInterruption(t *testing.T) {
 			}}
 			_, err := runSend(ctx, t, f, toQueue(t, testQueue), file)
 			if err == nil || !strings.Contains(err.Error(), "(0 bad, 27 unsent; the same command sends the rest") {
-				t.Errorf("error: %v", err)
+				t.Errorf("error %v, want 27 unsent", err)
 			}
 			first := f.customers(t)
 
@@ -488,21 +488,21 @@ func TestSend_ResumesAfterAnInterruption(t *testing.T) {
 			second := f.customers(t)
 			// The message of the cut line is sent twice, no other is, and all are sent.
 			if len(first) != 30 || len(second) != 28 || second[0] != first[29] {
-				t.Errorf("%d sent, then %d from %s on", len(first), len(second), second[0])
+				t.Errorf("sent %d, then %d from %s on, want 30, then 28 from %s on", len(first), len(second), second[0], first[29])
 			}
 			slices.Sort(second)
 			if all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(first, second)))); len(all) != 57 {
-				t.Errorf("%d of 57 were sent", len(all))
+				t.Errorf("sent %d of 57", len(all))
 			}
 
 			f = &fakeAWS{}
 			if s, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err != nil || f.calls > 0 || !strings.Contains(s.out, "Nothing is left to send") {
-				t.Errorf("a third time: %v, %d calls: %s", err, f.calls, s.out)
+				t.Errorf("third run: error %v, %d calls, printed %s; want nothing to send", err, f.calls, s.out)
 			}
 			// The other destination has acknowledged none of it.
 			f = &fakeAWS{}
 			if _, err := runSend(t.Context(), t, f, toBus(t), file); err != nil || len(f.taken) != 57 {
-				t.Errorf("to the bus: %v, %d sent", err, len(f.taken))
+				t.Errorf("to the bus: error %v, sent %d, want all 57", err, len(f.taken))
 			}
 		})
 	}
@@ -512,7 +512,7 @@ func TestSend_ACorrectedFileSendsWhatIsNew(t *testing.T) {
 	file := write(t, "x.jsonl", "{\"customerId\": \"a\"}\n{\"customerId\": 2}\n{\"customerId\": \"c\"}\n")
 	f := &fakeAWS{}
 	if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err == nil || len(f.taken) != 2 {
-		t.Fatalf("%v, %d sent", err, len(f.taken))
+		t.Fatalf("error %v, sent %d, want an error and 2", err, len(f.taken))
 	}
 	// A line more, a corrected one, and a duplicate: each copy counts.
 	if err := os.WriteFile(file, []byte("{\"customerId\": \"0\"}\n{\"customerId\": \"a\"}\n{\"customerId\": \"2\"}\n{\"customerId\": \"c\"}\n{\"customerId\": \"c\"}\n"), 0o600); err != nil {
@@ -523,7 +523,7 @@ func TestSend_ACorrectedFileSendsWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.customers(t); !slices.Equal(got, []string{"0", "2", "c"}) {
-		t.Errorf("sent %v", got)
+		t.Errorf("sent %v, want 0, 2 and c", got)
 	}
 }
 
@@ -534,7 +534,7 @@ func TestSend_LeavesAForeignFileAlone(t *testing.T) {
 	}
 	f := &fakeAWS{}
 	if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err == nil || f.calls > 0 {
-		t.Errorf("%v, %d calls", err, f.calls)
+		t.Errorf("error %v, %d calls, want an error and none", err, f.calls)
 	}
 }
 
@@ -543,11 +543,11 @@ func TestSend_ShowsNoValueWhateverAWSSays(t *testing.T) {
 	file := write(t, "x.jsonl", `{"customerId": "a", "value": "fake-value-0123456789"}`+"\n")
 	f := &fakeAWS{refuse: func(entry) (string, bool) { return "InvalidMessageContents", true }}
 	if s, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err == nil || !strings.Contains(s.faults, ":1: not sent: InvalidMessageContents") {
-		t.Errorf("%v: %s", err, s.faults)
+		t.Errorf("error %v, faults %s, want InvalidMessageContents for line 1", err, s.faults)
 	}
 	f = &fakeAWS{fail: func(int) (int, string) { return http.StatusBadRequest, "InvalidParameter" }}
 	if _, err := runSend(t.Context(), t, f, toQueue(t, testQueue), file); err == nil || strings.Contains(err.Error(), "says") || !strings.Contains(err.Error(), "InvalidParameter") {
-		t.Errorf("error: %v", err)
+		t.Errorf("error %v, want InvalidParameter without AWS's text", err)
 	}
 	inVirtualTime(t, func(t *testing.T) {
 		f := &fakeAWS{lost: errors.New("malformed answer: fake-value-0123456789")}

@@ -95,7 +95,7 @@ func TestAdoptedKeyIsAsGoodAsOneThatWasMade(t *testing.T) {
 				}
 				time.Sleep(2 * time.Hour)
 				if findings := p.audit(); findings != nil {
-					t.Errorf("an audit finds %q", findings)
+					t.Errorf("an audit found %q, want nothing", findings)
 				}
 				p.kept(id)
 			})
@@ -133,7 +133,7 @@ func TestWhichRequestIsExisting(t *testing.T) {
 					detail += "," + test.detail
 				}
 				if got := p.tell("API Key Requested", detail+"}"); got != "existing" {
-					t.Errorf("the request is %q", got)
+					t.Errorf("the request is %q, want existing", got)
 				}
 				p.kept(id)
 			})
@@ -221,7 +221,7 @@ func TestAdoptStoppedAtEachCall(t *testing.T) {
 					recorded := len(p.aws.Secrets()) > 0
 					if recorded && message.detailType != "" { // a message now finds the key, with or without tags
 						if got := p.tell(message.detailType, message.detail); got != message.want {
-							t.Errorf("stopped at call %d: %s is %q", call, message.detailType, got)
+							t.Errorf("stopped at call %d: %s is %q, want %q", call, message.detailType, got, message.want)
 						}
 					}
 					if printed, err := p.adopt(file(id), true); err != nil {
@@ -234,7 +234,7 @@ func TestAdoptStoppedAtEachCall(t *testing.T) {
 					}
 					p.aws.ResetCalls()
 					if printed, err := p.adopt(file(id), true); err != nil || !strings.Contains(printed, " 1 adopted before") {
-						t.Errorf("repeated: %s%v", printed, err)
+						t.Errorf("repeated: printed %s(%v), want 1 adopted before", printed, err)
 					}
 					if slices.ContainsFunc(p.aws.Calls(), func(c awslocal.Call) bool {
 						return c.Method != http.MethodGet && c.Service == "apigateway" || c.Operation == "CreateSecret"
@@ -258,14 +258,14 @@ func TestAdoptBehindAMessage(t *testing.T) {
 			if c.Operation == "CreateSecret" && !told {
 				told = true
 				if got := p.tell("API Key Requested", asItIs); got != "created" {
-					t.Errorf("the message is %q", got)
+					t.Errorf("the message is %q, want created", got)
 				}
 			}
 			return nil
 		}
 		printed, err := p.adopt(file(id), true)
 		if !errors.Is(err, errNeedsAction) || !strings.Contains(printed, "secret createkey/acme/Gold exists already, and records key ") {
-			t.Errorf("printed %s(%v)", printed, err)
+			t.Errorf("printed %s(%v), want the row refused: the secret exists", printed, err)
 		}
 		if k := p.aws.Keys()[0]; k.ID != id || k.Tags[apikey.TagSecret] != "" {
 			t.Error("the key was changed")
@@ -358,7 +358,7 @@ func TestBadFiles(t *testing.T) {
 		"a repeated column": "id,customerId,name,id\n", "a tag without a key": "id,customerId,name,tags.\n", "bad CSV": "id,customerId,name\na,b,c\n\"a,b,c\n",
 	} {
 		if rows, err := readRows([]byte(text)); err == nil {
-			t.Errorf("%s: %d rows", name, len(rows))
+			t.Errorf("%s: got %d rows, want an error", name, len(rows))
 		}
 	}
 }
@@ -371,16 +371,16 @@ func TestAdoptAfterAnAudit(t *testing.T) {
 		p.deleteSecret(name, 0)
 		time.Sleep(time.Hour)
 		if findings := p.audit(); !slices.Equal(findings, []string{"no-record " + id + " " + name}) {
-			t.Errorf("found %q", findings)
+			t.Errorf("found %q, want no-record alone", findings)
 		}
 		if printed, err := p.adopt(file(id), true); err != nil {
 			t.Fatal(printed, err)
 		}
 		if findings := p.audit(); findings != nil {
-			t.Errorf("found %q", findings)
+			t.Errorf("found %q, want nothing", findings)
 		}
 		if got := p.signUp("acme"); got != "existing" {
-			t.Errorf("the request that made the key is %q", got)
+			t.Errorf("the request that made the key is %q, want existing", got)
 		}
 	})
 }

@@ -162,7 +162,7 @@ func TestAuditOfAHealthyAccount(t *testing.T) {
 		before := p.aws.SecretsEver()
 		p.aws.ResetCalls()
 		if findings := p.audit(); findings != nil {
-			t.Errorf("found %q", findings)
+			t.Errorf("found %q, want nothing", findings)
 		}
 		for _, c := range p.aws.Calls() {
 			if c.Service == "apigateway" && c.Method != http.MethodGet || strings.HasPrefix(c.Operation, "Create") || strings.HasPrefix(c.Operation, "Put") || strings.Contains(c.Query, "includeValue=true") {
@@ -266,7 +266,7 @@ func TestAuditOfAnAccountAtWork(t *testing.T) {
 						return nil
 					}
 					if findings := p.audit(); findings != nil || !worked {
-						t.Errorf("found %q", findings)
+						t.Errorf("found %q, want nothing; the function worked meanwhile: %t", findings, worked)
 					}
 				})
 			})

@@ -165,7 +165,7 @@ func TestLagSparesWrites(t *testing.T) {
 	key := create(t, gw, &apigateway.CreateApiKeyInput{Value: aws.String(value)})
 	_, err = gw.CreateApiKey(t.Context(), &apigateway.CreateApiKeyInput{Value: aws.String(value)})
 	if code(err) != "ConflictException" {
-		t.Errorf("same value: %v", err)
+		t.Errorf("same value: %v, want ConflictException", err)
 	}
 	_, err = gw.CreateUsagePlanKey(t.Context(), &apigateway.CreateUsagePlanKeyInput{
 		UsagePlanId: plan.Id, KeyId: key.Id, KeyType: aws.String("API_KEY"),
@@ -244,10 +244,10 @@ func TestKeysEver(t *testing.T) {
 	second := create(t, gw, &apigateway.CreateApiKeyInput{Value: aws.String(value)})
 	ever, now := s.KeysEver(), s.Keys()
 	if len(ever) != 2 || ever[0].ID != *first.Id || ever[0].Deleted.IsZero() || ever[1].ID != *second.Id || !ever[1].Deleted.IsZero() {
-		t.Errorf("keys ever: %v", ever)
+		t.Errorf("keys ever: %v, want a deleted and an existing one", ever)
 	}
 	if len(now) != 1 || now[0].ID != *second.Id {
-		t.Errorf("keys now: %v", now)
+		t.Errorf("keys now: %v, want the second alone", now)
 	}
 }
 

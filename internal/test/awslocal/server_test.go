@@ -219,7 +219,7 @@ func TestQuotas(t *testing.T) {
 					passed++
 				case "TooManyRequestsException":
 					if !strings.Contains(err.Error(), "Too Many Requests") {
-						t.Errorf("throttle reads %v", err)
+						t.Errorf("throttle reads %v, want Too Many Requests", err)
 					}
 				default:
 					t.Fatal(err)

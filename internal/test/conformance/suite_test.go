@@ -56,7 +56,7 @@ func TestVerdict(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if got := target.verdict(Case{Name: tt.name}, tt.err); (got != nil) != tt.want {
-			t.Errorf("%s, outcome %v: verdict %v", tt.name, tt.err, got)
+			t.Errorf("%s, outcome %v: verdict %v, want a fault: %t", tt.name, tt.err, got, tt.want)
 		}
 	}
 }

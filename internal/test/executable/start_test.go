@@ -68,7 +68,7 @@ func testBadSettings(t *testing.T, executable string) {
 		t.Fatal("the line is not an object of strings")
 	}
 	if members := slices.Sorted(maps.Keys(line)); !slices.Equal(members, []string{"level", "reason", "timestamp"}) {
-		t.Errorf("members of the line: %v", members)
+		t.Errorf("members of the line: %v, want level, reason, timestamp", members)
 	}
 	if line["level"] != "ERROR" {
 		t.Errorf("level is %s, want ERROR", line["level"])
@@ -82,6 +82,6 @@ func testBadSettings(t *testing.T, executable string) {
 		t.Error("the output or the answer holds a variable's value")
 	}
 	if calls := len(box.AWS.Calls()); calls > 0 {
-		t.Errorf("%d AWS calls were made", calls)
+		t.Errorf("%d AWS calls were made, want none", calls)
 	}
 }

@@ -176,7 +176,7 @@ func TestInvokeAPIThrottlesAndQueues(t *testing.T) {
 	a := request{}.send(t, server)
 	want := `{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}`
 	if a.status != 429 || a.header.Get("X-Amzn-ErrorType") != "TooManyRequestsException" || strings.TrimSpace(a.body) != want {
-		t.Errorf("synchronous: %d %s\n%s", a.status, a.header.Get("X-Amzn-ErrorType"), a.body)
+		t.Errorf("synchronous: got %d %s\n%s, want 429 TooManyRequestsException\n%s", a.status, a.header.Get("X-Amzn-ErrorType"), a.body, want)
 	}
 
 	later := request{
@@ -184,7 +184,7 @@ func TestInvokeAPIThrottlesAndQueues(t *testing.T) {
 		body:   event(t, order{Do: "call", Text: g.url}),
 	}
 	if a := later.send(t, server); a.status != 202 || a.body != "" || a.header.Get("X-Amzn-RequestId") == "" {
-		t.Errorf("asynchronous: %d %q", a.status, a.body)
+		t.Errorf("asynchronous: got %d %q, want 202, no body and a request id", a.status, a.body)
 	}
 	select {
 	case <-g.arrived:
@@ -203,9 +203,9 @@ func TestInvokeAPIAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := (request{}).send(t, server); a.status != 500 || a.header.Get("X-Amzn-ErrorType") != "ServiceException" {
-		t.Errorf("synchronous: %d %s", a.status, a.header.Get("X-Amzn-ErrorType"))
+		t.Errorf("synchronous: got %d %s, want 500 ServiceException", a.status, a.header.Get("X-Amzn-ErrorType"))
 	}
 	if a := (request{header: map[string]string{"X-Amz-Invocation-Type": "Event"}}).send(t, server); a.status != 202 {
-		t.Errorf("asynchronous: %d", a.status)
+		t.Errorf("asynchronous: got %d, want 202", a.status)
 	}
 }

@@ -200,7 +200,7 @@ func TestChildSeesWhatLambdaShows(t *testing.T) {
 		t.Errorf("ARN %q, want %q", a.Context.InvokedFunctionArn, want)
 	}
 	if !regexp.MustCompile(`^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$`).MatchString(a.TraceID) {
-		t.Errorf("trace id %q", a.TraceID)
+		t.Errorf("trace id %q, want the form of an unsampled one", a.TraceID)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestFunctionErrors(t *testing.T) {
 			}
 			r := invoke(t, f, tt.order)
 			if r.FunctionError != "Unhandled" {
-				t.Errorf("FunctionError is %q", r.FunctionError)
+				t.Errorf("FunctionError is %q, want Unhandled", r.FunctionError)
 			}
 			if got := errorOf(t, r); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
@@ -249,7 +249,7 @@ func TestFunctionErrors(t *testing.T) {
 			}
 			f.Timeout = time.Minute // no race: the test is the only caller
 			if next, _ := answer(t, f, order{}); next.ColdStart == tt.warm {
-				t.Errorf("the next invocation's cold start is %v", next.ColdStart)
+				t.Errorf("the next invocation's cold start is %v, want %v", next.ColdStart, !tt.warm)
 			}
 			if len(f.all) != 1 {
 				t.Errorf("%d environments, want 1", len(f.all))
@@ -277,7 +277,7 @@ func TestAnswerCountsThoughTheTimeRunsOut(t *testing.T) {
 			t.Errorf("got %s (%s), want the answer", r.Payload, r.FunctionError)
 		}
 		if !r.ColdStart || r.Duration < f.Timeout {
-			t.Errorf("cold start %v, duration %v", r.ColdStart, r.Duration)
+			t.Errorf("cold start %v, duration %v; want a cold start of at least %v", r.ColdStart, r.Duration, f.Timeout)
 		}
 	}
 }
@@ -286,7 +286,7 @@ func TestLargestAnswerPasses(t *testing.T) {
 	f := newFunction(t, "handler")
 	r, a := answer(t, f, order{Do: "answer big", Size: maxResponse - 1000})
 	if len(a.Text) != maxResponse-1000 || len(r.Payload) > maxResponse {
-		t.Errorf("got %d bytes with a text of %d", len(r.Payload), len(a.Text))
+		t.Errorf("got %d bytes with a text of %d, want all of the text", len(r.Payload), len(a.Text))
 	}
 }
 
@@ -316,7 +316,7 @@ func TestInitFailures(t *testing.T) {
 					t.Errorf("got  %s (%s)\nwant %s", got, r.FunctionError, tt.want)
 				}
 				if !r.ColdStart || r.InitDuration < tt.timeout || r.Duration != 0 {
-					t.Errorf("cold start %v, init %v, duration %v", r.ColdStart, r.InitDuration, r.Duration)
+					t.Errorf("cold start %v, init %v, duration %v; want a cold start with init of at least %v, no duration", r.ColdStart, r.InitDuration, r.Duration, tt.timeout)
 				}
 				for _, line := range tt.log {
 					if !strings.Contains(string(r.Log), line) {
@@ -362,7 +362,7 @@ func TestLogIsCompleteAfterAnExit(t *testing.T) {
 	f := newFunction(t, "handler")
 	for range 20 {
 		if r := invoke(t, f, order{Do: "exit"}); string(r.Log) != "exiting\n" {
-			t.Fatalf("the log is %q", r.Log)
+			t.Fatalf("the log is %q, want exiting", r.Log)
 		}
 	}
 }
@@ -379,7 +379,7 @@ func TestOutputIsReadBeforeItIsClosed(t *testing.T) {
 	}
 	o.close() // nobody else has read
 	if got := string(o.takeTail()); got != "last words" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want last words", got)
 	}
 }
 
@@ -398,7 +398,7 @@ func TestOutputIsPassedOnAtOnce(t *testing.T) {
 	f.Stdout = writerFunc(func(p []byte) { written <- string(p) })
 	done := inFlight(t, f, g, "call")
 	if got := <-written; got != "calling\n" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want calling", got)
 	}
 	close(g.open)
 	<-done
@@ -423,7 +423,7 @@ func TestKill(t *testing.T) {
 		t.Errorf("in flight: got %s (%v)\nwant %s", got, r.err, want)
 	}
 	if !strings.Contains(string(r.Log), "calling") {
-		t.Errorf("the log is %q", r.Log)
+		t.Errorf("the log is %q, want calling in it", r.Log)
 	}
 
 	next, first := answer(t, f, order{})
@@ -440,7 +440,7 @@ func TestKill(t *testing.T) {
 	}
 	f.Kill()
 	if got := f.Processes(); len(got) != 0 {
-		t.Errorf("after a kill: %v still run", got)
+		t.Errorf("processes %v run after a kill, want none", got)
 	}
 }
 
@@ -495,10 +495,10 @@ func TestCallerWhoGivesUp(t *testing.T) {
 	f.slots <- struct{}{} // when the function has answered
 	<-f.slots
 	if r := invoke(t, f, order{}); r.ColdStart || r.FunctionError != "" {
-		t.Errorf("afterwards: cold start %v, %s", r.ColdStart, r.Payload)
+		t.Errorf("afterwards: cold start %v, %s; want a warm answer", r.ColdStart, r.Payload)
 	}
 	if _, err := f.Invoke(ctx, []byte(`{}`)); !errors.Is(err, context.Canceled) {
-		t.Errorf("with an ended context: %v", err)
+		t.Errorf("with an ended context: got %v, want context.Canceled", err)
 	}
 }
 
@@ -513,7 +513,7 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	}
 	for _, done := range []<-chan outcome{plain, family} {
 		if o := <-done; o.FunctionError != "Unhandled" {
-			t.Errorf("in flight: %s %v", o.Payload, o.err)
+			t.Errorf("in flight: got %s %v, want Unhandled", o.Payload, o.err)
 		}
 	}
 	<-g.gone
