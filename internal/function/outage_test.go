@@ -118,7 +118,8 @@ func TestOutageHealsByItself(t *testing.T) {
 				if f.Dead > 0 {
 					t.Errorf("%d messages reached the dead-letter queue, want none", f.Dead)
 				}
-				// Twice the visibility timeout, for a failure just before the recovery, and the drain at the set rate.
+				// Twice the visibility timeout, for a failure just before the recovery, and
+				// the drain at the set rate.
 				if most := 2*180 + float64(load.signUps)/4; f.Recovered > most {
 					t.Errorf("took %.0f s after the outage, want at most %.0f", f.Recovered, most)
 				}

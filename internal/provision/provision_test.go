@@ -640,8 +640,8 @@ func wait(d time.Duration) { <-time.After(d) }
 func TestLateDeliveryDoesNotOverwriteTheRecord(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.interrupted(after, "CreateApiKey", request())
-		// An operator disables the key in between, so that the two records differ: AWS ignores an
-		// identical second put, and refuses a different one.
+		// An operator disables the key in between, so that the two records differ: AWS
+		// ignores an identical second put, and refuses a different one.
 		w.on(after, "GetApiKey", 1, func() error {
 			w.operatorEnablesKey(w.key(request()).ID, false)
 			w.finished(request())

@@ -64,7 +64,8 @@ func (b *bench) playBursts(ctx context.Context) (table, error) {
 	return t, nil
 }
 
-// A planBurst is what internal/function's TestBurstFigures writes about a burst with a usage plan.
+// A planBurst is what internal/function's TestBurstFigures writes about a burst with a usage
+// plan.
 type planBurst struct {
 	Window, Seconds             float64
 	SignUps, Wasted, Most, Dead int

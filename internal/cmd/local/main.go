@@ -11,7 +11,8 @@
 //	local send     [-kind KIND] -file FILE (-queue-url URL | -event-bus NAME [-source SOURCE]) [-confirm]
 //	local samples
 //
-// KIND is sign-up, end or rotation. samples lists the samples of package events, for other programs.
+// KIND is sign-up, end or rotation. samples lists the samples of package events, for other
+// programs.
 //
 // The function inherits its own variables (SECRET_PREFIX, USAGE_PLAN_ID, CREATE_KEY_RATE,
 // LOG_LEVEL …) if they are set here; validate and send read the first two as it does.

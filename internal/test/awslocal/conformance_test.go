@@ -22,7 +22,8 @@ func TestConformance(t *testing.T) {
 		t.Errorf("left behind: %d keys, %d secrets, %d usage plans, %d messages", len(s.Keys()), len(s.Secrets()), len(s.UsagePlans()), len(s.Messages()))
 	}
 
-	// A second run differs in every name, id and value, but its recording does not, although the account holds a foreign key.
+	// A second run differs in every name, id and value, but its recording does not, although
+	// the account holds a foreign key.
 	busy := server()
 	gw, _ := clients(busy.Config())
 	somebody := "somebody-elses"
@@ -58,8 +59,8 @@ func TestConformance(t *testing.T) {
 		t.Errorf("got %q, want the one departure", got)
 	}
 
-	// Recordings of real accounts, if somebody sent one, show no difference: docs/contributing.md
-	// says how to record.
+	// Recordings of real accounts, if somebody sent one, show no difference:
+	// docs/contributing.md says how to record.
 	files, err := filepath.Glob("../conformance/testdata/recordings/*.json")
 	if err != nil {
 		t.Fatal(err)

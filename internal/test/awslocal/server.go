@@ -45,8 +45,8 @@ const (
 	AccountID = "123456789012"
 
 	// maxBody bounds a request body. API Gateway's largest member, a description, has 125,000
-	// characters; a secret 65,536 bytes, each up to six in JSON; the events or messages of a call
-	// a megabyte, most of it JSON in JSON.
+	// characters; a secret 65,536 bytes, each up to six in JSON; the events or messages of a
+	// call a megabyte, most of it JSON in JSON.
 	maxBody = 8 << 20
 )
 

@@ -144,7 +144,8 @@ func (r *Recorder) exchange(ctx context.Context, in middleware.InitializeInput, 
 	return out, metadata, err
 }
 
-// A caseRecorder replaces what identifies the account; the same text gets the same name throughout a case.
+// A caseRecorder replaces what identifies the account; the same text gets the same name
+// throughout a case.
 type caseRecorder struct {
 	name, run string
 	names     map[string]string // by the text that they replace
@@ -196,7 +197,8 @@ func members(v any) map[string]any {
 	return pruned
 }
 
-// longestText is the longest text that is recorded; of a longer one only the length is, in bytes.
+// longestText is the longest text that is recorded; of a longer one only the length is, in
+// bytes.
 const longestText = 2048
 
 // prune removes what is empty, and shortens what is long.

@@ -9,8 +9,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// checkOutput checks everything that the executable has written and answered: JSON lines with the
-// documented members, and no value that exists.
+// checkOutput checks everything that the executable has written and answered: JSON lines with
+// the documented members, and no value that exists.
 func (w *world) checkOutput() {
 	output := w.box.Output()
 	number := 0

@@ -28,9 +28,9 @@ var seen struct {
 	output bytes.Buffer // guarded by mu
 }
 
-// writeRecord writes calls.json, one AWS call of each kind, against which the function's role is
-// checked, and output.log, everything that was written, against which the metric filters are. The
-// output was checked: it holds no value.
+// writeRecord writes calls.json, one AWS call of each kind, against which the function's role
+// is checked, and output.log, everything that was written, against which the metric filters
+// are. The output was checked: it holds no value.
 func writeRecord(t *testing.T, folder string) {
 	type call struct {
 		callKind

@@ -22,9 +22,10 @@ var rejectedMessage = payload.Message{
 	},
 }
 
-// testSetAsideSweep makes every fault hit each call that reports a rejected message. The message is
-// never lost: unless the function hands it back to the queue, it is in the dead-letter queue, as it
-// was sent. If the function is stopped after the call, it is there twice.
+// testSetAsideSweep makes every fault hit each call that reports a rejected message. The
+// message is never lost: unless the function hands it back to the queue, it is in the
+// dead-letter queue, as it was sent. If the function is stopped after the call, it is there
+// twice.
 func testSetAsideSweep(t *testing.T, executable string) {
 	for _, call := range []string{"PutEvents", "SendMessageBatch"} {
 		for _, f := range sweepFaults {
@@ -57,8 +58,9 @@ func testSetAsideSweep(t *testing.T, executable string) {
 	}
 }
 
-// deliverRejected delivers a batch with a rejected message, and reports whether the message left the
-// queue. It checks that the dead-letter queue has it then, and that its letters are what was sent.
+// deliverRejected delivers a batch with a rejected message, and reports whether the message
+// left the queue. It checks that the dead-letter queue has it then, and that its letters are
+// what was sent.
 func (w *world) deliverRejected() (left bool) {
 	w.t.Helper()
 	good := payload.Message{ID: "message-1", Body: payload.JSON(requests[0])}

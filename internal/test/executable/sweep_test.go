@@ -74,8 +74,8 @@ var sweepFaults = []fault{
 	{name: "hangs after its effect", hang: true, after: true},
 }
 
-// testFaultSweep makes every fault hit every call. Then the message is delivered again until it is
-// done.
+// testFaultSweep makes every fault hit every call. Then the message is delivered again until
+// it is done.
 func testFaultSweep(t *testing.T, executable string) {
 	var hanging, killed []sweepCase
 	for _, op := range operations {
@@ -142,6 +142,6 @@ func (c sweepCase) test(t *testing.T, executable string) {
 	w.wantSettled(m.request)
 }
 
-// shortTimeout is the function's timeout where a call hangs. It leaves a busy machine enough time to
-// start the message, for which the pace needs a second, and a second to answer.
+// shortTimeout is the function's timeout where a call hangs. It leaves a busy machine enough
+// time to start the message, for which the pace needs a second, and a second to answer.
 const shortTimeout = 5 * time.Second

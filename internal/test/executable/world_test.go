@@ -22,8 +22,8 @@ type world struct {
 	box *sandbox.Sandbox
 	bus bool // outcome events are on
 
-	// mu is held while a process is killed and the state is checked, so that nobody who waits for
-	// the process continues before that is done.
+	// mu is held while a process is killed and the state is checked, so that nobody who waits
+	// for the process continues before that is done.
 	mu       sync.Mutex
 	choose   func(c awslocal.Call, after bool) *fault // nil: no fault
 	called   []string                                 // the operations of calls that have arrived
@@ -68,8 +68,8 @@ func start(t *testing.T, executable string, env ...string) *world {
 	return w
 }
 
-// broken returns the broken ones of the promises that hold at every moment. Only the executable acts
-// here.
+// broken returns the broken ones of the promises that hold at every moment. Only the
+// executable acts here.
 func (w *world) broken() []string {
 	broken := append(promise.Check(&w.aws), promise.Untouched(&w.aws)...)
 	for _, c := range w.aws.Calls() {
@@ -83,7 +83,8 @@ func (w *world) broken() []string {
 	return broken
 }
 
-// recordFaults returns why a key is not its secret's only one, or not completely described there.
+// recordFaults returns why a key is not its secret's only one, or not completely described
+// there.
 func (w *world) recordFaults(key awslocal.Key) []string {
 	_, faults := promise.Settled(&w.aws, key.Tags["createkey:secret"])
 	return faults
@@ -103,7 +104,8 @@ func (w *world) wantDone(r request) {
 	}
 }
 
-// wantTold checks that the bus, if any, has accepted the event of a message that is reported as done.
+// wantTold checks that the bus, if any, has accepted the event of a message that is reported
+// as done.
 func (w *world) wantTold(messageID string) {
 	w.t.Helper()
 	if w.bus && !slices.ContainsFunc(w.aws.Events(), func(e awslocal.Event) bool {

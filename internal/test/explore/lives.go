@@ -272,8 +272,8 @@ func (e *explorer) finishedIt(a *account, d *delivery) bool {
 	return false
 }
 
-// judgeRetry judges the code of a failure, which must be "unfinished" if this delivery made a key
-// that no record it knows of names.
+// judgeRetry judges the code of a failure, which must be "unfinished" if this delivery made a
+// key that no record it knows of names.
 func (e *explorer) judgeRetry(d *delivery) *violation {
 	again, _ := errors.AsType[*failure.RetryableError](d.err)
 	made := value(0)
@@ -332,8 +332,8 @@ type settling struct {
 // mostRoundsOfLife is within how many deliveries without faults a message must be done.
 const mostRoundsOfLife = 4
 
-// unsettledLife returns how deliveries of the messages without a final answer, in some order, fail
-// to settle an account in which everything has stopped.
+// unsettledLife returns how deliveries of the messages without a final answer, in some order,
+// fail to settle an account in which everything has stopped.
 func (e *explorer) unsettledLife(a account, done uint8) (broken *violation, history []string) {
 	a.pass(10)
 	for _, lag := range []bool{false, true} {

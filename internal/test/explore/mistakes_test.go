@@ -206,9 +206,9 @@ func TestMistakesCanBeMade(t *testing.T) {
 	}
 }
 
-// TestMistakes checks that the explorer alone finds each mistake in the shipped code, and names the
-// promise. The mistake is made in an overlay of the go command: the tree is not changed, and the
-// code has no switches.
+// TestMistakes checks that the explorer alone finds each mistake in the shipped code, and
+// names the promise. The mistake is made in an overlay of the go command: the tree is not
+// changed, and the code has no switches.
 func TestMistakes(t *testing.T) {
 	if !*mistakes {
 		t.Skip("takes some minutes: make test-mistakes")

@@ -11,8 +11,8 @@ type act struct {
 	what  string
 }
 
-// acts returns all that the operator may do at an account, by section 3 of the contract; idle: no
-// delivery is in flight. In the scene "early" the operator does not wait for that.
+// acts returns all that the operator may do at an account, by section 3 of the contract;
+// idle: no delivery is in flight. In the scene "early" the operator does not wait for that.
 func (e *explorer) acts(a *account, idle bool) (acts []act) {
 	does := func(what string, change func(*account)) {
 		after := *a

@@ -300,9 +300,9 @@ func (e *explorer) hopeless(a *account) bool {
 	return true
 }
 
-// unsettled returns how deliveries without faults fail to settle an account, once those in flight
-// have stopped and ten minutes have passed; nil if they settle it. The history has their calls, and
-// is the shortest.
+// unsettled returns how deliveries without faults fail to settle an account, once those in
+// flight have stopped and ten minutes have passed; nil if they settle it. The history has
+// their calls, and is the shortest.
 func (e *explorer) unsettled(a account) (broken *violation, history []string) {
 	a.pass(10)
 	for first := range e.scene.messages {

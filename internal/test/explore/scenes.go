@@ -31,8 +31,8 @@ func messages(a, b apikey.Request) []message {
 	return []message{{name: "A", request: a, plans: plansOf(a.UsagePlanIDs)}, {name: "B", request: b, plans: plansOf(b.UsagePlanIDs)}}
 }
 
-// scenes returns all scenes. The first six are all ways in which two messages of one identity can
-// differ.
+// scenes returns all scenes. The first six are all ways in which two messages of one identity
+// can differ.
 func scenes() []*scene {
 	plan, both := planID(0), []string{planID(0), planID(1)}
 	generated, other := content("a", "", plan), content("b", "", plan)
@@ -74,8 +74,8 @@ func scenes() []*scene {
 // sent returns a minute on the clock of the senders of a life.
 func sent(minute int) time.Time { return time.Date(2025, 6, 1, 12, minute, 0, 0, time.UTC) }
 
-// life returns the messages of a life: "S1 E2" is a sign-up, and an end that was sent later; "Sa1
-// Ea2" are those of agreement a; R is a rotation.
+// life returns the messages of a life: "S1 E2" is a sign-up, and an end that was sent later;
+// "Sa1 Ea2" are those of agreement a; R is a rotation.
 func life(text string, plans ...string) (list []message) {
 	for _, name := range strings.Fields(text) {
 		r := content("a", "", plans...)

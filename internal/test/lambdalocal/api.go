@@ -15,8 +15,8 @@ const (
 	maxAsyncEvent = 1 << 20
 )
 
-// ServeHTTP is the Invoke operation of the Lambda API (Invoke), for the AWS CLI and the SDKs with
-// this server as their endpoint:
+// ServeHTTP is the Invoke operation of the Lambda API (Invoke), for the AWS CLI and the SDKs
+// with this server as their endpoint:
 //
 //	POST /2015-03-31/functions/CreateKeyFunction/invocations
 //
@@ -25,9 +25,9 @@ const (
 // environment is free) or DryRun (204). With X-Amz-Log-Type: Tail the answer has
 // X-Amz-Log-Result. An empty body is the event {}. Signatures are not checked.
 //
-// Errors have Lambda's form and names: ResourceNotFoundException, InvalidRequestContentException,
-// InvalidParameterValueException, RequestTooLargeException, TooManyRequestsException and, for
-// faults of this machine, ServiceException.
+// Errors have Lambda's form and names: ResourceNotFoundException,
+// InvalidRequestContentException, InvalidParameterValueException, RequestTooLargeException,
+// TooManyRequestsException and, for faults of this machine, ServiceException.
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	requestID := newRequestID()
 	w.Header().Set("X-Amzn-RequestId", requestID)

@@ -131,8 +131,8 @@ func hang() {
 	<-never
 }
 
-// rawRuntime is a runtime that breaks the protocol. It answers its second event with the statuses
-// that it got.
+// rawRuntime is a runtime that breaks the protocol. It answers its second event with the
+// statuses that it got.
 func rawRuntime() {
 	_, first := next()
 	id := first.Get("Lambda-Runtime-Aws-Request-Id")

@@ -21,8 +21,8 @@ import (
 	"time"
 )
 
-// maxResponse is the maximum size of an answer in bytes: the 6 MB of Quotas, as Lambda's own error
-// message counts them.
+// maxResponse is the maximum size of an answer in bytes: the 6 MB of Quotas, as Lambda's own
+// error message counts them.
 const maxResponse = 6291556
 
 // An environment is one execution environment: a process and its own Runtime API.
@@ -62,8 +62,8 @@ type startError struct{ err error }
 
 func (e *startError) Error() string { return e.err.Error() }
 
-// start starts the process with its own Runtime API. The error is a *startError if the executable
-// is at fault.
+// start starts the process with its own Runtime API. The error is a *startError if the
+// executable is at fault.
 func (f *Function) start() (*environment, error) {
 	path, err := filepath.Abs(f.Path)
 	if err != nil {
@@ -165,9 +165,9 @@ func (e *environment) alive() bool {
 	}
 }
 
-// awaitReady waits for the first request for work and returns how long it took. If there is none,
-// the process is gone, and failure is the invocation's answer: what the child reported, or how it
-// ended.
+// awaitReady waits for the first request for work and returns how long it took. If there is
+// none, the process is gone, and failure is the invocation's answer: what the child reported,
+// or how it ended.
 func (e *environment) awaitReady(requestID string, timeout time.Duration) (took time.Duration, failure []byte, ready bool) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -199,8 +199,8 @@ func (e *environment) awaitReady(requestID string, timeout time.Duration) (took 
 // invoke hands one event to the process and waits until it asks for the next one,
 // exits or has used up its time, in which case it is killed.
 //
-// An answer counts even if the child fails before it asks again: aws-lambda-go reports a panic and
-// then exits.
+// An answer counts even if the child fails before it asks again: aws-lambda-go reports a
+// panic and then exits.
 func (e *environment) invoke(requestID string, payload []byte, timeout time.Duration) *call {
 	begin := time.Now()
 	c := &call{
@@ -271,8 +271,8 @@ func (e *environment) runtimeAPI() http.Handler {
 	return mux
 }
 
-// serveNext ends the current phase, initialisation or an invocation, and blocks until there is an
-// event.
+// serveNext ends the current phase, initialisation or an invocation, and blocks until there
+// is an event.
 func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 	if !e.endPhase() {
 		writeStatus(w, http.StatusForbidden, "InvalidStateTransition")
@@ -291,8 +291,8 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endPhase records that the child asks for work and reports whether it may: not after it reported
-// a failed initialisation, nor before it has answered.
+// endPhase records that the child asks for work and reports whether it may: not after it
+// reported a failed initialisation, nor before it has answered.
 func (e *environment) endPhase() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -366,9 +366,9 @@ func writeStatus(w http.ResponseWriter, status int, errorType string) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// readAtMost reads r to its end and returns its content or, if that is more than limit bytes, the
-// first limit+1. It drops the rest rather than cut the sender off, who might then see a broken
-// connection instead of the response.
+// readAtMost reads r to its end and returns its content or, if that is more than limit bytes,
+// the first limit+1. It drops the rest rather than cut the sender off, who might then see a
+// broken connection instead of the response.
 func readAtMost(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil {

@@ -8,8 +8,8 @@ import (
 	"createkey/internal/test/lambdalocal"
 )
 
-// One process serves one invocation after the other. When it crashes, the invocation answers as in
-// Lambda, and the next one starts another process.
+// One process serves one invocation after the other. When it crashes, the invocation answers
+// as in Lambda, and the next one starts another process.
 func ExampleFunction_Invoke() {
 	f := &lambdalocal.Function{
 		Path: os.Args[0], // this test binary, which behaves as a bootstrap

@@ -1,6 +1,6 @@
-// Package lambdalocal runs a Lambda function's real executable on this machine as Lambda does: with
-// the Runtime API for the child process, and the Invoke API in front. It is for tests and the local
-// runner, never for the function.
+// Package lambdalocal runs a Lambda function's real executable on this machine as Lambda
+// does: with the Runtime API for the child process, and the Invoke API in front. It is for
+// tests and the local runner, never for the function.
 //
 // It guarantees:
 //   - The executable is the one that ships. It sees the Runtime API of version
@@ -20,9 +20,10 @@
 //	response, err := f.Invoke(ctx, payload)
 //	http.ListenAndServe("127.0.0.1:9001", f)
 //
-// Not covered: environments are not frozen between invocations, memory and CPU are not limited (but
-// see [Function.Initialised]), and there are no extensions, no response streaming, no aliases, no
-// client context and no log lines of Lambda's own (START, END, REPORT). It needs a Unix system.
+// Not covered: environments are not frozen between invocations, memory and CPU are not
+// limited (but see [Function.Initialised]), and there are no extensions, no response
+// streaming, no aliases, no client context and no log lines of Lambda's own (START, END,
+// REPORT). It needs a Unix system.
 //
 // The AWS pages, which comments cite by these names:
 //   - Runtime API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
@@ -55,46 +56,46 @@ var (
 	ErrClosed = errors.New("lambdalocal: function is closed")
 )
 
-// A Function is one Lambda function. Set the exported fields before the first use and do not change
-// them afterwards; only Path is required. Its methods may be called concurrently. Close it when
-// done.
+// A Function is one Lambda function. Set the exported fields before the first use and do not
+// change them afterwards; only Path is required. Its methods may be called concurrently.
+// Close it when done.
 type Function struct {
-	// Path is the executable, which Lambda calls "bootstrap". Its folder is the working directory
-	// and LAMBDA_TASK_ROOT.
+	// Path is the executable, which Lambda calls "bootstrap". Its folder is the working
+	// directory and LAMBDA_TASK_ROOT.
 	Path string
 
 	// Name is the function's name; "" means CreateKeyFunction.
 	Name string
 
-	// Env is the child's environment ("NAME=value") without what Lambda sets itself, which cannot
-	// be changed here either. AWS_REGION, LANG and PATH have defaults; so have AWS_CONFIG_FILE and
-	// AWS_SHARED_CREDENTIALS_FILE, because otherwise the SDK would find the developer's own files,
-	// which Lambda lacks.
+	// Env is the child's environment ("NAME=value") without what Lambda sets itself, which
+	// cannot be changed here either. AWS_REGION, LANG and PATH have defaults; so have
+	// AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, because otherwise the SDK would find
+	// the developer's own files, which Lambda lacks.
 	Env []string
 
 	// Timeout is the time limit of an invocation; 0 means 3 s, as in Lambda. Initialisation does
 	// not count.
 	Timeout time.Duration
 
-	// InitTimeout is the time limit of initialisation; 0 means 10 s. Lambda would then initialise
-	// a second time within Timeout; here the invocation fails.
+	// InitTimeout is the time limit of initialisation; 0 means 10 s. Lambda would then
+	// initialise a second time within Timeout; here the invocation fails.
 	InitTimeout time.Duration
 
 	// MemoryMB is what the child is told; it is not enforced. 0 means 128.
 	MemoryMB int
 
-	// Concurrency is the maximum number of environments; 0 means 10, as in a new AWS account. As in
-	// Lambda, a synchronous invocation beyond it is refused (ErrTooManyRequests), not queued, and an
-	// asynchronous one waits.
+	// Concurrency is the maximum number of environments; 0 means 10, as in a new AWS account.
+	// As in Lambda, a synchronous invocation beyond it is refused (ErrTooManyRequests), not
+	// queued, and an asynchronous one waits.
 	Concurrency int
 
 	// Initialised is called with the id of each process that has initialised, before it gets its
 	// first event: to reduce its share of the machine, as Lambda does then.
 	Initialised func(pid int)
 
-	// Stdout and Stderr receive the child's output as it is written; nil means that it is kept for
-	// Response.Log only. Writes are never concurrent, even to one writer for both, but the lines of
-	// two environments may be interleaved.
+	// Stdout and Stderr receive the child's output as it is written; nil means that it is
+	// kept for Response.Log only. Writes are never concurrent, even to one writer for both,
+	// but the lines of two environments may be interleaved.
 	Stdout, Stderr io.Writer
 
 	setUpOnce, closeOnce sync.Once
@@ -121,16 +122,16 @@ type Response struct {
 
 	RequestID string
 
-	// Log is the last 4 KB of what the child wrote to its standard output and error since its last
-	// invocation ended, including initialisation. It is complete up to the child's next request for
-	// work, or its end; the order between the two streams is approximate.
+	// Log is the last 4 KB of what the child wrote to its standard output and error since its
+	// last invocation ended, including initialisation. It is complete up to the child's next
+	// request for work, or its end; the order between the two streams is approximate.
 	Log []byte
 
 	// ColdStart reports whether the invocation was the first of its environment.
 	ColdStart bool
 
-	// InitDuration is the time from starting the process to its first request for work, or to its
-	// end if that came first; 0 for a warm start.
+	// InitDuration is the time from starting the process to its first request for work, or to
+	// its end if that came first; 0 for a warm start.
 	InitDuration time.Duration
 
 	// Duration is the time from handing over the event to the child's next request for work
@@ -138,13 +139,13 @@ type Response struct {
 	Duration time.Duration
 }
 
-// Invoke runs the function once and waits for its answer. Failures of the function (an error that
-// it returns, a crash, a timeout, an executable that cannot be started) are in
+// Invoke runs the function once and waits for its answer. Failures of the function (an error
+// that it returns, a crash, a timeout, an executable that cannot be started) are in
 // Response.FunctionError, not in the error.
 //
-// The error is ErrTooManyRequests, ErrClosed, that of ctx, or a fault of the machine (no port, no
-// pipe). When ctx ends first the function keeps running, as in Lambda, and its environment is busy
-// until it answers or times out.
+// The error is ErrTooManyRequests, ErrClosed, that of ctx, or a fault of the machine (no
+// port, no pipe). When ctx ends first the function keeps running, as in Lambda, and its
+// environment is busy until it answers or times out.
 func (f *Function) Invoke(ctx context.Context, payload []byte) (Response, error) {
 	return f.invoke(ctx, newRequestID(), payload)
 }
@@ -179,9 +180,9 @@ func (f *Function) invoke(ctx context.Context, requestID string, payload []byte)
 	}
 }
 
-// invokeAsync queues an event and returns. The event runs once, when an environment is free: Lambda
-// would retry it twice after a function error (Asynchronous), which a test can do itself. Close
-// drops events that have not begun.
+// invokeAsync queues an event and returns. The event runs once, when an environment is free:
+// Lambda would retry it twice after a function error (Asynchronous), which a test can do
+// itself. Close drops events that have not begun.
 func (f *Function) invokeAsync(requestID string, payload []byte) {
 	f.setUpOnce.Do(f.setUp)
 	go func() {
@@ -224,8 +225,8 @@ func (f *Function) Processes() []int {
 	return pids
 }
 
-// Close ends every environment like Kill and waits until all invocations have answered. Invoke then
-// returns ErrClosed. Its error is always nil.
+// Close ends every environment like Kill and waits until all invocations have answered.
+// Invoke then returns ErrClosed. Its error is always nil.
 func (f *Function) Close() error {
 	f.setUpOnce.Do(f.setUp)
 	f.closeOnce.Do(func() {

@@ -69,8 +69,8 @@ func decode(t *testing.T, r Response) reply {
 	return a
 }
 
-// A gate is a server that children call: each call is announced on arrived and waits until the gate
-// opens or the caller is gone, which is announced on gone.
+// A gate is a server that children call: each call is announced on arrived and waits until
+// the gate opens or the caller is gone, which is announced on gone.
 type gate struct {
 	url     string
 	arrived chan struct{}

@@ -15,10 +15,10 @@ const (
 
 // An output reads what one environment writes: it keeps the end and passes everything on.
 //
-// What the child wrote before it asks for work is in the pipe when the request arrives, but may not
-// have been read yet. So each pipe has two readers: a goroutine that waits for data, so that the
-// child does not block on a full pipe, and drain, which takes what is there. That needs reads that
-// do not block, which os.File does not offer.
+// What the child wrote before it asks for work is in the pipe when the request arrives, but
+// may not have been read yet. So each pipe has two readers: a goroutine that waits for data,
+// so that the child does not block on a full pipe, and drain, which takes what is there. That
+// needs reads that do not block, which os.File does not offer.
 type output struct {
 	stdout, stderr *stream
 	pumps          sync.WaitGroup
@@ -36,8 +36,8 @@ type stream struct {
 	buf  [32 << 10]byte
 }
 
-// newOutput makes the pipes. The caller gives the streams' w to the child, then calls started and,
-// when the child is gone, close.
+// newOutput makes the pipes. The caller gives the streams' w to the child, then calls started
+// and, when the child is gone, close.
 func newOutput(mu *sync.Mutex, stdout, stderr io.Writer) (*output, error) {
 	o := &output{mu: mu}
 	var err error
@@ -80,8 +80,8 @@ func (o *output) drain() {
 	o.stderr.drain()
 }
 
-// close drains and ends the output. It does not wait for the end of the pipes, which a process that
-// left the child's group could delay forever.
+// close drains and ends the output. It does not wait for the end of the pipes, which a
+// process that left the child's group could delay forever.
 func (o *output) close() {
 	o.drain()
 	_ = o.stdout.r.Close()
@@ -122,8 +122,8 @@ func (s *stream) drain() {
 	})
 }
 
-// read reads once without blocking and passes on what it got. It does both under the lock, to keep
-// the order.
+// read reads once without blocking and passes on what it got. It does both under the lock, to
+// keep the order.
 func (s *stream) read(fd uintptr) (int, error) {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package payload builds what AWS delivers to the function, as JSON: batches of SQS and SNS, an SNS
-// notification, an EventBridge event. Tests, the local runner and the benchmark build their payloads
-// here; every member is spelled as in AWS's documentation
+// Package payload builds what AWS delivers to the function, as JSON: batches of SQS and SNS,
+// an SNS notification, an EventBridge event. Tests, the local runner and the benchmark build
+// their payloads here; every member is spelled as in AWS's documentation
 // (https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html, with-sns.html).
 package payload
 
@@ -55,8 +55,8 @@ type Record struct {
 	EventSourceARN    string               `json:"eventSourceARN"`
 }
 
-// Records returns the records of a batch of a queue's messages, each received for the first time. The
-// ARN says whether the queue is FIFO.
+// Records returns the records of a batch of a queue's messages, each received for the first
+// time. The ARN says whether the queue is FIFO.
 func Records(queueARN string, messages ...Message) []Record {
 	records := make([]Record, len(messages))
 	for i, m := range messages {

@@ -24,8 +24,8 @@ var Beginning = time.Unix(0, 0).UTC()
 // whatever order they arrived in. The methods do not change their receiver.
 type Holds map[string]Hold
 
-// Heard returns the holds of a record. A finished record without any was made by a sign-up without
-// a time.
+// Heard returns the holds of a record. A finished record without any was made by a sign-up
+// without a time.
 func (r Record) Heard() Holds {
 	h := Holds{}
 	for _, hold := range r.Holds {

@@ -1,9 +1,10 @@
-// Package promise is the oracle: it states each promise of section 3 of the contract once, over the
-// state and the history of an AWS account. It judges the scenarios, the explorer, the simulation and
-// the executable.
+// Package promise is the oracle: it states each promise of section 3 of the contract once,
+// over the state and the history of an AWS account. It judges the scenarios, the explorer,
+// the simulation and the executable.
 //
-// It is written from the contract and from AWS's documentation, and imports nothing of the program:
-// it decodes a record as any reader of secrets would. No fault that it returns quotes a value.
+// It is written from the contract and from AWS's documentation, and imports nothing of the
+// program: it decodes a record as any reader of secrets would. No fault that it returns
+// quotes a value.
 package promise
 
 import (
@@ -24,19 +25,20 @@ type Account interface {
 	UsagePlanKeys(keyID string) []string // the plans that a key is attached to
 }
 
-// deletable is how long the contract asks an operator to wait, after a record was finished, before
-// deleting its key. If the key is deleted sooner, it may be made again.
+// deletable is how long the contract asks an operator to wait, after a record was finished,
+// before deleting its key. If the key is deleted sooner, it may be made again.
 const deletable = time.Minute
 
-// Check returns the faults of promises 1, 2 and 4, and of the records, which hold at every moment.
-// byHand are the ids of secret versions and keys that a person wrote or made: createkey is not
-// responsible for them, nor for a key without a creation date, which a test added past AWS's API.
+// Check returns the faults of promises 1, 2 and 4, and of the records, which hold at every
+// moment. byHand are the ids of secret versions and keys that a person wrote or made:
+// createkey is not responsible for them, nor for a key without a creation date, which a test
+// added past AWS's API.
 func Check(a Account, byHand ...string) (faults []string) {
 	keys := slices.DeleteFunc(slices.Clone(a.KeysEver()), func(k awslocal.Key) bool {
 		return k.Created.IsZero() || slices.Contains(byHand, k.ID)
 	})
-	// Keys are read before the secrets, because a secret exists before its key, and once more for
-	// the records, because a key exists before its record.
+	// Keys are read before the secrets, because a secret exists before its key, and once more
+	// for the records, because a key exists before its record.
 	secrets := a.SecretsEver()
 	later := a.KeysEver()
 	owned := map[string]bool{}
@@ -116,9 +118,9 @@ func (l life) finished(value awslocal.Sensitive) time.Time {
 	return time.Time{}
 }
 
-// owns reports whether a key was made for this life of its secret. In virtual time a life may end,
-// and the next begin, at the moment at which a key is made: then the key belongs to the life that
-// holds its value.
+// owns reports whether a key was made for this life of its secret. In virtual time a life may
+// end, and the next begin, at the moment at which a key is made: then the key belongs to the
+// life that holds its value.
 func (l life) owns(k awslocal.Key) bool {
 	switch {
 	case k.Tags[secretTag] != tag(l.name()):
@@ -137,7 +139,8 @@ func (l life) holds(k awslocal.Key) bool {
 	})
 }
 
-// checkKeys checks that no two keys of this life share a generation, and that each follows its value.
+// checkKeys checks that no two keys of this life share a generation, and that each follows
+// its value.
 func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 	var made []awslocal.Key
 	for _, k := range keys {
@@ -163,8 +166,8 @@ func (l life) checkKeys(keys []awslocal.Key) (faults []string) {
 	return faults
 }
 
-// checkSteps checks each version that createkey wrote, that no version was ever changed, and that a
-// finished record stays current.
+// checkSteps checks each version that createkey wrote, that no version was ever changed, and
+// that a finished record stays current.
 func (l life) checkSteps() (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(Steps+": "+format, args...)) }
 	texts := map[string]awslocal.Sensitive{}
@@ -208,8 +211,8 @@ func (l life) checkRecord(keys []awslocal.Key) (faults []string) {
 	return faults
 }
 
-// checkEnabled checks that the record knows every key that is enabled, and was when the record was
-// read: nobody enables a key that it does not know.
+// checkEnabled checks that the record knows every key that is enabled, and was when the
+// record was read: nobody enables a key that it does not know.
 func (l life) checkEnabled(before, after []awslocal.Key) (faults []string) {
 	r := Decode(l.states[len(l.states)-1].Current())
 	if !r.Ours() || !l.until.IsZero() {
@@ -224,8 +227,8 @@ func (l life) checkEnabled(before, after []awslocal.Key) (faults []string) {
 	return faults
 }
 
-// Untouched returns the faults of an account in which only createkey acts: it deletes no key, and
-// changes none.
+// Untouched returns the faults of an account in which only createkey acts: it deletes no key,
+// and changes none.
 func Untouched(a Account) (faults []string) {
 	for _, k := range a.KeysEver() {
 		if !k.LastUpdated.Equal(k.Created) || !k.Deleted.IsZero() {

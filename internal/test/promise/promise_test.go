@@ -406,7 +406,8 @@ func TestLeaks(t *testing.T) {
 	}
 }
 
-// TestCheck_LongName checks that a key is recognised by the hash of a name that is too long for a tag.
+// TestCheck_LongName checks that a key is recognised by the hash of a name that is too long
+// for a tag.
 func TestCheck_LongName(t *testing.T) {
 	a := kept()
 	for i := range a.secrets[0] {

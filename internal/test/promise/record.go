@@ -8,8 +8,8 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A Record is a secret's content as any reader sees it. Format and members come from the contract;
-// nothing here is taken from the program.
+// A Record is a secret's content as any reader sees it. Format and members come from the
+// contract; nothing here is taken from the program.
 type Record struct {
 	Format          string             `json:"format"`
 	Value           awslocal.Sensitive `json:"value"`
@@ -38,8 +38,8 @@ type Record struct {
 	members int
 }
 
-// Decode returns the record of a version, or the zero Record if that is not a JSON object with these
-// types. The caller must not change what it refers to.
+// Decode returns the record of a version, or the zero Record if that is not a JSON object
+// with these types. The caller must not change what it refers to.
 func Decode(v awslocal.SecretVersion) Record {
 	decoded.Lock()
 	defer decoded.Unlock()
@@ -83,8 +83,8 @@ func (r Record) Finished() bool { return r.Ours() && r.ID != "" && r.Ended.IsZer
 // HasEnded reports whether nothing holds the key any more.
 func (r Record) HasEnded() bool { return r.Ours() && !r.Ended.IsZero() }
 
-// First reports whether the record can be a log's first step: it has format and value, and nothing
-// else, or it is from an end that came before its sign-up, and has no value.
+// First reports whether the record can be a log's first step: it has format and value, and
+// nothing else, or it is from an end that came before its sign-up, and has no value.
 func (r Record) First() bool {
 	return r.Ours() && r.Value != "" && r.members == 2 || r.HasEnded() && r.Value == "" && r.ID == ""
 }
@@ -136,15 +136,15 @@ func (r Record) Follows(before Record) string {
 	return "a generation begins with neither a return nor a rotation"
 }
 
-// Knows reports whether a record knows a key: it is the key of its value, of a rotation's next value,
-// or the previous key of a rotation. No other key of its secret may be enabled.
+// Knows reports whether a record knows a key: it is the key of its value, of a rotation's
+// next value, or the previous key of a rotation. No other key of its secret may be enabled.
 func (r Record) Knows(k awslocal.Key) bool {
 	return k.Value == r.Value || k.Value == r.Next.Value || k.ID == r.Previous
 }
 
-// MayDisable reports whether createkey may disable an enabled key, according to the record in its
-// secret: nothing holds the key any more, a rotation is about to replace the previous key, or an end
-// names that key.
+// MayDisable reports whether createkey may disable an enabled key, according to the record in
+// its secret: nothing holds the key any more, a rotation is about to replace the previous
+// key, or an end names that key.
 func (r Record) MayDisable(k awslocal.Key, named bool) bool {
 	if r.HasEnded() {
 		return r.Knows(k)
@@ -152,8 +152,8 @@ func (r Record) MayDisable(k awslocal.Key, named bool) bool {
 	return k.ID == r.Previous && (r.Next.Value != "" || named)
 }
 
-// whole reports whether a finished record has all its members and none that is empty. Absent are the
-// members that API Gateway leaves out when empty, and those of a life.
+// whole reports whether a finished record has all its members and none that is empty. Absent
+// are the members that API Gateway leaves out when empty, and those of a life.
 func (r Record) whole() bool {
 	const always = 9 // format, value, id, enabled, two dates, stageKeys, tags, usagePlanIds
 	members := always

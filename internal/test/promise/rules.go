@@ -18,14 +18,15 @@ const (
 	LeftAlone = "promise 4 (a key is left alone)"
 )
 
-// A Broken is a promise, and how it is broken. The functions that return one judge a single act of
-// createkey: [Check] calls them for an account's whole history, the explorer for each call.
+// A Broken is a promise, and how it is broken. The functions that return one judge a single
+// act of createkey: [Check] calls them for an account's whole history, the explorer for each
+// call.
 type Broken struct{ Promise, How string }
 
-// Written returns the promise that a version written by createkey breaks; nil: none. held are the
-// secret's earlier versions, oldest first. A secret begins with a pending record of format and value,
-// or with an end; each step follows the previous one; the holds say whether the record has ended; and
-// a foreign secret is never written.
+// Written returns the promise that a version written by createkey breaks; nil: none. held are
+// the secret's earlier versions, oldest first. A secret begins with a pending record of
+// format and value, or with an end; each step follows the previous one; the holds say whether
+// the record has ended; and a foreign secret is never written.
 func Written(held []Record, next Record) *Broken {
 	switch {
 	case len(held) == 0 && !next.First():
@@ -46,9 +47,9 @@ func Written(held []Record, next Record) *Broken {
 	return nil
 }
 
-// MadeAgain returns how a key that createkey made breaks promise 1 if its secret had an earlier key;
-// nil: it does not. exists: the earlier key still existed. tooSoon: it was deleted sooner than the
-// contract allows.
+// MadeAgain returns how a key that createkey made breaks promise 1 if its secret had an
+// earlier key; nil: it does not. exists: the earlier key still existed. tooSoon: it was
+// deleted sooner than the contract allows.
 func MadeAgain(exists, tooSoon bool) *Broken {
 	switch {
 	case exists:
@@ -59,9 +60,9 @@ func MadeAgain(exists, tooSoon bool) *Broken {
 	return nil
 }
 
-// Differences returns the members in which a finished record differs from its key, which is in the
-// given usage plans, in any order. A key that was changed after it was made may be disabled although
-// the record says enabled: an operator did that.
+// Differences returns the members in which a finished record differs from its key, which is
+// in the given usage plans, in any order. A key that was changed after it was made may be
+// disabled although the record says enabled: an operator did that.
 func Differences(r Record, k awslocal.Key, plans []string) (members []string) {
 	changed := !k.LastUpdated.Equal(k.Created)
 	for _, member := range []struct {

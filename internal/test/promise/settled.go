@@ -8,9 +8,9 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// Settled returns the key of a secret whose messages have all been processed, and the faults of
-// promise 3: exactly one key exists, every version of the secret has its value, and the current one
-// describes it completely. The caller compares the key with the request.
+// Settled returns the key of a secret whose messages have all been processed, and the faults
+// of promise 3: exactly one key exists, every version of the secret has its value, and the
+// current one describes it completely. The caller compares the key with the request.
 func Settled(a Account, secretName string) (awslocal.Key, []string) {
 	var living []awslocal.Key
 	for _, k := range a.KeysEver() {
@@ -32,10 +32,10 @@ func Settled(a Account, secretName string) (awslocal.Key, []string) {
 	return living[0], faults
 }
 
-// Lives returns the faults of promise 3 for an identity whose messages have all been processed, in any
-// order: told are the holds that they establish. A held key is enabled and completely described, and
-// the previous key of a rotation may be enabled as well; nothing else is. extra are those of
-// [Describes].
+// Lives returns the faults of promise 3 for an identity whose messages have all been
+// processed, in any order: told are the holds that they establish. A held key is enabled and
+// completely described, and the previous key of a rotation may be enabled as well; nothing
+// else is. extra are those of [Describes].
 func Lives(a Account, secretName string, told Holds, extra ...string) (faults []string) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Sprintf(Described+": secret %s: ", secretName)+fmt.Sprintf(format, args...))
@@ -82,9 +82,9 @@ func Enabled(a Account, secretName string) (ids []string) {
 	return ids
 }
 
-// Describes returns the faults of a secret's current record: it must be finished and describe its key
-// completely, as [Differences] defines. extra are plans that the key may be attached to beyond those in
-// the record.
+// Describes returns the faults of a secret's current record: it must be finished and describe
+// its key completely, as [Differences] defines. extra are plans that the key may be attached
+// to beyond those in the record.
 func Describes(a Account, secretName string, extra ...string) []string {
 	fault := func(format string, args ...any) []string {
 		return []string{Described + ": " + fmt.Sprintf(format, args...)}

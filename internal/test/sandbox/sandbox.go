@@ -1,9 +1,10 @@
-// Package sandbox runs the real executable in a local Lambda against a local AWS: packages lambdalocal
-// and awslocal, connected over real sockets. It is for tests and the local runner.
+// Package sandbox runs the real executable in a local Lambda against a local AWS: packages
+// lambdalocal and awslocal, connected over real sockets. It is for tests and the local
+// runner.
 //
-// It guarantees that the function sees Lambda's environment and reaches that local AWS, whatever the
-// developer's own settings are, and that its log can be read. The guarantees of awslocal and lambdalocal
-// hold as well.
+// It guarantees that the function sees Lambda's environment and reaches that local AWS,
+// whatever the developer's own settings are, and that its log can be read. The guarantees of
+// awslocal and lambdalocal hold as well.
 //
 //	executable, err := sandbox.Build(t.TempDir())
 //	s, err := sandbox.Start("127.0.0.1", executable, &awslocal.Server{})
@@ -46,10 +47,10 @@ type Sandbox struct {
 // Timeout is the time limit of an invocation, as in template.yaml.
 const Timeout = 30 * time.Second
 
-// Start serves aws on a free port of host, an address of this machine such as 127.0.0.1, and sets up
-// the executable as a function that calls it. env is added to the function's environment
-// ("NAME=value"), which otherwise has no default plan and no bus. An error is the machine's (no port).
-// Close the sandbox in the end.
+// Start serves aws on a free port of host, an address of this machine such as 127.0.0.1, and
+// sets up the executable as a function that calls it. env is added to the function's
+// environment ("NAME=value"), which otherwise has no default plan and no bus. An error is the
+// machine's (no port). Close the sandbox in the end.
 func Start(host, executable string, aws *awslocal.Server, env ...string) (*Sandbox, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
@@ -98,8 +99,8 @@ type Line struct {
 	Code       string `json:"code"`
 }
 
-// TakeLines returns the log lines since the last TakeLines, in order, and other lines of output, which
-// the function should not write.
+// TakeLines returns the log lines since the last TakeLines, in order, and other lines of
+// output, which the function should not write.
 func (s *Sandbox) TakeLines() (logged []Line, other []string) {
 	scanner := bufio.NewScanner(bytes.NewReader(s.output.take()))
 	scanner.Buffer(nil, 1<<20)
@@ -144,9 +145,9 @@ func (l *lines) take() []byte {
 
 var _ io.Writer = (*lines)(nil)
 
-// Build compiles the function for this machine into dir, from anywhere inside the module, and returns
-// the executable's path. It uses the Makefile's build tag, and takes some seconds if Go has not cached
-// the packages.
+// Build compiles the function for this machine into dir, from anywhere inside the module, and
+// returns the executable's path. It uses the Makefile's build tag, and takes some seconds if
+// Go has not cached the packages.
 func Build(dir string) (string, error) {
 	path := filepath.Join(dir, "bootstrap")
 	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-o", path, "createkey/functions/createkey")

@@ -21,9 +21,10 @@ import (
 // RootsFile is the name of the file of root certificates that StartTLS writes.
 const RootsFile = "roots.pem"
 
-// StartTLS is Start over TLS on 127.0.0.1, as similar to AWS as possible: HTTP/1.1, a certificate with
-// an RSA key of 2,048 bits, and its root together with all of this machine's in RootsFile, the
-// function's SSL_CERT_FILE, so that reading the roots takes as long as in Lambda. It writes into dir.
+// StartTLS is Start over TLS on 127.0.0.1, as similar to AWS as possible: HTTP/1.1, a
+// certificate with an RSA key of 2,048 bits, and its root together with all of this machine's
+// in RootsFile, the function's SSL_CERT_FILE, so that reading the roots takes as long as in
+// Lambda. It writes into dir.
 func StartTLS(executable, dir string, aws *awslocal.Server, env ...string) (*Sandbox, error) {
 	certificate, root, err := newCertificate()
 	if err != nil {
@@ -40,7 +41,8 @@ func StartTLS(executable, dir string, aws *awslocal.Server, env ...string) (*San
 	return serve(listener, "https", executable, aws, append(env, "SSL_CERT_FILE="+roots)...), nil
 }
 
-// systemRoots returns the root certificates of a Debian-like system, or of Amazon Linux, or none.
+// systemRoots returns the root certificates of a Debian-like system, or of Amazon Linux, or
+// none.
 func systemRoots() []byte {
 	for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"} {
 		if text, err := os.ReadFile(path); err == nil {

@@ -11,8 +11,9 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// A bus is where every AWS call waits for its turn, and so does a delayed answer. It provides the local
-// AWS's hooks, which run in the goroutine of the call; the rest belongs to the scheduler.
+// A bus is where every AWS call waits for its turn, and so does a delayed answer. It provides
+// the local AWS's hooks, which run in the goroutine of the call; the rest belongs to the
+// scheduler.
 type bus struct {
 	mu      sync.Mutex
 	arrived []*call       // since the last take, in no particular order
@@ -44,8 +45,8 @@ type verdict struct {
 
 type environmentKey struct{}
 
-// before is awslocal's hook of that name. A call outside any environment is the operator's, and does
-// not wait.
+// before is awslocal's hook of that name. A call outside any environment is the operator's,
+// and does not wait.
 func (b *bus) before(ctx context.Context, c awslocal.Call) error {
 	from, ok := ctx.Value(environmentKey{}).(*environment)
 	if !ok {
@@ -108,8 +109,9 @@ func (b *bus) take() []*call {
 	return arrived
 }
 
-// orphaned reports whether nobody waits for the answer any more: the environment was killed, or the
-// client or the invocation has timed out. The call is still under way, and may yet take effect.
+// orphaned reports whether nobody waits for the answer any more: the environment was killed,
+// or the client or the invocation has timed out. The call is still under way, and may yet
+// take effect.
 func (c *call) orphaned() bool { return c.ctx.Err() != nil }
 
 // source is a seeded io.Reader that goroutines may share. It affects ids and values, never the

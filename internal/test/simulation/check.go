@@ -15,8 +15,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// Promises are judged by the state of the local AWS, never by the program's output: package promise
-// states them.
+// Promises are judged by the state of the local AWS, never by the program's output: package
+// promise states them.
 
 // A snapshot is everything that AWS holds.
 type snapshot struct {
@@ -64,8 +64,8 @@ func (s snapshot) withoutDates() snapshot {
 	return s
 }
 
-// finished returns when the key in the secret's record was recorded; zero: the record names no living
-// key.
+// finished returns when the key in the secret's record was recorded; zero: the record names
+// no living key.
 func finished(s awslocal.Secret) time.Time {
 	r := promise.Decode(s.Current())
 	for _, v := range s.Versions {
@@ -100,8 +100,8 @@ const (
 	aside     = "a rejected message is set aside or stays on the queue"
 )
 
-// checkWrite judges the step from before to after, made by a call of the program: by the oracle, by what
-// an operator's acts hide from it, and by what the senders asked for.
+// checkWrite judges the step from before to after, made by a call of the program: by the
+// oracle, by what an operator's acts hide from it, and by what the senders asked for.
 func (h *history) checkWrite(c *call, before, after snapshot) {
 	for _, fault := range promise.Check(h.server, h.byHand...) {
 		h.violate(fault, "after a call of the program's")
@@ -165,8 +165,8 @@ func (h *history) checkMade(c *call, key awslocal.Key, secret awslocal.Secret, n
 	}
 }
 
-// checkChanged judges a change of a key: it may be disabled, and if it is disabled already, only its
-// date may change.
+// checkChanged judges a change of a key: it may be disabled, and if it is disabled already,
+// only its date may change.
 func (h *history) checkChanged(c *call, was, is awslocal.Key, r promise.Record) {
 	disabled := was
 	disabled.Enabled, disabled.LastUpdated = false, is.LastUpdated
@@ -186,8 +186,8 @@ func (h *history) namedByEnd(id string) bool {
 	return slices.ContainsFunc(h.messages, func(m *message) bool { return m.keyID == id })
 }
 
-// checkEnded checks that the keys of an identity are disabled, permanently, once an end was answered
-// that is newer than every sign-up.
+// checkEnded checks that the keys of an identity are disabled, permanently, once an end was
+// answered that is newer than every sign-up.
 func (h *history) checkEnded() {
 	for _, i := range h.identities {
 		holds, ended := promise.Holds{}, false
@@ -219,7 +219,8 @@ func (h *history) checkFinished(s awslocal.Secret, was promise.Record, now snaps
 	}
 }
 
-// wasAsked reports whether some request asked for a key as it is, in these plans; nil: in any plans.
+// wasAsked reports whether some request asked for a key as it is, in these plans; nil: in any
+// plans.
 func (h *history) wasAsked(key awslocal.Key, plans []string) bool {
 	return slices.ContainsFunc(h.messages, func(m *message) bool {
 		return m.kind == signUp && m.identity.secret == key.Tags["createkey:secret"] && m.made(key) &&
@@ -227,15 +228,16 @@ func (h *history) wasAsked(key awslocal.Key, plans []string) bool {
 	})
 }
 
-// made reports whether a key is what the message's request asks for, whether or not it is still enabled.
+// made reports whether a key is what the message's request asks for, whether or not it is
+// still enabled.
 func (m *message) made(key awslocal.Key) bool {
 	return !m.malformed && key.Tags["content"] == m.letter && key.Name == m.identity.name &&
 		key.CustomerID == m.identity.customer && key.Description == m.description && (m.value == "" || m.value == key.Value)
 }
 
-// known removes from a key's plans those that were a default at some time, unless they are wanted: when
-// the default changes while deliveries are in flight, each attaches the key to the default that it
-// knows.
+// known removes from a key's plans those that were a default at some time, unless they are
+// wanted: when the default changes while deliveries are in flight, each attaches the key to
+// the default that it knows.
 func (h *history) known(plans, wanted []string) (known []string) {
 	for _, id := range plans {
 		if !h.defaults[id] || slices.Contains(wanted, id) {
@@ -336,8 +338,9 @@ func (h *history) planExists(id string) bool {
 	return slices.ContainsFunc(h.server.UsagePlans(), func(p awslocal.UsagePlan) bool { return p.ID == id })
 }
 
-// mistakable reports whether a delivery that still sees an old record, whose key has been disabled or
-// deleted since, may take the key for revoked: it repeats what that record already knows.
+// mistakable reports whether a delivery that still sees an old record, whose key has been
+// disabled or deleted since, may take the key for revoked: it repeats what that record
+// already knows.
 func (m *message) mistakable(now snapshot) bool {
 	return slices.ContainsFunc(now.secrets[m.identity.secret].Versions, func(v awslocal.SecretVersion) bool {
 		r := promise.Decode(v)
@@ -347,9 +350,9 @@ func (m *message) mistakable(now snapshot) bool {
 	})
 }
 
-// noteReasons records which messages must be rejected, and until when they had to be. Because reads lag,
-// a rejection may be for a past reason; nor does scheduling a deletion undo what a delivery has read of
-// the secret.
+// noteReasons records which messages must be rejected, and until when they had to be. Because
+// reads lag, a rejection may be for a past reason; nor does scheduling a deletion undo what a
+// delivery has read of the secret.
 func (h *history) noteReasons() {
 	now := h.snapshot()
 	for name, secret := range now.secrets {
@@ -521,8 +524,8 @@ func idsOf(messages []*message) (ids []string) {
 	return ids
 }
 
-// checkLeft judges which messages of a batch leave the queue, and which are redelivered. Nothing is lost:
-// a message that leaves is done, or rejected and in the dead-letter queue.
+// checkLeft judges which messages of a batch leave the queue, and which are redelivered.
+// Nothing is lost: a message that leaves is done, or rejected and in the dead-letter queue.
 func (h *history) checkLeft(e *environment, inv *invocation, again map[string]bool, outcomes map[*message]line) {
 	const held = "an earlier message of its group"
 	stopped, retried := map[string]bool{}, map[string]bool{} // groups with a message that comes again; by itself

@@ -11,9 +11,10 @@ import (
 	"createkey/internal/test/awslocal"
 )
 
-// The assumed bounds of AWS and Lambda. Those of the secrets add up to less than the minute that an
-// operator waits before deleting a key: a record that is read as pending is at most secretLag old, its
-// delivery ends within timeLimit, and its last call takes effect within onTheWay.
+// The assumed bounds of AWS and Lambda. Those of the secrets add up to less than the minute
+// that an operator waits before deleting a key: a record that is read as pending is at most
+// secretLag old, its delivery ends within timeLimit, and its last call takes effect within
+// onTheWay.
 const (
 	shortest   = time.Millisecond // of a step
 	timeLimit  = 30 * time.Second // of an invocation
@@ -83,8 +84,8 @@ const (
 	lateEffect   = "takes effect late"
 )
 
-// chooseFaults picks this history's kinds of faults and how often they strike. A history with few kinds
-// explores each of them further than one with all ("swarm testing").
+// chooseFaults picks this history's kinds of faults and how often they strike. A history with
+// few kinds explores each of them further than one with all ("swarm testing").
 func (h *history) chooseFaults() {
 	for _, f := range faults {
 		if h.oneIn(2) {

@@ -22,8 +22,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// An Environment is one execution environment of the function, with its caches: a handler as Lambda's
-// runtime calls it. It is invoked again only after it has answered.
+// An Environment is one execution environment of the function, with its caches: a handler as
+// Lambda's runtime calls it. It is invoked again only after it has answered.
 type Environment interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
@@ -39,12 +39,12 @@ type Settings struct {
 	Debug              bool
 }
 
-// A Factory starts an environment with cold caches. It must make its AWS clients from cfg, draw its
-// values from random and write its log to output.
+// A Factory starts an environment with cold caches. It must make its AWS clients from cfg,
+// draw its values from random and write its log to output.
 type Factory func(cfg aws.Config, s Settings, random io.Reader, output io.Writer) Environment
 
-// A cut is the part of a history that is played: its first steps, without those left out. What a step
-// draws depends on nothing but the seed and the step's number.
+// A cut is the part of a history that is played: its first steps, without those left out.
+// What a step draws depends on nothing but the seed and the step's number.
 type cut struct {
 	steps int // -1: all
 	skip  map[int]bool
@@ -178,11 +178,12 @@ func play(newEnvironment Factory, seed uint64, part cut) *history {
 	return h
 }
 
-// releaseWithin is how long the name of a secret stays taken after a deletion without a recovery window.
+// releaseWithin is how long the name of a secret stays taken after a deletion without a
+// recovery window.
 const releaseWithin = 10 * time.Second
 
-// begin begins a step, which has its own random numbers: leaving it out does not change what the next
-// ones draw.
+// begin begins a step, which has its own random numbers: leaving it out does not change what
+// the next ones draw.
 func (h *history) begin(n int) {
 	h.n, h.rng = n, rand.New(rand.NewPCG(h.seed, uint64(n)))
 }
@@ -273,8 +274,9 @@ func (h *history) step() {
 	}
 }
 
-// pause returns how long nothing happens: seconds; longer than a client waits for an answer; or, if
-// nothing is under way, as long as it takes until a key may be deleted and reads see everything.
+// pause returns how long nothing happens: seconds; longer than a client waits for an answer;
+// or, if nothing is under way, as long as it takes until a key may be deleted and reads see
+// everything.
 func (h *history) pause(busy bool) time.Duration {
 	if busy {
 		return h.upTo(pick(h, 2*time.Second, 2*time.Second, clientWait+2*time.Second, timeLimit))
@@ -301,7 +303,8 @@ func (h *history) kill(n int) {
 	h.replace(n)
 }
 
-// bury ends an environment: its goroutines unwind, and their calls are refused before they reach the bus.
+// bury ends an environment: its goroutines unwind, and their calls are refused before they
+// reach the bus.
 func (h *history) bury(e *environment) {
 	e.kill()
 	synctest.Wait()
@@ -386,12 +389,12 @@ func (h *history) answered(e *environment) {
 	h.checkEnded()
 }
 
-// settledIn is how many rounds without faults it takes until a repeat changes nothing: a rotation may
-// have come before its key, and an end of the previous key before that rotation.
+// settledIn is how many rounds without faults it takes until a repeat changes nothing: a
+// rotation may have come before its key, and an end of the previous key before that rotation.
 var settledIn = map[kind]int{signUp: 1, end: 1, rotation: 2, endOfPrevious: 3}
 
-// settle ends every history: the faults stop, and everything is redelivered. The first round must settle
-// every message, and the last one must change nothing.
+// settle ends every history: the faults stop, and everything is redelivered. The first round
+// must settle every message, and the last one must change nothing.
 func (h *history) settle() {
 	h.tell("", "from here on without faults")
 	for _, e := range h.environments {
@@ -443,15 +446,16 @@ func (h *history) settleMessage(m *message, round int) {
 	case l.done() && reason != "":
 		h.violate(honest, "%s is logged as %s, although %s", m.id, l.Outcome, reason)
 	case (m.kind == signUp || m.kind == rotation) && was.Outcome == "rejected":
-		// The content may have differed from that of a key that has ended since; or such a sign-up has, in
-		// the same round, made the missing key of a rotation.
+		// The content may have differed from that of a key that has ended since; or such a
+		// sign-up has, in the same round, made the missing key of a rotation.
 	case round >= settledIn[m.kind] && !reflect.DeepEqual(before.withoutDates(), after.withoutDates()):
 		h.violate(untouched, "a repeat of %s, which is settled, changed something", m.id)
 	}
 }
 
-// checkSettled compares an identity with the times of its messages. If a message was rejected, or a person
-// changed the key, it can only check that no key is enabled unless something holds it.
+// checkSettled compares an identity with the times of its messages. If a message was
+// rejected, or a person changed the key, it can only check that no key is enabled unless
+// something holds it.
 func (h *history) checkSettled(i *identity) {
 	told, heard := promise.Holds{}, !h.revoked[i.secret]
 	for _, m := range h.messages {

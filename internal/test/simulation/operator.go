@@ -16,8 +16,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// An operator is a person with the AWS console, who does what docs/operations.md allows, and nothing
-// sooner than it allows.
+// An operator is a person with the AWS console, who does what docs/operations.md allows, and
+// nothing sooner than it allows.
 type operator struct {
 	keys    *apigateway.Client
 	secrets *secretsmanager.Client
@@ -28,8 +28,8 @@ func newOperator(server *awslocal.Server) operator {
 	return operator{apigateway.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)}
 }
 
-// beforeDeletion is how long a record must have been finished before its key may be deleted: until then a
-// delivery in flight may hold the value.
+// beforeDeletion is how long a record must have been finished before its key may be deleted:
+// until then a delivery in flight may hold the value.
 const beforeDeletion = time.Minute
 
 // acts are the operator's acts on a secret and its key. Each reports whether it was possible.
@@ -147,8 +147,9 @@ func (h *history) deleteEnded(s awslocal.Secret) bool {
 // lastStep returns when the secret was last written.
 func lastStep(s awslocal.Secret) time.Time { return s.Versions[len(s.Versions)-1].Created }
 
-// reissue deletes a secret and all its keys. It waits for a rotation that is under way. A value that was
-// ended before its key was finished is left alone: a repeat of the end makes its key again, disabled.
+// reissue deletes a secret and all its keys. It waits for a rotation that is under way. A
+// value that was ended before its key was finished is left alone: a repeat of the end makes
+// its key again, disabled.
 func (h *history) reissue(s awslocal.Secret) bool {
 	r := promise.Decode(s.Current())
 	if r.ID == "" || r.Next.Value != "" || time.Since(lastStep(s)) < beforeDeletion {
@@ -203,8 +204,8 @@ func (h *history) rotate(s awslocal.Secret) bool {
 	return true
 }
 
-// deletePlan deletes a plan that was never a default, and whose requested keys have all been finished for
-// long.
+// deletePlan deletes a plan that was never a default, and whose requested keys have all been
+// finished for long.
 func (h *history) deletePlan(awslocal.Secret) bool {
 	if h.defaults[planTwo] || !h.planExists(planTwo) {
 		return false
@@ -259,8 +260,8 @@ func (h *history) redeploy() {
 	}
 }
 
-// drawSettings never moves from one default plan to another of the same API stage: see the package
-// comment.
+// drawSettings never moves from one default plan to another of the same API stage: see the
+// package comment.
 func (h *history) drawSettings() Settings {
 	s := Settings{
 		SecretPrefix:  prefix,

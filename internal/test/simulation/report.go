@@ -27,8 +27,8 @@ func (t tally) add(other tally) {
 	}
 }
 
-// branches are the ways in which a message can end, identified by the reason in its log line. Together
-// with the answers to its calls they show which path it took.
+// branches are the ways in which a message can end, identified by the reason in its log line.
+// Together with the answers to its calls they show which path it took.
 var branches = []struct{ outcome, reason string }{
 	{"created", "the key is in no usage plan"},
 	{"created", ""},
@@ -100,8 +100,8 @@ func (h *history) reachOutcome(l line) {
 	h.reach("outcome", l.Outcome, "for another reason")
 }
 
-// answers are AWS's answers when nothing is wrong with it, by operation: together they are the algorithm's
-// branches after each call.
+// answers are AWS's answers when nothing is wrong with it, by operation: together they are
+// the algorithm's branches after each call.
 var answers = map[string][]string{
 	"GetUsagePlan":       {"ok", "NotFoundException"},
 	"GetUsagePlans":      {"ok"},

@@ -13,8 +13,8 @@ import (
 	"createkey/internal/test/promise"
 )
 
-// An identity is the owner of a key. Its secret's name is spelled out here, not computed, because senders
-// were promised that name.
+// An identity is the owner of a key. Its secret's name is spelled out here, not computed,
+// because senders were promised that name.
 type identity struct {
 	customer, name string
 	event          string // of what carries it, for one that has neither
@@ -33,8 +33,8 @@ var identities = []identity{
 	{customer: "444455556666", name: "other", bought: true, secret: prefix + "444455556666/other"},
 }
 
-// A content is all that a request says besides identity and value. The letter is sent as a tag, so that a
-// key shows which request made it.
+// A content is all that a request says besides identity and value. The letter is sent as a
+// tag, so that a key shows which request made it.
 type content struct {
 	letter      string
 	description string
@@ -57,8 +57,8 @@ var contents = map[byte]content{
 // The usage plans: the first two can be combined, the third shares the first one's API stage.
 const planOne, planTwo, planOneToo = "plan1", "plan2", "plan1too"
 
-// AWS Marketplace's products: one that has a plan, and another. Their sign-ups ask for an enabled key and
-// nothing else.
+// AWS Marketplace's products: one that has a plan, and another. Their sign-ups ask for an
+// enabled key and nothing else.
 const product, planProduct = "prod", "market"
 
 // outcomes is the bus for outcome events, if any.
@@ -90,8 +90,8 @@ const (
 	endOfPrevious kind = "end of the key before" // alone, by its id
 )
 
-// A message is a request that somebody sent. It is delivered until it is answered as done, and sometimes
-// afterwards.
+// A message is a request that somebody sent. It is delivered until it is answered as done,
+// and sometimes afterwards.
 type message struct {
 	id       string
 	kind     kind
@@ -125,7 +125,8 @@ func (m *message) sent() time.Time {
 	return time.Time{}
 }
 
-// faulty reports whether the message must always be rejected: an end or a rotation without a time must.
+// faulty reports whether the message must always be rejected: an end or a rotation without a
+// time must.
 func (m *message) faulty() bool { return m.malformed || m.kind != signUp && m.sent().IsZero() }
 
 // hold returns the name of the hold that the message begins or ends.
@@ -165,23 +166,24 @@ func (m *message) String() string {
 	return text + " for " + m.identity.secret
 }
 
-// value returns one of an identity's explicit values, which a letter names; z is common to all. In the
-// history the letter stands for the value.
+// value returns one of an identity's explicit values, which a letter names; z is common to
+// all. In the history the letter stands for the value.
 func (i *identity) value(letter byte) awslocal.Sensitive {
 	of := "everybody"
 	if letter != 'z' {
 		of = i.secret
 	}
-	// No part of it occurs in anything else that is printed: the oracle looks for eight consecutive
-	// characters.
+	// No part of it occurs in anything else that is printed: the oracle looks for eight
+	// consecutive characters.
 	sum := sha256.Sum256([]byte(string(letter) + of))
 	return awslocal.Sensitive(string(letter) + hex.EncodeToString(sum[:]))
 }
 
 func (m *message) valueLetter() string { return string(m.value[0]) }
 
-// sendMessages draws who asks for what. In one history of four every request is for the same key, where
-// deliveries interfere the most; in every second one, keys are ended and rotated, too.
+// sendMessages draws who asks for what. In one history of four every request is for the same
+// key, where deliveries interfere the most; in every second one, keys are ended and rotated,
+// too.
 func (h *history) sendMessages() {
 	likely, most, explicit, messages := "aaaaaaabbbccddefg", 3, 3, 2+h.rng.IntN(4) // contents, identities, one in so many
 	kinds := []kind{signUp}
@@ -239,7 +241,8 @@ func (h *history) sendMessages() {
 	}
 }
 
-// askByEvent makes a message an event with a detail-type of its own, as ends and rotations must be.
+// askByEvent makes a message an event with a detail-type of its own, as ends and rotations
+// must be.
 func (m *message) askByEvent() {
 	m.content = content{}
 	if m.wrapped = eventBus; m.carrier == direct || m.carrier == eventBus {
@@ -269,8 +272,8 @@ func (m *message) buy(agreement string) {
 	}
 }
 
-// marketplaceDocument returns the document of a sign-up or an end: a notification of the product's topic,
-// or the event of an agreement.
+// marketplaceDocument returns the document of a sign-up or an end: a notification of the
+// product's topic, or the event of an agreement.
 func (m *message) marketplaceDocument() object {
 	action, detailType := "subscribe-success", "License Updated - Manufacturer"
 	if m.kind == end {
@@ -284,7 +287,8 @@ func (m *message) marketplaceDocument() object {
 	}}
 }
 
-// eventID is the same for all messages of a request without identity, and otherwise the message's own.
+// eventID is the same for all messages of a request without identity, and otherwise the
+// message's own.
 func (m *message) eventID() string {
 	if m.identity.event != "" {
 		return m.identity.event
@@ -372,8 +376,8 @@ func (m *message) attributes() map[string]payload.Attribute {
 	}
 }
 
-// payloadOf returns the payload of an invocation. All messages have one carrier, and only queues and
-// topics carry several.
+// payloadOf returns the payload of an invocation. All messages have one carrier, and only
+// queues and topics carry several.
 func payloadOf(messages []*message) []byte {
 	var batch []payload.Message
 	for _, m := range messages {
@@ -398,8 +402,8 @@ func payloadOf(messages []*message) []byte {
 	}
 }
 
-// chooseBatch draws what is delivered next: mostly messages that are not done yet, in any order except
-// that of a FIFO queue.
+// chooseBatch draws what is delivered next: mostly messages that are not done yet, in any
+// order except that of a FIFO queue.
 func (h *history) chooseBatch() (batch []*message) {
 	most := 1 + h.rng.IntN(3)
 	for _, n := range h.rng.Perm(len(h.messages)) {
@@ -424,8 +428,8 @@ func (h *history) chooseBatch() (batch []*message) {
 	return batch
 }
 
-// named reports whether the key that a message names is known: an end of the previous key is sent once
-// there is one, or with a mistyped id.
+// named reports whether the key that a message names is known: an end of the previous key is
+// sent once there is one, or with a mistyped id.
 func (h *history) named(m *message) bool {
 	if m.kind != endOfPrevious || m.keyID != "" {
 		return true

@@ -53,8 +53,8 @@ func History(t *testing.T, newEnvironment Factory, seed uint64) []string {
 // enough histories reach everything; with fewer, reaching a rare branch is luck.
 const enough = 50_000
 
-// Run plays histories, and fails the test with the first one that breaks a promise, shrunk. 50,000
-// histories or more together must also reach every fault and every branch.
+// Run plays histories, and fails the test with the first one that breaks a promise, shrunk.
+// 50,000 histories or more together must also reach every fault and every branch.
 func Run(t *testing.T, newEnvironment Factory, o Options) {
 	if o.Seed != 0 {
 		r := run(t, newEnvironment, o.Seed, cut{steps: -1})
@@ -113,8 +113,8 @@ func progress(w io.Writer, done, seeds int, spent time.Duration) {
 	_, _ = fmt.Fprintf(w, "%d of %d histories, %.0f a second, %s left\n", done, seeds, perSecond, left.Round(time.Second))
 }
 
-// shrink looks for a smaller history that still breaks a promise: first for the shortest prefix, then it
-// leaves out one step after the other.
+// shrink looks for a smaller history that still breaks a promise: first for the shortest
+// prefix, then it leaves out one step after the other.
 func shrink(t *testing.T, newEnvironment Factory, worst result) (result, cut) {
 	part := cut{steps: worst.n, skip: map[int]bool{}}
 	for steps := range worst.n {

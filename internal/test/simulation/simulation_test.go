@@ -29,8 +29,8 @@ func simulated(cfg aws.Config, s simulation.Settings, random io.Reader, output i
 	return h
 }
 
-// TestSimulation runs the whole handler through seeded histories of deliveries, faults and operators, and
-// checks the four promises after every step: see package simulation.
+// TestSimulation runs the whole handler through seeded histories of deliveries, faults and
+// operators, and checks the four promises after every step: see package simulation.
 func TestSimulation(t *testing.T) {
 	options := simulation.Options{Seeds: *simulatedSeeds, Seed: *simulatedSeed}
 	if testing.Short() {
@@ -42,8 +42,8 @@ func TestSimulation(t *testing.T) {
 	simulation.Run(t, simulated, options)
 }
 
-// TestSimulationDeterminism checks that a history depends on the seed alone, so that a failure can be
-// replayed.
+// TestSimulationDeterminism checks that a history depends on the seed alone, so that a
+// failure can be replayed.
 func TestSimulationDeterminism(t *testing.T) {
 	seeds := uint64(20)
 	if testing.Short() {
