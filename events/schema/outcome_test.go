@@ -168,7 +168,7 @@ func TestRegistryAndSchemaAgree(t *testing.T) {
 	delete(tags, "propertyNames")
 	compiled := compile(t, document, "")
 	for _, v := range judged() {
-		if !v.sayable {
+		if !v.expressible {
 			continue
 		}
 		inSchema, inRegistry := compiled.Validate(v.instance) == nil, registry.Validate(busEvent(requested, v.instance)) == nil
