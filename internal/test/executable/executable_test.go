@@ -28,7 +28,7 @@ func TestExecutable(t *testing.T) {
 		{"MakesTheCallsThatAreFaultedBelow", testCallsMade},
 		{"MakesExactlyOneKey_WhateverHappensToACall", testFaultSweep},
 		{"LosesNoRejectedMessage_WhateverHappensToACall", testSetAsideSweep},
-		{"StartsWithoutADeadLetterQueue_WithoutAURL", testNoURL},
+		{"StartsWhenTheDeadLetterQueueHasNoURL", testNoURL},
 		{"RetriesWhenTheQuotaOfKeysIsUsedUp", testQuota},
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", testHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},
