@@ -40,7 +40,7 @@ func TestBatchAnswersExactlyTheMessagesToDeliverAgain(t *testing.T) {
 			`{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m2"},{"itemIdentifier":"m3"}]}`,
 			[]string{"m0 rejected: body: is not valid JSON", "m1 created", "m2 rejected: body: is empty", "m3 rejected: byte-order mark"}, "b",
 		},
-		"a pipe's list is a batch": {
+		"the list of a pipe is a batch": {
 			asJSON(sqsRecords("", "", named("a"), faulty("b"))),
 			`{"batchItemFailures":[{"itemIdentifier":"m1"}]}`,
 			[]string{"m0 created", "m1 rejected"}, "a",
@@ -223,12 +223,12 @@ func TestSNSBatchAnswersAList(t *testing.T) {
 func TestRequestWithoutIdentityIsIdentifiedByItsDelivery(t *testing.T) {
 	const bare = `{"enabled":true}`
 	tests := map[string]struct{ payload, secret string }{
-		"EventBridge's id":      {eventBridge("6f1d-1", bare), "test/_/_/6f1d-1"},
-		"SNS's MessageId":       {sns(bare), "test/_/_/n0"},
-		"Lambda's request id":   {bare, "test/_/_/invocation-1"},
-		"EventBridge's via SQS": {sqsBatch(eventBridge("6f1d-1", bare)), "test/_/_/6f1d-1"},
-		"SNS's via SQS":         {sqsBatch(asJSON(map[string]string{"Type": "Notification", "MessageId": "n9", "Message": bare})), "test/_/_/n9"},
-		"EventBridge's via SNS": {sns(eventBridge("6f1d-1", bare)), "test/_/_/6f1d-1"},
+		"EventBridge id":      {eventBridge("6f1d-1", bare), "test/_/_/6f1d-1"},
+		"SNS MessageId":       {sns(bare), "test/_/_/n0"},
+		"Lambda request id":   {bare, "test/_/_/invocation-1"},
+		"EventBridge via SQS": {sqsBatch(eventBridge("6f1d-1", bare)), "test/_/_/6f1d-1"},
+		"SNS via SQS":         {sqsBatch(asJSON(map[string]string{"Type": "Notification", "MessageId": "n9", "Message": bare})), "test/_/_/n9"},
+		"EventBridge via SNS": {sns(eventBridge("6f1d-1", bare)), "test/_/_/6f1d-1"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ func TestReasonOfARejectionSaysWhatToFix(t *testing.T) {
 	const encodedTwice = "it is JSON inside a string, encoded once too often: send it without the quotes and backslashes around it"
 	asText := func(doc string) string { return asJSON(doc) }
 	for name, test := range map[string]struct{ body, reason string }{
-		"a boolean in quotes, as AWS's page for Marketplace sellers has it": {
+		"a boolean in quotes, as the AWS page for Marketplace sellers has it": {
 			`{"name":"k1","customerId":"c1","enabled":"true"}`,
 			"enabled: must be a boolean, not a string: write true or false, without quotes",
 		},
@@ -30,13 +30,13 @@ func TestReasonOfARejectionSaysWhatToFix(t *testing.T) {
 		"an account id without quotes in JSON": {
 			`{"customerId": 111122223333, "name": "n"}`, "customerId: must be a string, not a number: put it in quotes",
 		},
-		"the same in an end":      {event("API Key End Requested", at, `{"customerId":111122223333}`), "customerId: must be a string, not a number: put it in quotes"},
-		"the same in a rotation":  {event("API Key Rotation Requested", at, `{"CustomerId":"c","name":true}`), "CustomerId: unknown member: it is spelled customerId; name: must be a string, not a boolean: put it in quotes"},
-		"an end of a key":         {event("API Key End Requested", at, `{"name":"n","key_id":"k"}`), "key_id: unknown member: it is spelled keyId"},
-		"an end with a sign-up's": {event("API Key End Requested", at, `{"name":"n","enabled":false}`), "enabled: unknown member: take it out, or use one of customerId, keyId, name"},
-		"an answer as a rotation": {event("API Key Rotation Requested", at, `{"id":"k","name":"n"}`), "id: unknown member: it belongs to an answer, not to a request: take it out"},
-		"a rotation in a string":  {event("API Key Rotation Requested", at, asText(`{"name":"n"}`)), "detail: " + encodedTwice},
-		"CloudFormation's spelling": {
+		"the same in an end":                {event("API Key End Requested", at, `{"customerId":111122223333}`), "customerId: must be a string, not a number: put it in quotes"},
+		"the same in a rotation":            {event("API Key Rotation Requested", at, `{"CustomerId":"c","name":true}`), "CustomerId: unknown member: it is spelled customerId; name: must be a string, not a boolean: put it in quotes"},
+		"an end of a key":                   {event("API Key End Requested", at, `{"name":"n","key_id":"k"}`), "key_id: unknown member: it is spelled keyId"},
+		"an end with a member of a sign-up": {event("API Key End Requested", at, `{"name":"n","enabled":false}`), "enabled: unknown member: take it out, or use one of customerId, keyId, name"},
+		"an answer as a rotation":           {event("API Key Rotation Requested", at, `{"id":"k","name":"n"}`), "id: unknown member: it belongs to an answer, not to a request: take it out"},
+		"a rotation in a string":            {event("API Key Rotation Requested", at, asText(`{"name":"n"}`)), "detail: " + encodedTwice},
+		"CloudFormation spelling": {
 			`{"CustomerId":"c","Name":"n","Tags":[{"Key":"team","Value":"a"}]}`,
 			"CustomerId: unknown member: it is spelled customerId; Name: unknown member: it is spelled name; Tags: unknown member: it is spelled tags; " +
 				`Tags: must be an object, not a list: write {"KEY": "VALUE"}, not [{"Key": "KEY", "Value": "VALUE"}]`,
@@ -61,8 +61,8 @@ func TestReasonOfARejectionSaysWhatToFix(t *testing.T) {
 			"id: unknown member: it belongs to an answer, not to a request: take it out; createdDate: unknown member: it belongs to an answer, not to a request: take it out; " +
 				`stageKeys[0]: must be an object, not a string: write {"restApiId": "ID", "stageName": "STAGE"}, not "ID/STAGE"`,
 		},
-		"a trailing comma":   {"{\n  \"name\": \"n\",\n}", "body: is not valid JSON (line 3, column 1): take out the comma before it"},
-		"a body cut at an &": {`{"customerId":"AT`, "body: is not valid JSON (line 1, column 17): " + cutShort},
+		"a trailing comma":           {"{\n  \"name\": \"n\",\n}", "body: is not valid JSON (line 3, column 1): take out the comma before it"},
+		"a body cut at an ampersand": {`{"customerId":"AT`, "body: is not valid JSON (line 1, column 17): " + cutShort},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEnvironment(t, func(e *environment) {
@@ -146,10 +146,10 @@ func TestMappingTemplateForSendersKeepsTheBody(t *testing.T) {
 	plain := strings.Replace(template, encoded, "$input.body", 1)
 	const plus, ampersand = `{"customerId":"kim+key@example.com"}`, `{"customerId":"AT&T"}`
 	for name, test := range map[string]struct{ template, body, secret, reason string }{
-		"a + by the page's template": {template, plus, "test/kim=2Bkey=40example.com/_", ""},
-		"an & by the page's":         {template, ampersand, "test/AT=26T/_", ""},
-		"a + without the encoding":   {plain, plus, "test/kim+key=40example.com/_", ""}, // kim key@example.com
-		"an & without the encoding":  {plain, ampersand, "", "body: is not valid JSON (line 1, column 17): " + cutShort},
+		"a plus by the template of the page":       {template, plus, "test/kim=2Bkey=40example.com/_", ""},
+		"an ampersand by the template of the page": {template, ampersand, "test/AT=26T/_", ""},
+		"a plus without the encoding":              {plain, plus, "test/kim+key=40example.com/_", ""}, // kim key@example.com
+		"an ampersand without the encoding":        {plain, ampersand, "", "body: is not valid JSON (line 1, column 17): " + cutShort},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEnvironment(t, func(e *environment) {

@@ -290,7 +290,7 @@ func TestNotFoundOfAnythingButAPIGatewayIsRetried(t *testing.T) {
 		"XML":                    `<?xml version="1.0"?><Error><Code>NotFoundException</Code><Message>Invalid API Key identifier specified</Message></Error>`,
 		"HTML":                   "<html><body>404 Not Found</body></html>",
 		"no body":                "",
-		"JSON that is not AWS's": `{"message":"Not Found"}`,
+		"JSON of another server": `{"message":"Not Found"}`,
 	}
 	messages := map[string]struct {
 		message   apikey.Request
@@ -329,8 +329,8 @@ func TestAnswerThatLacksWhatWasAskedForIsRetried(t *testing.T) {
 		if op.name == "GetApiKeys" {
 			continue // a list without items is an empty list
 		}
-		for _, answer := range []string{"", "{}", `{"id":"","ARN":"","VersionId":"","value":"","tags":{}}`, `{"__type":"InternalServiceError"}`} {
-			t.Run(op.name+" "+answer, func(t *testing.T) {
+		for what, answer := range map[string]string{"no body": "", "no members": "{}", "empty members": `{"id":"","ARN":"","VersionId":"","value":"","tags":{}}`, "error": `{"__type":"InternalServiceError"}`} {
+			t.Run(op.name+" "+what, func(t *testing.T) {
 				inWorld(t, func(w *world) {
 					addPlans(w)
 					r := request(withPlans("plan1"))

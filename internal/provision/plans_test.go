@@ -74,7 +74,7 @@ func TestPlansThatCannotBeAttachedMakeNoKey(t *testing.T) {
 		request: request(withPlans("plan-1")), want: "rejected: usagePlanIds[0]: there is no usage plan",
 		calls: "GetUsagePlan GetSecretValue", leaves: "no key, pending",
 	}, {
-		name:    "a missing default is the deployment's fault: retried",
+		name:    "a missing default is a fault of the deployment, and retried",
 		given:   func(w *world) { w.p.DefaultPlan = "plan-1" },
 		request: request(), want: "retried: GetUsagePlan: the deployment's default usage plan plan-1 does not exist",
 		calls: "GetUsagePlan GetSecretValue", leaves: "no key, no secret",

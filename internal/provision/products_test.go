@@ -71,7 +71,7 @@ func TestPlanOfAProductIsFoundByItsCode(t *testing.T) {
 		request: signUp("n", withPlans("plan1")), want: "created", plans: []string{"plan1"},
 		calls: "GetUsagePlan CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue", leaves: "1 key, finished",
 	}, {
-		name: "two plans of one code are the deployment's fault",
+		name: "two plans of one code are a fault of the deployment",
 		given: func(w *world) {
 			addProductPlan(w)
 			w.aws.AddUsagePlan(awslocal.UsagePlan{ID: "too", ProductCode: "prod"})

@@ -364,7 +364,7 @@ func TestForeignSecretIsNeverAdopted(t *testing.T) {
 		}})
 	}
 	run(t, []scenario{{
-		name: "a later version's is left to a deployment",
+		name: "one of a later version is left to a deployment",
 		given: func(w *world) {
 			w.somebodyMakesSecret(secretsmanager.CreateSecretInput{Name: name, SecretString: aws.String(`{"format":"createkey/2","value":{"sealed":"` + explicit + `"}}`)})
 		},
@@ -399,7 +399,7 @@ func TestForeignKeyIsNeverAdopted(t *testing.T) {
 		}}),
 		request: request(withValue(explicit)), want: refused, calls: found, leaves: "no key, pending",
 	}, {
-		name: "with our request's tag alone",
+		name: "with the tag of our request alone",
 		given: foreign(awslocal.Key{ID: "foreign", Name: "Dev Key", Tags: map[string]string{
 			apikey.TagRequest: request().Digest(),
 		}}),
@@ -433,14 +433,14 @@ func TestConflictIsFollowedToTheKeyThatBearsTheValue(t *testing.T) {
 		},
 		request: apikey.Request{CustomerID: "acme"}, want: "created", calls: found, leaves: "1 key, finished",
 	}, {
-		name: "our own, unfinished, and the value is not the sender's",
+		name: "our own, unfinished, with another value than the sender gives",
 		given: func(w *world) {
 			w.interrupted(after, "CreateApiKey", request())
 		},
 		request: request(withValue(another)), want: "rejected: value: differs",
 		calls: "CreateSecret GetSecretValue", leaves: "1 key, pending",
 	}, {
-		name:    "another request's, which alone may finish it",
+		name:    "of another request, which alone may finish it",
 		given:   func(w *world) { w.interrupted(after, "CreateApiKey", request(withDescription("first"))) },
 		request: request(withDescription("second")), want: "rejected: differs in description",
 		calls: "CreateSecret GetSecretValue CreateApiKey GetApiKeys GetApiKey", leaves: "1 key, pending",

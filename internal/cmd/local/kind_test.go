@@ -123,11 +123,11 @@ func TestValidate_EndsAndRotations(t *testing.T) {
 	}{
 		{"an end", "end", "x.json", `{"customerId": "c", "name": "n"}`, "accepted  request  dev/c/n\n", true},
 		{"an end of the key before a rotation", "end", "x.csv", "customerId,keyId\nc,k\n", "accepted  line 2  dev/c/_\n", true},
-		{"an end of nobody's key", "end", "x.json", `{}`, "customerId: customerId or name must be given", false},
+		{"an end without an identity", "end", "x.json", `{}`, "customerId: customerId or name must be given", false},
 		{"an end with members of a sign-up", "end", "x.yaml", "name: n\nenabled: false\n", "enabled: unknown member", false},
 		{"a rotation", "rotation", "x.jsonl", `{"customerId": "c"}`, "accepted  line 1  dev/c/_\n", true},
 		{"a rotation of a key", "rotation", "x.json", `{"customerId": "c", "keyId": "k"}`, "keyId: unknown member", false},
-		{"an end in CloudFormation's spelling", "end", "x.json", `{"CustomerId": "c"}`, "CustomerId: unknown member: it is spelled customerId", false},
+		{"an end in CloudFormation spelling", "end", "x.json", `{"CustomerId": "c"}`, "CustomerId: unknown member: it is spelled customerId", false},
 		{"an account id without quotes", "rotation", "x.yaml", "customerId: 012345671234\n", "customerId: must be a string, not a number: put it in quotes", false},
 		{"an end in a string", "end", "x.json", `"{\"customerId\": \"c\"}"`, "detail: it is JSON inside a string, encoded once too often", false},
 		{"an end that is cut short", "end", "x.json", `{"customerId": "c"`, "request: is not valid JSON (line 1, column 18): it ends too early", false},

@@ -268,7 +268,7 @@ func TestSend_SendsOneFileUnchanged(t *testing.T) {
 			"customerId: c # his\ndescription: 2026-11-24\n", `{"customerId":"c","description":"2026-11-24"}`},
 		{"a skeleton", "x.json", strings.Replace(jsonSkeleton, `"customerId": ""`, `"customerId": "c"`, 1),
 			strings.Replace(jsonSkeleton, `"customerId": ""`, `"customerId": "c"`, 1), strings.Replace(jsonSkeleton, `"customerId": ""`, `"customerId": "c"`, 1)},
-		{"nobody's, from a bus only", "x.json", `{"enabled": true}`, "", `{"enabled": true}`},
+		{"without an identity, from a bus only", "x.json", `{"enabled": true}`, "", `{"enabled": true}`},
 		{"an envelope, to a queue only", "x.json", `{"id": "e", "source": "crm", "detail-type": "d", "detail": {}}`, `{"id": "e", "source": "crm", "detail-type": "d", "detail": {}}`, ""},
 		{"an anchor, to neither", "x.yaml", "customerId: &c x\n", "", ""},
 	} {

@@ -164,7 +164,7 @@ func TestValidate(t *testing.T) {
 		{"a notification, which lies on a queue", "x.json", payload.Notification("n-1", `{"customerId": "c"}`), []string{"accepted  request  dev/c/_\n"}, true},
 		{"an event", "x.json", `{"id": "e-1", "source": "crm", "detail-type": "any", "detail": {}}`,
 			[]string{"accepted  e-1  dev/_/_/e-1\n"}, true},
-		{"an event of AWS's", "x.json", `{"id": "e-1", "source": "aws.s3", "detail-type": "Object Created", "detail": {}}`,
+		{"an AWS event", "x.json", `{"id": "e-1", "source": "aws.s3", "detail-type": "Object Created", "detail": {}}`,
 			[]string{"rejected  e-1\n", `          source: events of AWS's own ("aws.s3", "Object Created") are not requests`}, false},
 		{"no document", "x.json", `{"customerId": `, []string{"rejected  request\n          payload: is not valid JSON (line 1, column 15): it ends too early, and was perhaps cut short\n"}, false},
 		{"JSON lines", "x.jsonl", "{\"customerId\": \"a\"}\n\n{}\n", []string{"accepted  line 1  dev/a/_\n", "rejected  line 3\n", "1 accepted, 1 rejected"}, false},

@@ -111,14 +111,14 @@ func TestWhichRequestIsExisting(t *testing.T) {
 		plans                 []string
 		header, cells, detail string
 	}{
-		"the default plan":     {[]string{gold}, "", "", `"description":"d","tags":{"cost":"42"}`},
-		"another plan":         {[]string{silver}, "", "", `"description":"d","tags":{"cost":"42"},"usagePlanIds":["silver"]`},
-		"two plans":            {[]string{gold, silver}, "", "", `"description":"d","tags":{"cost":"42"},"usagePlanIds":["silver","gold"]`},
-		"no plan":              {nil, ",usagePlanIds", ",", `"description":"d","tags":{"cost":"42"}`},
-		"the product's plan":   {[]string{"market"}, "", "", `"description":"d","tags":{"cost":"42"}`},
-		"plans by the row":     {[]string{gold}, ",usagePlanIds", ",gold", `"description":"d","tags":{"cost":"42"},"usagePlanIds":["gold"]`},
-		"nothing but identity": {[]string{silver}, ",usagePlanIds,description,tags.cost", ",,,", ``},
-		"some":                 {[]string{silver}, ",usagePlanIds,description,tags.cost", ",,d,42", `"description":"d","tags":{"cost":"42"}`},
+		"the default plan":        {[]string{gold}, "", "", `"description":"d","tags":{"cost":"42"}`},
+		"another plan":            {[]string{silver}, "", "", `"description":"d","tags":{"cost":"42"},"usagePlanIds":["silver"]`},
+		"two plans":               {[]string{gold, silver}, "", "", `"description":"d","tags":{"cost":"42"},"usagePlanIds":["silver","gold"]`},
+		"no plan":                 {nil, ",usagePlanIds", ",", `"description":"d","tags":{"cost":"42"}`},
+		"the plan of the product": {[]string{"market"}, "", "", `"description":"d","tags":{"cost":"42"}`},
+		"plans by the row":        {[]string{gold}, ",usagePlanIds", ",gold", `"description":"d","tags":{"cost":"42"},"usagePlanIds":["gold"]`},
+		"nothing but identity":    {[]string{silver}, ",usagePlanIds,description,tags.cost", ",,,", ``},
+		"some":                    {[]string{silver}, ",usagePlanIds,description,tags.cost", ",,d,42", `"description":"d","tags":{"cost":"42"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -289,23 +289,23 @@ func TestAdoptRefuses(t *testing.T) {
 		prepare          func(p *place, id string)
 		header, row, why string
 	}{
-		"no id":                {nil, "", ",acme,Gold", "id: must be given"},
-		"a value for an id":    {nil, "", fakeValue + ",acme,Gold", "id: must be the id of an API key: letters and digits, 10 as a rule; this has 27 characters"},
-		"no identity":          {nil, "", "ID,,", "customerId: customerId or name must be given"},
-		"no such key":          {nil, "", "nosuchkey1,acme,Gold", "id: there is no such key"},
-		"too few cells":        {nil, "", "ID,acme", "row: has 2 cells, and the header 3"},
-		"not UTF-8":            {nil, "", "ID,acme,\xff", "name: must be UTF-8"},
-		"a key twice":          {nil, "", "ID,acme,Gold\nID,acme,Silver", "keys.csv:3: id: this key is on line 2, too"},
-		"an identity twice":    {nil, "", "ID,acme,Gold\nother,acme,Gold", "keys.csv:3: name: this customerId and name are on line 2, too"},
-		"another customer's":   {nil, "", "ID,bob,Gold", "customerId: the key has another one"},
-		"another description":  {nil, ",description", "ID,acme,Gold,other", "description: differs from the key's"},
-		"other plans":          {nil, ",usagePlanIds", "ID,acme,Gold,gold;silver", "usagePlanIds: differ from those that the key is in: gold"},
-		"every agreement":      {nil, ",agreementId", "ID,acme,Gold,*", "agreementId: must be the id of an AWS Marketplace agreement"},
-		"another tag":          {nil, ",tags.cost", "ID,acme,Gold,43", "tags.cost: the key has no such tag with this text"},
-		"another record's tag": {tagged(apikey.TagSecret, "createkey/bob/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, createkey/bob/Gold"},
-		"another stack's tag":  {tagged(apikey.TagSecret, "other/acme/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, other/acme/Gold"},
-		"an unknown digest":    {tagged(apikey.TagRequest, "v1:0"), "", "ID,acme,Gold", "id: the key bears the tag \"createkey:req"},
-		"a tag of AWS's": {func(p *place, id string) {
+		"no id":                     {nil, "", ",acme,Gold", "id: must be given"},
+		"a value for an id":         {nil, "", fakeValue + ",acme,Gold", "id: must be the id of an API key: letters and digits, 10 as a rule; this has 27 characters"},
+		"no identity":               {nil, "", "ID,,", "customerId: customerId or name must be given"},
+		"no such key":               {nil, "", "nosuchkey1,acme,Gold", "id: there is no such key"},
+		"too few cells":             {nil, "", "ID,acme", "row: has 2 cells, and the header 3"},
+		"not UTF-8":                 {nil, "", "ID,acme,\xff", "name: must be UTF-8"},
+		"a key twice":               {nil, "", "ID,acme,Gold\nID,acme,Silver", "keys.csv:3: id: this key is on line 2, too"},
+		"an identity twice":         {nil, "", "ID,acme,Gold\nother,acme,Gold", "keys.csv:3: name: this customerId and name are on line 2, too"},
+		"another customer":          {nil, "", "ID,bob,Gold", "customerId: the key has another one"},
+		"another description":       {nil, ",description", "ID,acme,Gold,other", "description: differs from the key's"},
+		"other plans":               {nil, ",usagePlanIds", "ID,acme,Gold,gold;silver", "usagePlanIds: differ from those that the key is in: gold"},
+		"every agreement":           {nil, ",agreementId", "ID,acme,Gold,*", "agreementId: must be the id of an AWS Marketplace agreement"},
+		"another tag":               {nil, ",tags.cost", "ID,acme,Gold,43", "tags.cost: the key has no such tag with this text"},
+		"the tag of another record": {tagged(apikey.TagSecret, "createkey/bob/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, createkey/bob/Gold"},
+		"the tag of another stack":  {tagged(apikey.TagSecret, "other/acme/Gold"), "", "ID,acme,Gold", "id: the key bears the tag createkey:secret of another secret, other/acme/Gold"},
+		"an unknown digest":         {tagged(apikey.TagRequest, "v1:0"), "", "ID,acme,Gold", "id: the key bears the tag \"createkey:req"},
+		"a reserved tag": {func(p *place, id string) {
 			k := p.aws.Keys()[0]
 			k.Tags = map[string]string{"aws:cloudformation:stack-name": "s"}
 			p.aws.AddKey(k)

@@ -52,7 +52,7 @@ var ofSignUps = []mistake{
 		"\tif j.record.Value = r.Value; r.Value.IsZero() {\n\t\tj.record.Value, _ = apikey.GenerateValue(j.Random)\n\t}\n" +
 			"\tif err := j.makeKey(ctx); err != nil {\n\t\treturn j.result, err\n\t}\n\tif err := j.writeAhead(ctx); err != nil {",
 	}}, "promise 2"},
-	{"the finished record is put under a token of the delivery's own", []change{{
+	{"the finished record is put under a random token", []change{{
 		"ClientRequestToken: aws.String(apikey.StepToken(j.secretName, next.StepNumber)),", "",
 	}}, "promise 4"},
 	{"a Conflict is taken as success without finding the key and its tags", []change{{"return j.findKey(ctx)", "return nil"}}, "promise 3|answers agree"},
@@ -76,7 +76,7 @@ var ofSignUps = []mistake{
 		{"\tj.result.Key = key\n\tif key.Tags", "\tj.result.Key, j.found = key, true\n\tif key.Tags"},
 		{"this request owns it.\n\tif err := j.attachPlans(ctx); err != nil {", "this request owns it.\n\tif j.found {\n\t\treturn j.finish(ctx)\n\t}\n\tif err := j.attachPlans(ctx); err != nil {"},
 	}, "promise 3"},
-	{"NotFound right after 'already exists' is taken as final", []change{{
+	{"NotFound right after ResourceExists is taken as final", []change{{
 		"o.Retryer = retry.AddWithErrorCodes(", "_ = retry.AddWithErrorCodes(",
 	}, {
 		`return failure.Retry("GetSecretValue: ResourceNotFoundException: secret %s exists, and cannot be seen yet; "+`,
@@ -89,7 +89,7 @@ var ofSignUps = []mistake{
 	}}, "promise 1"},
 
 	// The other lines of the algorithm.
-	{"the record is put under the secret's name in place of its ARN", []change{{"SecretId:           &j.result.SecretARN,", "SecretId:           &j.secretName,"}}, "promise [34]"},
+	{"the record is put under the name of the secret instead of its ARN", []change{{"SecretId:           &j.result.SecretARN,", "SecretId:           &j.secretName,"}}, "promise [34]"},
 	{"the tag of the secret is not checked", []change{{"if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {\n\t\treturn", "if false {\n\t\treturn"}}, "promise|answers"},
 	{"the tag of the content is not checked", []change{{"if key.Tags[apikey.TagRequest] != j.request.Digest() {", "if false {"}}, "promise 3|answers"},
 	{"the record is finished before the plans are attached", []change{{
@@ -100,7 +100,7 @@ var ofSignUps = []mistake{
 	{"a finished record is not noticed", []change{{"case j.record.Finished():\n\t\treturn j.repeat(ctx)", "case false:\n\t\treturn j.repeat(ctx)"}}, "promise|answers"},
 	{"the plans are not checked first", []change{{"plans, err := p.choosePlans(ctx, r)", "plans, err := j.wanted, error(nil)"}}, "promise 3"},
 	{"a repeat whose plan is gone is rejected", []change{{"case err == nil && (j.record.Finished() || j.isOver()):", "case false:"}}, "promise 3|answers"},
-	{"a plan's fault is final though the record could not be read", []change{{"case failure.IsRejected(fault) && failure.IsRetryable(err):", "case false:"}}, "answers|promise 3"},
+	{"the fault of a plan is final though the record could not be read", []change{{"case failure.IsRejected(fault) && failure.IsRetryable(err):", "case false:"}}, "answers|promise 3"},
 	{"a stray key is adopted", []change{{
 		"\tcase r.Finished() && r.Number() == generation:\n",
 		"\tcase r.Finished() && r.Number() == generation:\n\t\tj.result.Status, j.result.Generation = Existing, generation\n\t\treturn nil\n\tcase false:\n",
@@ -114,7 +114,7 @@ var ofSignUps = []mistake{
 	{"a refused CreateSecret is no reason to stop", []change{{"return retryable(\"CreateSecret\", err, first.Value)", "j.record = first\n\treturn nil"}}, "promise [12]"},
 	{"a refused GetApiKey is a rejection", []change{{"default:\n\t\treturn retryable(\"GetApiKey\", err, j.record.Value)", "default:\n\t\treturn failure.Reject(\"request: no\")"}}, "answers"},
 	{"a refused GetApiKeys is an empty list", []change{{"return apikey.Key{}, retryable(\"GetApiKeys\", err, value)", "id = \"theirs\""}}, "answers|promise"},
-	{"GetSecretValue right after 'exists' is called once", []change{{"j.getRecord(ctx, retryNotFound)", "j.getRecord(ctx)"}}, "promise 3"},
+	{"GetSecretValue right after ResourceExists is called once", []change{{"j.getRecord(ctx, retryNotFound)", "j.getRecord(ctx)"}}, "promise 3"},
 	{"PutSecretValue is called once", []change{{"\t}, retryNotFound)", "\t})"}}, "promise 3"},
 	{"a key without its record is not reported", []change{{"err.Code = failure.CodeUnfinished", ""}}, "answers"},
 	{"the quota is not reported", []change{{"again.Code = failure.CodeQuota", ""}}, "answers"},
@@ -123,8 +123,8 @@ var ofSignUps = []mistake{
 	{"a key that cannot be seen in its plans yet is taken as revoked", []change{{"case taken && j.young(recorded):", "case false:"}}, "answers agree"},
 	{"a revoked key is retried forever", []change{{"if j.young(recorded) {", "if true {"}}, "promise 3"},
 	{"the tags of the record are not read", []change{{"if digest == \"\" {", "if false {"}}, "answers|promise 3"},
-	{"a repeat's explicit value is ignored", []change{{"if !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value) {", "if false {"}}, "answers|promise 3"},
-	{"a pending record's value is not compared", []change{{"case !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value):", "case false:"}}, "answers|promise 3"},
+	{"the explicit value of a repeat is ignored", []change{{"if !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value) {", "if false {"}}, "answers|promise 3"},
+	{"the value of a pending record is not compared", []change{{"case !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value):", "case false:"}}, "answers|promise 3"},
 	{"what API Gateway refuses for good is retried", []change{{"case code == codeBadRequest,\n", "case false,\n"}}, "promise 3"},
 	{"a key is looked for by its name only", []change{{"if id != \"\" || err != nil || j.drawn {", "if true {"}}, "promise 3"},
 	{"the key has no tags", []change{{"Tags:               r.AllTags(j.secretName),", ""}}, "promise 3"},
@@ -189,7 +189,7 @@ var ofLives = []mistake{
 	{"a rotation believes that a young key is in no plan", []change{{"if slices.ContainsFunc(r.Key.UsagePlanIDs, unseen) && j.young(r.Key) {", "if slices.ContainsFunc(r.Key.UsagePlanIDs, unseen) && false {"}}, "promise 3"},
 	{"a young key before a rotation is taken for gone", []change{{"return j.disable(ctx, j.record.Previous, j.young(j.record.Key))", "return j.disable(ctx, j.record.Previous, false)"}}, "promise [13]|answers"},
 	{"a young key that has to be disabled is taken for gone", []change{{"j.disable(ctx, r.Key.ID, j.young(r.Key))", "j.disable(ctx, r.Key.ID, false)"}}, "promise [13]|answers"},
-	{"a rotation's key without its record is not reported", []change{{
+	{"the key of a rotation without its record is not reported", []change{{
 		"if again, ok := errors.AsType[*failure.RetryableError](err); ok {\n\t\treturn j.unfinished(again)", "if again, ok := errors.AsType[*failure.RetryableError](err); ok {\n\t\treturn again",
 	}}, "answers"},
 	{"a fenced key is taken for other content", []change{{"if key.Tags[apikey.TagRequest] == fenced {", "if false {"}}, "promise|answers"},
