@@ -42,7 +42,7 @@ func (e *explorer) acts(a *account, idle bool) (acts []act) {
 	}
 	if noted := strings.HasSuffix(e.texts[a.current()], note); r.finished && !noted && !a.scheduled {
 		does("writes a note into the finished record by hand", func(a *account) {
-			a.put(version{e.text(strings.TrimSuffix(e.texts[a.current()], "}") + `,"note":"by hand"}`), e.text("by hand")})
+			a.put(version{e.text(strings.TrimSuffix(e.texts[a.current()], "}") + note), e.text("by hand")})
 		})
 	}
 	if a.exists && r.ours && !e.scene.lives {

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 import logfilter
 from application import STACK, customers
+from iam import as_list
 from stack import EVENT_BUS, OUTCOME_BUS, RESOURCE_TAGS, ROOT, SAM, wait_for
 
 # ---- Deployment -----------------------------------------------------------------------
@@ -463,10 +464,6 @@ def without(policy, sid, action):
         if actions:
             statements.append(statement | {"Action": actions})
     return policy | {"Statement": statements}
-
-
-def as_list(value):
-    return value if isinstance(value, list) else [value]
 
 
 @pytest.fixture
