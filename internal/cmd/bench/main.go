@@ -135,7 +135,7 @@ func (b *bench) build(ctx context.Context, venv string) (err error) {
 func (b *bench) measure(ctx context.Context) ([]table, error) {
 	var tables []table
 	for _, take := range []func(context.Context) (table, error){
-		b.speed, b.batches, b.firstCalls, b.settings, b.callCounts, b.playBursts, b.planRates, b.outagesOfADay, b.growth,
+		b.speed, b.batches, b.firstCalls, b.settings, b.messages, b.playBursts, b.planRates, b.outagesOfADay, b.growth, b.readme,
 	} {
 		begin := time.Now()
 		t, err := take(ctx)

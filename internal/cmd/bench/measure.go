@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"createkey/internal/test/awslocal"
+	"createkey/internal/test/lambdalocal"
 	"createkey/internal/test/payload"
 	"createkey/internal/test/sandbox"
 )
@@ -321,61 +322,76 @@ func (b *bench) firstCall(ctx context.Context, q *quota, memory int) (start, fir
 	return start, first, nil
 }
 
-// callCounts counts the AWS calls of a message.
-func (b *bench) callCounts(ctx context.Context) (table, error) {
-	t := table{title: "AWS calls for a message", columns: []string{"calls", "which"},
-		note: "As the local AWS counts them. A usage plan is looked up once more in an environment's life."}
+// messages measures the AWS calls and the time of each kind of message.
+func (b *bench) messages(ctx context.Context) (table, error) {
+	t := table{title: "Each kind of message", columns: []string{"calls", "which", "ms", "/ new key"},
+		note: "The AWS calls as the local AWS counts them, and a warm call's time with AWS answering at once, in turns, a customer each. A usage plan is looked up once more in an environment's life."}
 	s, err := b.side("createkey", b.createkey, options{idle: true})
 	if err != nil {
 		return t, err
 	}
 	plan := s.box.AWS.AddUsagePlan(awslocal.UsagePlan{Name: "gold"})
-	message := func(body string) []byte {
-		return []byte(payload.SQS(payload.QueueARN, payload.Message{ID: "m", Body: body}))
+	bare := func(name, members string) string {
+		return `{"customerId": "CUSTOMER", "name": "` + name + `"` + members + `}`
 	}
-	inPlan := func(name string) []byte {
-		return message(`{"customerId": "c", "name": "` + name + `", "usagePlanIds": ["` + plan + `"]}`)
+	event := func(detailType, name string, minute int, members string) string {
+		return fmt.Sprintf(`{"version": "0", "id": "e", "source": "bench", "detail-type": "API Key %s", "time": "2026-01-01T00:%02d:00Z", "detail": %s}`,
+			detailType, minute, bare(name, members))
 	}
-	event := func(detailType, name string, minute int, more string) []byte {
-		return message(fmt.Sprintf(`{"version": "0", "id": "e", "source": "bench", "detail-type": "API Key %s", "time": "2026-01-01T00:%02d:00Z", "detail": {"customerId": "c", "name": %q%s}}`,
-			detailType, minute, name, more))
-	}
-	signUp := func(name string, minute int) []byte {
-		return event("Requested", name, minute, `, "enabled": true, "usagePlanIds": ["`+plan+`"]`)
-	}
-	for _, first := range [][]byte{inPlan("warm"), signUp("ends", 1), signUp("rotates", 1)} {
-		if _, err := s.box.Function.Invoke(ctx, first); err != nil {
-			return t, err
-		}
-	}
-	for _, m := range []struct {
-		what    string
-		payload []byte
-		most    int
+	inPlan := `, "enabled": true, "usagePlanIds": ["` + plan + `"]`
+	signUp := func(name string, minute int) string { return event("Requested", name, minute, inPlan) }
+	kinds := []struct {
+		what, body string
+		most       int
 	}{
-		{"new key", message(`{"customerId": "c", "name": "n"}`), 3},
-		{"new key in a usage plan", inPlan("p"), 4},
-		{"repeat", message(`{"customerId": "c", "name": "n"}`), 3},
-		{"repeat, in a usage plan", inPlan("p"), 4},
+		{"new key", bare("n", ""), 3},
+		{"new key in a usage plan", bare("p", inPlan), 4},
+		{"repeat", bare("n", ""), 3},
+		{"repeat, in a usage plan", bare("p", inPlan), 4},
 		{"end", event("End Requested", "ends", 2, ""), 4},
 		{"repeat of the end", event("End Requested", "ends", 2, ""), 4},
 		{"return, in a usage plan", signUp("ends", 3), 8},
 		{"rotation, in a usage plan", event("Rotation Requested", "rotates", 2, ""), 8},
 		{"repeat of the rotation", event("Rotation Requested", "rotates", 2, ""), 4},
 		{"end after a rotation", event("End Requested", "rotates", 3, ""), 6},
-		{"rejected message", message(`{"customerId": "c", "name": "n", "enabled": "yes"}`), 0},
-	} {
-		s.box.AWS.ResetCalls()
-		if _, err := s.box.Function.Invoke(ctx, m.payload); err != nil {
-			return t, err
+		{"rejected message", bare("n", `, "enabled": "yes"`), 0},
+	}
+	took := samples{each: 1, of: make([][]float64, len(kinds))}
+	calls := make([]string, len(kinds)) // of each kind, the same for every customer
+	for round := range 101 {
+		invoke := func(body string) (lambdalocal.Response, error) {
+			body = strings.Replace(body, "CUSTOMER", "c"+strconv.Itoa(round), 1)
+			return s.box.Function.Invoke(ctx, []byte(payload.SQS(payload.QueueARN, payload.Message{ID: "m", Body: body})))
 		}
-		var names []string
-		for _, call := range s.box.AWS.Calls() {
-			names = append(names, call.Operation)
+		for _, first := range []string{signUp("ends", 1), signUp("rotates", 1)} {
+			if _, err := invoke(first); err != nil {
+				return t, err
+			}
 		}
+		for i, k := range kinds {
+			s.box.AWS.ResetCalls()
+			answer, err := invoke(k.body)
+			if err != nil {
+				return t, err
+			}
+			took.of[i] = append(took.of[i], answer.Duration.Seconds())
+			var names []string
+			for _, call := range s.box.AWS.Calls() {
+				names = append(names, call.Operation)
+			}
+			switch made := strings.Join(names, ", "); {
+			case round == 0:
+				calls[i] = made
+			case calls[i] != made:
+				return t, fmt.Errorf("%s: made the calls %s, and for another customer %s", k.what, made, calls[i])
+			}
+		}
+	}
+	for i, k := range kinds {
+		n := len(strings.FieldsFunc(calls[i], func(r rune) bool { return r == ',' }))
 		t.rows = append(t.rows, row{
-			what: m.what, cells: []string{strconv.Itoa(len(names)), strings.Join(names, ", ")},
-			bound: fmt.Sprintf("at most %d", m.most), verdict: within(float64(len(names)), float64(m.most)),
+			what: k.what, cells: []string{strconv.Itoa(n), calls[i], milliseconds.print(took.spread(i)), times.print(took.ratio(i, 0))},
+			bound: fmt.Sprintf("at most %d calls", k.most), verdict: within(float64(n), float64(k.most)),
 		})
 	}
 	return t, b.close()

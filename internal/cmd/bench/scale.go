@@ -207,6 +207,28 @@ const (
 	queueCallsForBatch = 2 // receive, delete; the sender's is its own
 )
 
+// readme measures the commands of the README when they are typed for the second time.
+func (b *bench) readme(ctx context.Context) (table, error) {
+	t := table{title: "The README's commands", columns: []string{"s", "processor s"},
+		note: "The second time, so that all is compiled; of the tests nothing is cached (`GOFLAGS=-count=1`)."}
+	for _, target := range []string{"run", "test"} {
+		var took time.Duration
+		var made *exec.Cmd
+		for range 2 {
+			made = exec.CommandContext(ctx, "make", target)
+			made.Env = append(os.Environ(), "GOFLAGS=-count=1", "MAKEFLAGS=")
+			begin := time.Now()
+			if out, err := made.CombinedOutput(); err != nil {
+				return t, fmt.Errorf("make %s: %w: the last of its output is %q", target, err, out[max(0, len(out)-1000):])
+			}
+			took = time.Since(begin)
+		}
+		processor := made.ProcessState.UserTime() + made.ProcessState.SystemTime()
+		t.rows = append(t.rows, row{what: "make " + target, cells: []string{fmt.Sprintf("%.0f", took.Seconds()), fmt.Sprintf("%.0f", processor.Seconds())}})
+	}
+	return t, nil
+}
+
 // costs returns the cost of a thousand keys that are requested one by one, and of a
 // thousand requested at once.
 func (b *bench) costs() table {
