@@ -22,6 +22,22 @@ import (
 	"createkey/internal/pace"
 )
 
+// NoCode stands for the code of an error that has none: AWS was not reached, or its
+// answer could not be read.
+const NoCode = "none"
+
+// Code returns the code of the error that AWS answered, NoCode where the error has none,
+// and "" for nil.
+func Code(err error) string {
+	if err == nil {
+		return ""
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != "" {
+		return api.ErrorCode()
+	}
+	return NoCode
+}
+
 // Describe returns what is safe to print of an SDK error, which must not be nil; values
 // are those that the call sent. AWS's own message is withheld where it holds eight
 // bytes in a row of one of them.

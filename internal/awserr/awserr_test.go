@@ -2,6 +2,7 @@ package awserr_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,11 +11,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
+	"github.com/aws/smithy-go"
 
 	"createkey/internal/awserr"
 	"createkey/internal/pace"
 	"createkey/internal/test/awslocal"
 )
+
+func TestCode(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""},
+		{fmt.Errorf("CreateApiKey: %w", &smithy.GenericAPIError{Code: "ConflictException"}), "ConflictException"},
+		{&smithy.GenericAPIError{Message: "an error that the SDK could not name"}, awserr.NoCode},
+		{context.DeadlineExceeded, awserr.NoCode},
+	} {
+		if got := awserr.Code(test.err); got != test.want {
+			t.Errorf("the code of %v is %q, want %q", test.err, got, test.want)
+		}
+	}
+}
 
 // Each attempt takes a second, and a call has 1.5 seconds.
 func TestKeepAnswer(t *testing.T) {

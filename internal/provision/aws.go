@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
 	secretstypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"createkey/internal/apikey"
@@ -23,8 +22,7 @@ import (
 // denial or an unmodelled error included, is not known to be the message's
 // fault, and is retried.
 const (
-	noError    = ""
-	otherError = "other"
+	noError = "" // awserr.Code's of nil
 
 	codeBadRequest    = "BadRequestException"
 	codeConflict      = "ConflictException"
@@ -35,16 +33,6 @@ const (
 	codeResourceNotFound = "ResourceNotFoundException" // Secrets Manager's
 )
 
-func errorCode(err error) string {
-	if err == nil {
-		return noError
-	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() != noError {
-		return api.ErrorCode()
-	}
-	return otherError // a code that the SDK could not make out, too
-}
-
 func retryable(call string, err error, values ...apikey.Value) *failure.RetryableError {
 	return failure.Retry("%s: %s", call, awserr.Describe(err, values...))
 }
@@ -52,7 +40,7 @@ func retryable(call string, err error, values ...apikey.Value) *failure.Retryabl
 // notCreated returns the failure of a CreateApiKey that may succeed later.
 func notCreated(err error, value apikey.Value) *failure.RetryableError {
 	again := retryable("CreateApiKey", err, value)
-	if errorCode(err) == codeLimitExceeded {
+	if awserr.Code(err) == codeLimitExceeded {
 		// The type alone does not distinguish the quota of 10,000 keys from a rate limit.
 		again.Code = failure.CodeQuota
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"createkey/internal/apikey"
+	"createkey/internal/awserr"
 	"createkey/internal/failure"
 )
 
@@ -63,7 +64,7 @@ func (j *job) write(ctx context.Context, next apikey.Record) error {
 		ClientRequestToken: aws.String(apikey.StepToken(j.secretName, next.StepNumber)),
 		SecretString:       aws.String(next.Encode().Reveal()),
 	}, retryNotFound)
-	switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {
+	switch err = answered(err, func() *string { return out.VersionId }); awserr.Code(err) {
 	case noError:
 		j.record = next
 		return nil
@@ -190,9 +191,7 @@ func (j *job) end(ctx context.Context) error {
 	holds, newer := r.Heard().Ended(j.request.Agreement, j.request.Time)
 	next := r
 	next.Holds = holds
-	switch {
-	case r.HasEnded():
-	case !holds.Held():
+	if !r.HasEnded() && !holds.Held() {
 		next.Ended = j.request.Time
 	}
 	if newer || next.HasEnded() != r.HasEnded() {
@@ -200,27 +199,32 @@ func (j *job) end(ctx context.Context) error {
 			return err
 		}
 	}
-	switch {
-	case next.HasEnded():
-	case !r.Finished(): // a newer sign-up is making its key
-		return j.endedBefore()
-	default: // something else holds the key
-		key, err := j.getKey(ctx, r.Key.ID)
-		switch {
-		case errorCode(err) == codeNotFound && !j.young(r.Key): // somebody deleted it
-			j.result.Status, j.result.Key, j.result.Generation = Existing, r.Key, r.Number()
-			j.result.Key.Enabled, j.result.Key.UsagePlanIDs = false, []string{}
-			return nil
-		case err != nil:
-			return retryable("GetApiKey", err, r.Value)
-		}
-		return j.asItIsNow(ctx, key)
+	if !next.HasEnded() {
+		return j.livesOn(ctx)
 	}
 	if err := j.stop(ctx); err != nil {
 		return err
 	}
 	j.result.Status, j.result.Generation = Ended, r.Number()
 	return nil
+}
+
+// livesOn answers an end that ends nothing, for something else holds the key.
+func (j *job) livesOn(ctx context.Context) error {
+	r := j.record
+	if !r.Finished() { // a newer sign-up is making its key
+		return j.endedBefore()
+	}
+	key, err := j.getKey(ctx, r.Key.ID)
+	switch {
+	case awserr.Code(err) == codeNotFound && !j.young(r.Key): // somebody deleted it
+		j.result.Status, j.result.Key, j.result.Generation = Existing, r.Key, r.Number()
+		j.result.Key.Enabled, j.result.Key.UsagePlanIDs = false, []string{}
+		return nil
+	case err != nil:
+		return retryable("GetApiKey", err, r.Value)
+	}
+	return j.asItIsNow(ctx, key)
 }
 
 // endPrevious ends the key before a rotation, which was left enabled.
@@ -293,7 +297,7 @@ func (j *job) fence(ctx context.Context, value apikey.Value) error {
 		Description: aws.String("Disabled by createkey: its subscription ended before the key was made"), Tags: tags,
 	}
 	_, err := j.keys.CreateApiKey(ctx, in)
-	switch errorCode(err) {
+	switch awserr.Code(err) {
 	case noError, codeBadRequest: // a value that API Gateway refuses can have no key
 		return nil
 	case codeConflict:
@@ -317,7 +321,7 @@ func (j *job) disable(ctx context.Context, id string, young bool) error {
 	_, err := j.keys.UpdateApiKey(ctx, &apigateway.UpdateApiKeyInput{ApiKey: &id, PatchOperations: []types.PatchOperation{
 		{Op: types.OpReplace, Path: aws.String("/enabled"), Value: aws.String("false")},
 	}})
-	if errorCode(err) == noError || errorCode(err) == codeNotFound && !young || succeeded(err) {
+	if awserr.Code(err) == noError || awserr.Code(err) == codeNotFound && !young || succeeded(err) {
 		return nil
 	}
 	return retryable("UpdateApiKey ("+id+")", err, j.record.Value)
@@ -370,9 +374,9 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	r := j.record
 	key, err := j.getKey(ctx, r.Key.ID)
 	switch {
-	case errorCode(err) == codeNotFound && j.young(r.Key):
+	case awserr.Code(err) == codeNotFound && j.young(r.Key):
 		return key, failure.Retry("GetApiKey: key %s, just made, cannot be seen yet, or was deleted", r.Key.ID)
-	case errorCode(err) == codeNotFound:
+	case awserr.Code(err) == codeNotFound:
 		return key, j.revoked(ctx, "it is gone from API Gateway, and cannot be rotated")
 	case err != nil:
 		return key, retryable("GetApiKey", err, r.Value)
@@ -445,7 +449,7 @@ func (j *job) makeNext(ctx context.Context, living apikey.Key) (key apikey.Key, 
 	if err == nil {
 		key, err = KeyFrom(apigateway.GetApiKeyOutput(*out))
 	}
-	switch errorCode(err) {
+	switch awserr.Code(err) {
 	case noError:
 		return key, true, nil
 	case codeConflict:

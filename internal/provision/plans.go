@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 
 	"createkey/internal/apikey"
+	"createkey/internal/awserr"
 	"createkey/internal/failure"
 	"createkey/internal/pace"
 )
@@ -110,9 +111,9 @@ func (p *Provisioner) checkPlans(ctx context.Context, r apikey.Request, plans []
 		path := "usagePlanIds[" + strconv.Itoa(i) + "]"
 		stages, err := p.planStages(ctx, id)
 		switch {
-		case errorCode(err) == codeNotFound && len(r.UsagePlanIDs) == 0:
+		case awserr.Code(err) == codeNotFound && len(r.UsagePlanIDs) == 0:
 			return failure.Retry("GetUsagePlan: the deployment's default usage plan %s does not exist", id)
-		case errorCode(err) == codeNotFound:
+		case awserr.Code(err) == codeNotFound:
 			reasons = append(reasons, path+": there is no usage plan "+failure.Quote(id))
 		case err != nil:
 			return retryable("GetUsagePlan", err)
@@ -164,7 +165,7 @@ func (j *job) plansOf(ctx context.Context, key string) ([]string, error) {
 func (p *Provisioner) takenOut(ctx context.Context, plans []string) (bool, error) {
 	for _, id := range plans {
 		p.plans.forget(id) // what is remembered may be gone
-		if _, err := p.planStages(ctx, id); errorCode(err) != codeNotFound {
+		if _, err := p.planStages(ctx, id); awserr.Code(err) != codeNotFound {
 			return err == nil, err
 		}
 	}
@@ -177,7 +178,7 @@ func (j *job) attachPlans(ctx context.Context) error {
 		if call, err := j.attachPlan(ctx, id); err != nil {
 			// NotFound too: the plan was there, so it may be lag. Or it was deleted
 			// since: the next message looks it up again, and makes no key without its plan.
-			if errorCode(err) == codeNotFound {
+			if awserr.Code(err) == codeNotFound {
 				j.plans.forget(id)
 			}
 			return j.unfinished(retryable(call+" ("+id+")", err, j.record.Value))
@@ -214,11 +215,11 @@ func (j *job) attachPlan(ctx context.Context, id string) (call string, err error
 		// The answer holds the key's value: nothing but its id is read.
 		out, err := j.keys.CreateUsagePlanKey(ctx, in)
 		j.planKeyCalled = j.Now()
-		if err = answered(err, func() *string { return out.Id }); errorCode(err) != codeConflict {
+		if err = answered(err, func() *string { return out.Id }); awserr.Code(err) != codeConflict {
 			return create, err
 		}
 		has, missing := j.keys.GetUsagePlanKey(ctx, &apigateway.GetUsagePlanKeyInput{UsagePlanId: in.UsagePlanId, KeyId: in.KeyId})
-		if missing = answered(missing, func() *string { return has.Id }); errorCode(missing) != codeNotFound {
+		if missing = answered(missing, func() *string { return has.Id }); awserr.Code(missing) != codeNotFound {
 			return get, missing
 		}
 		j.planKeyConflict = j.Now()

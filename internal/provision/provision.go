@@ -266,7 +266,7 @@ func (j *job) createSecret(ctx context.Context, first apikey.Record) error {
 		Name: &j.secretName, Description: aws.String(SecretDescription), KmsKeyId: optional(j.KMSKeyID),
 		SecretString: aws.String(first.Encode().Reveal()), Tags: SecretTags(j.ResourceTags),
 	})
-	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
+	switch err = answered(err, func() *string { return out.ARN }); awserr.Code(err) {
 	case noError:
 		j.record = first
 		j.result.SecretARN = aws.ToString(out.ARN)
@@ -305,7 +305,7 @@ func retryNotFound(o *secretsmanager.Options) {
 
 func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Options)) error {
 	out, err := j.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &j.secretName}, options...)
-	switch err = answered(err, func() *string { return out.ARN }); errorCode(err) {
+	switch err = answered(err, func() *string { return out.ARN }); awserr.Code(err) {
 	case noError:
 	case codeResourceNotFound:
 		return errNoSecret
@@ -344,7 +344,7 @@ func (j *job) repeat(ctx context.Context) error {
 	recorded := j.record.Key
 	j.result.Key, j.result.Generation = recorded, j.record.Number()
 	key, err := j.getKey(ctx, recorded.ID)
-	switch errorCode(err) {
+	switch awserr.Code(err) {
 	case noError:
 	case codeNotFound:
 		if j.young(recorded) {
@@ -465,7 +465,7 @@ func (j *job) makeKey(ctx context.Context) error {
 	if err == nil {
 		j.result.Key, err = KeyFrom(apigateway.GetApiKeyOutput(*out))
 	}
-	switch code := errorCode(err); {
+	switch code := awserr.Code(err); {
 	case code == noError:
 		return nil
 	case code == codeConflict:

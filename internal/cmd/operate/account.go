@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	secretstypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"github.com/aws/smithy-go"
 	"golang.org/x/sync/errgroup"
 
 	"createkey/internal/apikey"
@@ -59,13 +58,6 @@ const (
 	codeSecretExists    = "ResourceExistsException"
 	codeBadSecretName   = "ValidationException"
 )
-
-func errorCode(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorCode()
-	}
-	return ""
-}
 
 // failed describes a failed call, without anything that AWS may have quoted.
 func failed(ctx context.Context, call string, err error, values ...apikey.Value) error {
@@ -115,7 +107,7 @@ func (a *account) listKeys(ctx context.Context, p *progress) (keys map[string]li
 func (a *account) key(ctx context.Context, id string) (key listedKey, ok bool, err error) {
 	out, err := a.keys.GetApiKey(ctx, &apigateway.GetApiKeyInput{ApiKey: &id})
 	switch {
-	case errorCode(err) == codeKeyNotFound:
+	case awserr.Code(err) == codeKeyNotFound:
 		return listedKey{}, false, nil
 	case err != nil:
 		return listedKey{}, false, failed(ctx, "GetApiKey ("+id+")", err)
@@ -136,7 +128,7 @@ func (a *account) keysOfPlans(ctx context.Context, p *progress) (map[string]bool
 		pages := apigateway.NewGetUsagePlanKeysPaginator(a.keys, &apigateway.GetUsagePlanKeysInput{UsagePlanId: plan.Id, Limit: aws.Int32(keysPerPage)})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
-			if errorCode(err) == codeKeyNotFound { // the plan was deleted since
+			if awserr.Code(err) == codeKeyNotFound { // the plan was deleted since
 				break
 			} else if err != nil {
 				return nil, failed(ctx, "GetUsagePlanKeys ("+aws.ToString(plan.Id)+")", err)
@@ -239,7 +231,7 @@ func (a *account) secret(ctx context.Context, name string) (*secret, error) {
 // record reads a secret, and its record as far as there is one.
 func (a *account) record(ctx context.Context, name string, options ...func(*secretsmanager.Options)) (*secret, apikey.Record, error) {
 	out, err := a.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name}, options...)
-	switch errorCode(err) {
+	switch awserr.Code(err) {
 	case codeBadSecretName: // somebody wrote it into a key's tag
 		return nil, apikey.Record{}, nil
 	case codeSecretNotFound, codeSecretForbidden:
@@ -263,13 +255,13 @@ func (a *account) record(ctx context.Context, name string, options ...func(*secr
 func (a *account) unreadable(ctx context.Context, name string, why error) (*secret, error) {
 	out, err := a.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
 	switch {
-	case errorCode(err) == codeSecretNotFound:
+	case awserr.Code(err) == codeSecretNotFound:
 		return nil, nil
 	case err != nil:
 		return nil, failed(ctx, "DescribeSecret ("+name+")", err)
 	case out.DeletedDate != nil:
 		return &secret{name: name, scheduled: true}, nil
-	case errorCode(why) == codeSecretNotFound:
+	case awserr.Code(why) == codeSecretNotFound:
 		return &secret{name: name, fault: errNoValue, written: aws.ToTime(out.LastChangedDate)}, nil
 	}
 	return nil, failed(ctx, "GetSecretValue ("+name+")", why)
@@ -278,7 +270,7 @@ func (a *account) unreadable(ctx context.Context, name string, why error) (*secr
 // fullKey returns a key as API Gateway describes it, with its value and its usage plans.
 func (a *account) fullKey(ctx context.Context, id string) (key apikey.Key, value apikey.Value, plans []types.UsagePlan, err error) {
 	out, err := a.keys.GetApiKey(ctx, &apigateway.GetApiKeyInput{ApiKey: &id, IncludeValue: aws.Bool(true)})
-	switch code := errorCode(err); {
+	switch code := awserr.Code(err); {
 	case code == codeKeyNotFound:
 		return key, value, nil, refuse("id: there is no such key in this account and Region")
 	case strings.HasPrefix(code, "AccessDenied"):

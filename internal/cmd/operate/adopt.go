@@ -278,7 +278,7 @@ func (a *adopter) begin(ctx context.Context, name string, request apikey.Request
 	if a.settings.KMSKeyID != "" {
 		in.KmsKeyId = &a.settings.KMSKeyID
 	}
-	switch _, err := a.secrets.CreateSecret(ctx, in); errorCode(err) {
+	switch _, err := a.secrets.CreateSecret(ctx, in); awserr.Code(err) {
 	case codeSecretExists: // a message or another run of this command was faster: finish checks
 		return nil
 	case codeSecretForbidden:
@@ -311,7 +311,7 @@ func (a *adopter) finish(ctx context.Context, name, id string, value apikey.Valu
 	_, err = a.keys.TagResource(ctx, &apigateway.TagResourceInput{
 		ResourceArn: aws.String(keyARN(s.arn, id)), Tags: map[string]string{apikey.TagSecret: apikey.SecretTag(name), apikey.TagRequest: s.digest},
 	})
-	if errorCode(err) == codeBadRequest {
+	if awserr.Code(err) == codeBadRequest {
 		return refuse("id: API Gateway refused the key's tags: %s", awserr.Describe(err, value))
 	}
 	if err != nil {

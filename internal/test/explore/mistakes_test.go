@@ -136,7 +136,7 @@ var ofSignUps = []mistake{
 	{"the record has no plans", []change{{"j.result.Key.UsagePlanIDs = append([]string{}, j.wanted...)", ""}}, "promise 3"},
 	{"the record has no key", []change{{"finished.Key = j.result.Key", ""}}, "promise|answers"},
 	{"the repeat answers without the key", []change{{"j.result.Key, j.result.Generation = key, j.record.Number()", "j.result.Generation = j.record.Number()"}, {"j.result.Key, j.result.Generation = recorded, j.record.Number()", ""}}, "answers"},
-	{"an incomplete answer of PutSecretValue is success", []change{{"switch err = answered(err, func() *string { return out.VersionId }); errorCode(err) {", "switch _ = out; errorCode(err) {"}}, "answers|promise"}}
+	{"an incomplete answer of PutSecretValue is success", []change{{"switch err = answered(err, func() *string { return out.VersionId }); awserr.Code(err) {", "switch _ = out; awserr.Code(err) {"}}, "answers|promise"}}
 
 // ofLives are mistakes that the scenes of lives find.
 var ofLives = []mistake{
@@ -155,8 +155,8 @@ var ofLives = []mistake{
 	{"a sign-up that is over and loses the last step is reported as existing", []change{{"if j.isOver() {\n\t\t\treturn j.over()", "if false {\n\t\t\treturn j.over()"}}, "promise 4|answers"},
 	{"a newer start is not written", []change{{"if !newer {", "if !newer || true {"}}, "promise 3|answers"},
 	{"a start is not written with the finished record", []change{{"finished.Holds, _ = finished.Holds.Started(j.request.Agreement, j.request.License, j.start())", ""}}, "promise 3|answers"},
-	{"an end that arrives later ends what is newer", []change{{"case !holds.Held():", "case true:"}}, "promise [34]|answers"},
-	{"an end lets go of one agreement and disables the key that another holds", []change{{"case !holds.Held():", "case !holds.Held() || j.request.Agreement != apikey.EveryHold:"}}, "promise [34]|answers"},
+	{"an end that arrives later ends what is newer", []change{{"!r.HasEnded() && !holds.Held()", "!r.HasEnded()"}}, "promise [34]|answers"},
+	{"an end lets go of one agreement and disables the key that another holds", []change{{"!r.HasEnded() && !holds.Held()", "!r.HasEnded() && (!holds.Held() || j.request.Agreement != apikey.EveryHold)"}}, "promise [34]|answers"},
 	{"an end of one agreement lets go of all", []change{{"holds, newer := r.Heard().Ended(j.request.Agreement, j.request.Time)", "holds, newer := r.Heard().Ended(apikey.EveryHold, j.request.Time)"}}, "promise [34]|answers"},
 	{"an end that is older than a start is not written", []change{{"if newer || next.HasEnded() != r.HasEnded() {", "if newer && false || next.HasEnded() != r.HasEnded() {"}}, "promise [34]|answers"},
 	{"the end is written after the key is disabled", []change{{
