@@ -141,19 +141,13 @@ test-mistakes: ## Make each deliberate mistake in a copy of the algorithm, and s
 	go test -count=1 -timeout 1h -run '^TestMistakes$$' -v ./internal/test/explore -explore.mistakes
 
 .PHONY: mutate
-mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the validator and the decoders (gremlins)
-	@for package in provision apikey document envelope marketplace pace; do \
-		echo "== internal/$$package"; \
-		$(GREMLINS) unleash --timeout-coefficient 10 "./internal/$$package"; \
-	done
+mutate: $(GREMLINS) ## Mutation tests of the algorithm, the identity, the validator and the decoders (gremlins); BUDGET=120 takes some files in so many seconds
+	@internal/test/mutate.sh $(GREMLINS) $(BUDGET)
 
 .PHONY: fuzz
-fuzz: ## Fuzz every target for FUZZTIME=1m each, beyond the seeds that `make test` runs
-	@for target in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal functions events | sed 's/func //' | sort -u); do \
-		package=$$(dirname "$$(grep -rlE --include='*_test.go' "^func $$target\(" internal functions events)"); \
-		echo "== ./$$package $$target"; \
-		go test "./$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(FUZZTIME),1m); \
-	done
+fuzz: ## Fuzz every target for FUZZTIME=1m each, two at a time, beyond the seeds that `make test` runs
+	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z]+' internal functions events | sed -E 's|/[^/]*:func | |' | sort | \
+		xargs -L 1 -P 2 sh -c 'go test "./$$0" -run "^$$" -fuzz "^$$1$$" -fuzztime $(or $(FUZZTIME),1m) -parallel 1'
 
 .PHONY: test-long
 test-long: explore test-mistakes mutate fuzz simulate ## What a change need not wait for: the last five, one after the other; about two hours
