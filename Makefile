@@ -54,7 +54,7 @@ BOTO3 := $(BUILD)/boto3-1.44.5
 
 # SAM's tests: with its own Python, and leaving nothing in the tree.
 SAMTEST := PYTHONDONTWRITEBYTECODE=1 SAM_CLI_TELEMETRY=0 $(abspath $(SAM))/bin/python
-PYTEST := $(SAMTEST) -m pytest -p no:cacheprovider -ra
+PYTEST := $(SAMTEST) -m pytest -p no:cacheprovider -ra --durations=10
 
 ##@ Try it
 
