@@ -3,9 +3,11 @@
 Those of operations.md run as a user who has only the page's own policy.
 """
 
+import functools
 import json
 import os
 import re
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -43,6 +45,19 @@ sleep() { :; }
 """
 
 
+@functools.cache
+def quick_waiters(folder):
+    """Has `aws cloudformation wait` look every second, not every 30: MiniStack needs two for a stack."""
+    [source] = Path(os.environ["AWS_CLI"]).parent.glob("lib/python*/site-packages/awscli/botocore/data/cloudformation/*/waiters-2.json")
+    model = json.loads(source.read_text())
+    for waiter in model["waiters"].values():
+        waiter["delay"] = 1
+    copy = folder / "waiters" / "cloudformation" / source.parent.name
+    copy.mkdir(parents=True)
+    (copy / source.name).write_text(json.dumps(model))
+    return folder / "waiters"
+
+
 class Shell:
     """An operator's shell in its own folder, after the page's functions and variables were pasted."""
 
@@ -61,7 +76,7 @@ class Shell:
 
     def bash(self, text, page, check=True):
         user = "".join(f"export {name}='{value}'\n" for name, value in (self.environment if page is OPERATIONS else {}).items())
-        return self.app.cloud.run("bash", "-euo", "pipefail", "-c", f'PATH="{os.environ["AWS_CLI"]}:$PATH"\ncd {self.folder}\n{user}{NOT_HERE}{text}', check=check)
+        return self.app.cloud.run("bash", "-euo", "pipefail", "-c", f'PATH="{os.environ["AWS_CLI"]}:$PATH"\nexport AWS_DATA_PATH="{quick_waiters(self.app.cloud.folder)}"\ncd {self.folder}\n{user}{NOT_HERE}{text}', check=check)
 
 
 @pytest.fixture(scope="session")
