@@ -215,6 +215,26 @@ var judged = sync.OnceValue(func() []verdict {
 	return verdicts
 })
 
+func TestSchemaAndValidatorAgree_Ends(t *testing.T) {
+	end := compileSchema(t, schema.Schemas[slices.IndexFunc(schema.Schemas, func(s schema.Schema) bool { return s.Name == "APIKeyEndRequested" })])
+	for text, good := range map[string]bool{
+		`{"customerId": "c", "name": "", "keyId": "k"}`: true,
+		`{"name": "n"}`:                    true,
+		`{"customerId": "c", "keyId": ""}`: false,
+		`{"customerId": "", "name": ""}`:   false,
+		`{"name": "n", "enabled": false}`:  false,
+	} {
+		doc, err := document.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = apikey.ParseChange(doc, apikey.End, apikey.Beginning, "")
+		if schemaErr := end.Validate(parseJSON(t, []byte(text))); (err == nil) != good || (schemaErr == nil) != good {
+			t.Errorf("%s: the validator says %v, the schema %v, want good: %t", text, err, schemaErr, good)
+		}
+	}
+}
+
 // Each rule is needed: without it, the schema accepts a document of the corpus that the
 // validator rejects.
 func TestEveryRuleOfTheSchemaIsTested(t *testing.T) {

@@ -132,7 +132,13 @@ func ParseChange(doc document.Node, kind Kind, at time.Time, prefix string) (r R
 	}
 	members := map[string]func(string, document.Node){"customerId": text(&r.CustomerID), "name": text(&r.Name)}
 	if kind == End {
-		members["keyId"] = text(&r.KeyID)
+		members["keyId"] = func(p string, n document.Node) {
+			if n.Kind == document.String && n.Text == "" && n.Fault == "" {
+				c.Add(p, "must not be empty: name the key before a rotation, or leave it out to end every key of the request")
+				return
+			}
+			text(&r.KeyID)(p, n)
+		}
 	}
 	if c.request(doc, members) && !c.faulty("name") && !c.faulty("customerId") {
 		if secretName, err = SecretName(prefix, r.CustomerID, r.Name, ""); err != nil {

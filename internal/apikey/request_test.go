@@ -132,8 +132,11 @@ func TestParseChange(t *testing.T) {
 		faults   []string
 		secret   string
 	}{
-		"an end":          {End, `{"customerId": "c", "name": "n", "keyId": "k"}`, at, nil, "apikeys/c/n"},
-		"a rotation":      {Rotation, "customerId: c", at, nil, "apikeys/c/_"},
+		"an end":     {End, `{"customerId": "c", "name": "n", "keyId": "k"}`, at, nil, "apikeys/c/n"},
+		"a rotation": {Rotation, "customerId: c", at, nil, "apikeys/c/_"},
+		"of a key that is not named": {End, `{"customerId": "c", "name": "n", "keyId": ""}`, at, []string{
+			"keyId: must not be empty: name the key before a rotation, or leave it out to end every key of the request",
+		}, "apikeys/c/n"},
 		"of nobody's key": {Rotation, `{"name": ""}`, at, []string{"customerId: customerId or name must be given: they say whose key it is"}, ""},
 		"all faults together, a name": {End, `{"customerId": "c", "keyId": 7, "enabled": false}`, time.Time{}, []string{
 			"keyId: must be a string, not a number: put it in quotes", "enabled: unknown member: take it out, or use one of customerId, keyId, name",

@@ -20,16 +20,16 @@ type kind struct {
 	at         time.Time // of the events; zero: the current time
 }
 
+// changeSkeletons are of ends and rotations, without keyId, which is for few ends.
+var changeSkeletons = map[string]string{
+	"json": "{\n    \"customerId\": \"\",\n    \"name\": \"\"\n}\n",
+	"yaml": "customerId: ''\nname: ''\n",
+}
+
 var kinds = map[string]*kind{
-	"sign-up": {asks: apikey.SignUp, detailType: "API Key Requested", columns: memberColumns, skeletons: map[string]string{"json": jsonSkeleton, "yaml": yamlSkeleton}},
-	"end": {asks: apikey.End, detailType: "API Key End Requested", columns: []string{"customerId", "name", "keyId"}, skeletons: map[string]string{
-		"json": "{\n    \"customerId\": \"\",\n    \"name\": \"\",\n    \"keyId\": \"\"\n}\n",
-		"yaml": "customerId: ''\nname: ''\nkeyId: '' # Only this key, the one before the last rotation.\n",
-	}},
-	"rotation": {asks: apikey.Rotation, detailType: "API Key Rotation Requested", columns: []string{"customerId", "name"}, skeletons: map[string]string{
-		"json": "{\n    \"customerId\": \"\",\n    \"name\": \"\"\n}\n",
-		"yaml": "customerId: ''\nname: ''\n",
-	}},
+	"sign-up":  {asks: apikey.SignUp, detailType: "API Key Requested", columns: memberColumns, skeletons: map[string]string{"json": jsonSkeleton, "yaml": yamlSkeleton}},
+	"end":      {asks: apikey.End, detailType: "API Key End Requested", columns: []string{"customerId", "name", "keyId"}, skeletons: changeSkeletons},
+	"rotation": {asks: apikey.Rotation, detailType: "API Key Rotation Requested", columns: []string{"customerId", "name"}, skeletons: changeSkeletons},
 }
 
 // suffix says which kind of messages a destination gets; empty for sign-ups.

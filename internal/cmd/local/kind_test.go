@@ -123,6 +123,8 @@ func TestValidate_EndsAndRotations(t *testing.T) {
 	}{
 		{"an end", "end", "x.json", `{"customerId": "c", "name": "n"}`, "accepted  request  dev/c/n\n", true},
 		{"an end of the key before a rotation", "end", "x.csv", "customerId,keyId\nc,k\n", "accepted  line 2  dev/c/_\n", true},
+		{"an end of a key whose cell is empty", "end", "x.csv", "customerId,name,keyId\nc,n,\nd,n,k\n",
+			"rejected  line 2  dev/c/n\n          keyId: must not be empty: name the key", false},
 		{"an end without an identity", "end", "x.json", `{}`, "customerId: customerId or name must be given", false},
 		{"an end with members of a sign-up", "end", "x.yaml", "name: n\nenabled: false\n", "enabled: unknown member", false},
 		{"a rotation", "rotation", "x.jsonl", `{"customerId": "c"}`, "accepted  line 1  dev/c/_\n", true},

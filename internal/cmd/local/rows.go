@@ -78,7 +78,7 @@ func readLines(text []byte) []row {
 const listSeparator = ";"
 
 // readCSV reads RFC 4180 with a header that names the members. An empty cell means that
-// the member is absent; a row without any cell is no row. The function judges the cells:
+// the member is absent, but for keyId, which the function rejects where it is empty; a row without any cell is no row. The function judges the cells:
 // TRUE and true are booleans, and "yes" goes to the validator as a string.
 func readCSV(text []byte, k *kind) ([]row, error) {
 	reader := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff")))) // spreadsheets write it
@@ -160,7 +160,7 @@ func fromCells(header, cells []string) (document []byte, hint string, err error)
 		column := header[i]
 		key, isTag := strings.CutPrefix(column, tagColumn)
 		switch {
-		case cell == "":
+		case cell == "" && column != "keyId": // absent, it would end more than one key
 		case !utf8.ValidString(cell): // encoding/json would replace it silently
 			return nil, "", failure.Reject("%s: must be UTF-8", column)
 		case isTag:
