@@ -49,8 +49,7 @@ type Handler struct {
 	log         *slog.Logger
 }
 
-// New returns a Handler whose AWS clients are made from cfg, and logs which settings are
-// not used. It makes no call.
+// New returns a Handler whose AWS clients are made from cfg. It makes no call.
 func New(cfg aws.Config, s Settings, log *slog.Logger) *Handler {
 	pacer := pace.New(s.CreateKeyRate)
 	cfg.APIOptions = append(slices.Clip(cfg.APIOptions), awserr.KeepAnswer, traceCalls) // of every client
@@ -69,9 +68,6 @@ func New(cfg aws.Config, s Settings, log *slog.Logger) *Handler {
 	if s.DeadLetterQueueURL != "" {
 		queue := sqs.NewFromConfig(cfg)
 		h.letters, h.services = queue, append(h.services, lettersService(queue.Options()))
-	}
-	for _, unused := range s.Unused {
-		log.Warn("", "reason", unused)
 	}
 	return h
 }

@@ -141,25 +141,6 @@ func TestWithoutADeadLetterQueueARejectedMessageIsAnsweredAsFailed(t *testing.T)
 	})
 }
 
-// An unused setting is logged once, before the first message.
-func TestStartLogsUnusedSettings(t *testing.T) {
-	inEnvironment(t, func(e *environment) {
-		var err error
-		e.settings, err = ReadSettings(func(name string) string { return map[string]string{"DEAD_LETTER_QUEUE_URL": "DeadLetterQueue"}[name] })
-		if err != nil {
-			e.Fatal(err)
-		}
-		e.handler = New(e.cfg, e.settings, NewLogger(&e.output, ""))
-		text := e.output.String()
-		e.output.Reset()
-		if strings.Count(text, "\n") != 1 || !strings.Contains(text, `"level":"WARN","reason":"DEAD_LETTER_QUEUE_URL: is no URL`) {
-			e.Errorf("the start logs %q, want one warning about DEAD_LETTER_QUEUE_URL", text)
-		}
-		e.wantAnswer(sqsBatch(faulty("a")), failures("m0"))
-		e.wantLog("m0 rejected")
-	})
-}
-
 func TestRejectionIsAnnouncedBeforeItIsSetAside(t *testing.T) {
 	withLetters(t, func(e *environment) {
 		e.settings.OutcomeBus = "outcomes"

@@ -28,8 +28,6 @@ type Settings struct {
 	ResourceTags  map[string]string
 	CreateKeyRate float64 // CREATE_KEY_RATE: keys a second for one environment
 	Debug         bool    // LOG_LEVEL is DEBUG: log lines list the AWS calls made
-	// Unused says which variables are set, but not used, and why: New logs it.
-	Unused []string
 }
 
 const (
@@ -66,12 +64,13 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		OutcomeBus: text("OUTCOME_BUS", "", alphanumeric+"._/-", "", 256,
 			"must be the name, not the ARN, of an event bus: at most 256 characters of A-Z a-z 0-9 . _ / -"),
 	}
-	if queue := getenv("DEAD_LETTER_QUEUE_URL"); queue == "" || isQueueURL(queue) {
+	switch queue := getenv("DEAD_LETTER_QUEUE_URL"); {
+	case queue == "" || isQueueURL(queue):
 		s.DeadLetterQueueURL = queue
-	} else {
+	case getenv("AWS_SAM_LOCAL") == "true" && strings.Trim(queue, alphanumeric) == "":
 		// In `sam local` a queue's Ref is its logical id, and there is no queue.
-		s.Unused = append(s.Unused, "DEAD_LETTER_QUEUE_URL: is no URL such as https://sqs.REGION.amazonaws.com/ACCOUNT/QUEUE: "+
-			"it is not used, and rejected messages are answered as failed")
+	default:
+		fault("DEAD_LETTER_QUEUE_URL", "must be the URL of a queue, such as https://sqs.REGION.amazonaws.com/ACCOUNT/QUEUE")
 	}
 	tags, err := resourceTags(getenv("RESOURCE_TAGS"))
 	if err != nil {

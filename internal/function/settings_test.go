@@ -85,6 +85,11 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 			"aws:a=" + marker, "AWS:" + marker + "=", "createkey:secret=" + marker, marker + "=1," + marker + "=2", tags(11),
 			marker + strings.Repeat("x", 123) + "=", "a=" + marker + strings.Repeat("x", 251),
 		},
+		"DEAD_LETTER_QUEUE_URL": {
+			"DeadLetterQueue" + marker, "arn:aws:sqs:us-east-1:123456789012:" + marker, "https://", "https://" + marker, "https://" + marker + "/",
+			"https:///" + marker, "https:" + marker, "ftp://host/" + marker, "//host/" + marker, "/" + marker, "http://" + marker + "/\n",
+			"http://[host/" + marker, " https://host/" + marker,
+		},
 		"OUTCOME_BUS": {marker + " ", "arn:aws:events:us-east-1:123456789012:event-bus/" + marker, marker + strings.Repeat("x", 256)},
 	}
 	for name, values := range tests {
@@ -101,19 +106,19 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 	}
 }
 
-// `sam local` passes a queue's logical id instead of its URL, and must work as before.
-func TestDeadLetterQueueThatIsNoURLIsNotUsed(t *testing.T) {
-	for _, value := range []string{
-		"DeadLetterQueue", "arn:aws:sqs:us-east-1:123456789012:letters", "https://", "https://host", "https://host/", "https:///path",
-		"https:path", "ftp://host/path", "//host/path", "/path", "http://host/\n", "http://[host/path", " https://host/path",
-	} {
-		s, err := ReadSettings(func(name string) string { return map[string]string{"DEAD_LETTER_QUEUE_URL": value}[name] })
-		if err != nil || s.DeadLetterQueueURL != "" {
-			t.Errorf("%q: got %q, %v, want it unused and no error", value, s.DeadLetterQueueURL, err)
-		}
-		if len(s.Unused) != 1 || !strings.HasPrefix(s.Unused[0], "DEAD_LETTER_QUEUE_URL: is no URL such as ") || strings.Contains(s.Unused[0], value) && len(value) > 10 {
-			t.Errorf("%q: reported as %q, want the rule, and the value not quoted", value, s.Unused)
-		}
+// `sam local` passes a queue's logical id instead of its URL, and has no such queue.
+func TestDeadLetterQueueOfSAMLocalIsNone(t *testing.T) {
+	s, err := ReadSettings(func(name string) string {
+		return map[string]string{"DEAD_LETTER_QUEUE_URL": "DeadLetterQueue", "AWS_SAM_LOCAL": "true"}[name]
+	})
+	if err != nil || s.DeadLetterQueueURL != "" {
+		t.Errorf("got %q, %v, want no queue and no error", s.DeadLetterQueueURL, err)
+	}
+	_, err = ReadSettings(func(name string) string {
+		return map[string]string{"DEAD_LETTER_QUEUE_URL": "arn:aws:sqs:us-east-1:123456789012:letters", "AWS_SAM_LOCAL": "true"}[name]
+	})
+	if err == nil {
+		t.Error("an ARN was accepted: it is no logical id")
 	}
 }
 
@@ -122,7 +127,7 @@ func TestAllBadSettingsAreNamedTogether(t *testing.T) {
 	if err == nil {
 		t.Fatal("bad values were accepted")
 	}
-	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "RESOURCE_TAGS", "CREATE_KEY_RATE", "LOG_LEVEL", "OUTCOME_BUS"} {
+	for _, name := range []string{"SECRET_PREFIX", "KMS_KEY_ID", "USAGE_PLAN_ID", "RESOURCE_TAGS", "CREATE_KEY_RATE", "LOG_LEVEL", "OUTCOME_BUS", "DEAD_LETTER_QUEUE_URL"} {
 		if strings.Count(err.Error(), name+": must be ") != 1 {
 			t.Errorf("the error does not name %s once: %v", name, err)
 		}

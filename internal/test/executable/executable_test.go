@@ -28,7 +28,7 @@ func TestExecutable(t *testing.T) {
 		{"MakesTheCallsThatAreFaultedBelow", testCallsMade},
 		{"MakesExactlyOneKey_WhateverHappensToACall", testFaultSweep},
 		{"LosesNoRejectedMessage_WhateverHappensToACall", testSetAsideSweep},
-		{"StartsWhenTheDeadLetterQueueHasNoURL", testNoURL},
+		{"StartsInSAMLocal", testSAMLocal},
 		{"RetriesWhenTheQuotaOfKeysIsUsedUp", testQuota},
 		{"AnswersABatchBeforeItsTimeIsUp_WhenAWSHangs", testHangingBatch},
 		{"StopsTheStart_NamingEveryBadVariableAndNoValue", testBadSettings},
