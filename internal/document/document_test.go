@@ -187,6 +187,7 @@ func TestParseYAML(t *testing.T) {
 		{"---\n{\"a\": \"\\x41\\u00e9\\U0001F600\"}", `{"a":"Aé😀"}`},
 		{"a: |\n  b\n  c\nd: >-\n  e\n  f\n", `{"a":"b\nc\n" "d":"e f"}`},
 		{"%YAML 1.2\n---\na: b", `{"a":"b"}`},
+		{"# %YAML 1.2\n\r\n  # é\n%YAML 1.2 # c\n---\na: b", `{"a":"b"}`},
 		{"%YAML 1.1\n---\na: yes", `{"a":"yes"}`},
 		// resolution
 		{"a: [null, Null, NULL, ~, nULL, nil]", `{"a":[null null null null "nULL" "nil"]}`},
@@ -215,6 +216,8 @@ func TestParseYAML(t *testing.T) {
 		{"a: !!int '1'\nb: !!null ''\nc: !!bool 'true'", `{"a":` + tag + `"1" "b":` + tag + `"" "c":` + tag + `"true"}`},
 		{"a: !!map []\nb: !!seq {}\nc: !!str []\nd: !!set {x}\ne: !x {}", `{"a":` + tag + `[] "b":` + tag + `{} "c":` + tag + `[] "d":` + tag + `{"x":null} "e":` + tag + `{}}`},
 		{"a: !x b\nc: !!binary aGk=\nd: !<x:y> e\n!x f: g", `{"a":` + tag + `"b" "c":` + tag + `"aGk=" "d":` + tag + `"e" ` + tag + `"f":"g"}`},
+		{"a: ! true\nb: ! 12\nc: é, ! d\nd: [é, ! 12, '! 12']\ne: !\n! f: \"!\"", `{"a":` + tag + `true "b":` + tag + `number "c":"é, ! d" "d":["é" ` + tag + `number "! 12"] "e":` + tag + `null ` + tag + `"f":"!"}`},
+		{"a:\r\n  - b # é\r  - ! 12\n  - ! {c: d}", `{"a":["b" ` + tag + `number {"c":"d"}]}`},
 		// members
 		{"a: b\n'a': c\n\"\\x61\": d", `{"a":"b" <repeated member>"a":"c" <repeated member>"a":"d"}`},
 		{"a: b\n1: c\ntrue: d\n~: e\n[f]: g\n{h: i}: j\n? \n: k", `{"a":"b" ` + key + `:"c" ` + key + `:"d" ` + key + `:"e" ` + key + `:"g" ` + key + `:"j" ` + key + `:"k"}`},

@@ -25,7 +25,7 @@ func parseYAML(text []byte) (n Node, err error) {
 		}
 	}()
 	// The library refuses the directive of the version that is read here.
-	source := bytes.TrimPrefix(text, []byte("%YAML 1.2"))
+	source := directive().ReplaceAll(text, []byte("${1}1"))
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	var root, more yaml.Node
 	if err := decoder.Decode(&root); err != nil {
@@ -40,7 +40,7 @@ func parseYAML(text []byte) (n Node, err error) {
 	case !errors.Is(err, io.EOF):
 		return Node{}, yamlError(err)
 	}
-	n, err = fromYAML(root.Content[0], 0)
+	n, err = yamlReader{yamlLines(text)}.node(root.Content[0], 0)
 	if err != nil {
 		return Node{}, err
 	}
@@ -59,17 +59,44 @@ func yamlError(err error) error {
 	return errors.New("is not valid YAML" + mend)
 }
 
-func fromYAML(y *yaml.Node, depth int) (Node, error) {
+// directive matches a document up to the 2 of its %YAML 1.2.
+var directive = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^((?:[ \t]*(?:#.*)?\r?\n)*%YAML[ \t]+1\.)2\b`)
+})
+
+// yamlReader makes nodes of the library's.
+type yamlReader struct {
+	lines [][]rune // of the text, as the library counts lines and columns
+}
+
+func yamlLines(text []byte) (lines [][]rune) {
+	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(text)), "\n") {
+		lines = append(lines, []rune(line))
+	}
+	return lines
+}
+
+// startsWithTag reports whether a node begins with a tag. The library does not tell of "!",
+// which makes a string of 12 and of true.
+func (r yamlReader) startsWithTag(y *yaml.Node) bool {
+	if y.Line < 1 || y.Line > len(r.lines) {
+		return false
+	}
+	line := r.lines[y.Line-1]
+	return 1 <= y.Column && y.Column <= len(line) && line[y.Column-1] == '!'
+}
+
+func (r yamlReader) node(y *yaml.Node, depth int) (Node, error) {
 	if depth > maxDepth {
 		return Node{}, errDepth
 	}
-	n := Node{Fault: yamlFault(y)}
+	n := Node{Fault: r.fault(y)}
 	switch y.Kind {
 	case yaml.MappingNode:
 		n.Kind = Object
 		seen := map[string]bool{}
 		for i := 0; i < len(y.Content); i += 2 { // name, value, name …
-			m, err := yamlMember(y.Content[i], y.Content[i+1], depth+1)
+			m, err := r.member(y.Content[i], y.Content[i+1], depth+1)
 			if err != nil {
 				return Node{}, err
 			}
@@ -84,7 +111,7 @@ func fromYAML(y *yaml.Node, depth int) (Node, error) {
 	case yaml.SequenceNode:
 		n.Kind = List
 		for _, item := range y.Content {
-			v, err := fromYAML(item, depth+1)
+			v, err := r.node(item, depth+1)
 			if err != nil {
 				return Node{}, err
 			}
@@ -100,8 +127,8 @@ func fromYAML(y *yaml.Node, depth int) (Node, error) {
 	return n, nil
 }
 
-func yamlMember(key, value *yaml.Node, depth int) (Member, error) {
-	v, err := fromYAML(value, depth)
+func (r yamlReader) member(key, value *yaml.Node, depth int) (Member, error) {
+	v, err := r.node(value, depth)
 	m := Member{Name: key.Value, Value: v}
 	switch {
 	case key.Style&quoted == 0 && key.Value == "<<":
@@ -109,19 +136,19 @@ func yamlMember(key, value *yaml.Node, depth int) (Member, error) {
 	case key.Kind != yaml.ScalarNode || scalarKind(key) != String:
 		m.Name, m.Fault = "?", "member names must be strings"
 	default:
-		m.Fault = yamlFault(key)
+		m.Fault = r.fault(key)
 	}
 	return m, err
 }
 
-// yamlFault names what a node has that JSON has no form for.
-func yamlFault(y *yaml.Node) string {
+// fault names what a node has that JSON has no form for.
+func (r yamlReader) fault(y *yaml.Node) string {
 	switch {
 	case y.Kind == yaml.AliasNode:
 		return "must not be an alias"
 	case y.Anchor != "":
 		return "must not have an anchor"
-	case y.Style&yaml.TaggedStyle != 0 && !tagFits(y):
+	case y.Style&yaml.TaggedStyle != 0 && !tagFits(y), y.Kind == yaml.ScalarNode && y.Style&yaml.TaggedStyle == 0 && r.startsWithTag(y):
 		return "must not have a tag of its own"
 	}
 	return ""
