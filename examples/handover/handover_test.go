@@ -216,7 +216,7 @@ func TestConsumer_Fails(t *testing.T) {
 		}
 		return aws.ToString(out.ARN)
 	}
-	pending, foreign, text := put(`{"format":"createkey/1","value":"fake-value-of-nobody"}`), put(`{"password":"fake-value"}`), put("fake-value")
+	pending, foreign, text := put(`{"format":"createkey/1","value":"fake-value-of-nobody","ID":"of a later version"}`), put(`{"password":"fake-value"}`), put("fake-value")
 	for _, test := range []struct {
 		name, detail string
 		refused      *awslocal.Error

@@ -54,9 +54,9 @@ func readKey(ctx context.Context, secrets secretsAPI, secretID string) (record, 
 	case err != nil:
 		return record{}, fmt.Errorf("reading %s: no answer", secretID)
 	}
-	var r record
+	r, err := parse(out.SecretString)
 	switch {
-	case out.SecretString == nil || json.Unmarshal([]byte(*out.SecretString), &r) != nil || r.Format != "createkey/1":
+	case err != nil || r.Format != "createkey/1":
 		return record{}, fmt.Errorf("%s is not a record of createkey's", secretID)
 	case r.Ended != "": // the record still holds the value
 		return record{}, errEnded
@@ -64,6 +64,22 @@ func readKey(ctx context.Context, secrets secretsAPI, secretID string) (record, 
 		return record{}, errNotReady
 	}
 	return r, nil
+}
+
+// parse reads a record by its members' exact names: encoding/json alone would take a member
+// "Ended" of a later version for ended.
+func parse(text *string) (r record, err error) {
+	if text == nil {
+		return r, errors.New("a binary secret")
+	}
+	var members map[string]json.RawMessage
+	err = json.Unmarshal([]byte(*text), &members)
+	for name, into := range map[string]any{"format": &r.Format, "id": &r.ID, "value": &r.Value, "ended": &r.Ended, "generation": &r.Generation} {
+		if member, given := members[name]; given {
+			err = errors.Join(err, json.Unmarshal(member, into))
+		}
+	}
+	return r, err
 }
 
 // SecretName returns the name of the secret of a customer's key, which is known

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -155,35 +157,58 @@ func orEmpty(list []string) []string {
 	return list
 }
 
-// ParseRecord reads a secret's text and ignores members that it does not know. Its error
-// is ErrForeign or ErrNewer, and never quotes the text.
+// ParseRecord reads a secret's text and ignores members that it does not know: names are
+// case-sensitive. Its error is ErrForeign or ErrNewer, and never quotes the text.
 func ParseRecord(text string) (Record, error) {
-	// A map's names are exact; a struct would take "FORMAT" for the marker.
-	var members map[string]json.RawMessage
-	var head recordHead
-	var rest struct {
+	var marker, whole struct {
+		recordHead
 		Key
 		Life
 		recordNext
 	}
-	err := json.Unmarshal([]byte(text), &members)
-	if err == nil {
-		err = errors.Join(json.Unmarshal(members["format"], &head.Format), json.Unmarshal([]byte(text), &rest))
-	}
-	if value, given := members["value"]; err == nil && given {
-		err = json.Unmarshal(value, &head.Value)
-	}
-	if strings.HasPrefix(head.Format, formatFamily) && head.Format != Format {
+	err := errors.Join(unmarshalKnown([]byte(text), &marker, "format"), unmarshalKnown([]byte(text), &whole, recordMembers...))
+	if strings.HasPrefix(marker.Format, formatFamily) && marker.Format != Format {
 		return Record{}, ErrNewer
 	}
-	record := Record{Value: NewValue(head.Value), Key: rest.Key, Life: rest.Life}
-	if err != nil || head.Format != Format || head.Value == "" && !record.HasEnded() {
+	record := Record{Value: NewValue(whole.Value), Key: whole.Key, Life: whole.Life}
+	if err != nil || marker.Format != Format || whole.Value == "" && !record.HasEnded() {
 		return Record{}, ErrForeign
 	}
-	if next := rest.recordNext.Next; next != nil {
+	if next := whole.recordNext.Next; next != nil {
 		record.Next = &Next{NewValue(next.Value), next.Time}
 	}
 	return record, nil
+}
+
+// recordMembers are the members of a record that this version knows.
+var recordMembers = strings.Fields("format value id name customerId description enabled createdDate lastUpdatedDate " +
+	"stageKeys tags usagePlanIds step generation since ended holds previous next")
+
+// unmarshalKnown reads an object's members of exactly those names: encoding/json takes
+// "Ended" for ended.
+func unmarshalKnown(text []byte, into any, names ...string) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(text, &members); err != nil {
+		return err
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return !slices.Contains(names, name) })
+	known, err := json.Marshal(members)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(known, into)
+}
+
+// UnmarshalJSON implements json.Unmarshaler, by the exact names of members.
+func (h *Hold) UnmarshalJSON(text []byte) error {
+	type plain Hold // without this method
+	return unmarshalKnown(text, (*plain)(h), "agreement", "licenseArn", "start", "end")
+}
+
+// UnmarshalJSON implements json.Unmarshaler, by the exact names of members.
+func (n *nextText) UnmarshalJSON(text []byte) error {
+	type plain nextText
+	return unmarshalKnown(text, (*plain)(n), "value", "time")
 }
 
 // RecordSize returns the most that the finished record of a request can take, in bytes,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,8 @@ func TestParseRecord(t *testing.T) {
 		"an empty value":          {`{"format":"createkey/1","value":""}`, ErrForeign},
 		"a value of another type": {`{"format":"createkey/1","value":1}`, ErrForeign},
 		"an id of another type":   {`{"format":"createkey/1","value":"fake-value-0123456789","id":1}`, ErrForeign},
+		"an end of another type":  {`{"format":"createkey/1","value":"fake-value-0123456789","ended":true}`, ErrForeign},
+		"a hold of another type":  {`{"format":"createkey/1","value":"fake-value-0123456789","holds":[{"start":1}]}`, ErrForeign},
 		"cut short":               {finishedText[:len(finishedText)-1], ErrForeign},
 		"text after it":           {pendingText + "x", ErrForeign},
 	} {
@@ -120,6 +123,45 @@ func TestParseRecord(t *testing.T) {
 				t.Error("value differs")
 			}
 		})
+	}
+}
+
+// encoding/json would take a member for the known one that differs in case, or in a letter
+// that folds to it, such as \u017f.
+func TestParseRecord_NamesAreExact(t *testing.T) {
+	record := finishedRecord()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	record.Life = Life{
+		StepNumber: 7, Generation: 3, Since: at, Previous: "k0", Ended: at, Next: &Next{NewValue(fakeValue), at},
+		Holds: Holds{{Agreement: "a", License: "l", Start: at, End: at}},
+	}
+	text := record.Encode().Reveal()
+	want, err := ParseRecord(text)
+	if err != nil || !reflect.DeepEqual(want, record) {
+		t.Fatalf("a record with every member differs (%v)", err)
+	}
+	names := map[string]bool{}
+	for _, name := range regexp.MustCompile(`"(\w+)":`).FindAllStringSubmatch(text, -1) {
+		names[name[1]] = true
+	}
+	delete(names, "team") // of tags, whose names are anybody's
+	for name := range names {
+		for _, other := range []string{strings.ToUpper(name), strings.ToUpper(name[:1]) + name[1:], strings.ReplaceAll(name, "s", "\u017f")} {
+			if other == name {
+				continue
+			}
+			// Behind the known ones, in each object: the last of a name wins.
+			unknown := strings.NewReplacer(`}],"previous"`, `,"`+other+`":[7]}],"previous"`, `}}`, `,"`+other+`":[7]},"`+other+`":[7]}`).Replace(text)
+			if strings.Count(unknown, `":[7]`) != 3 {
+				t.Fatal("the objects of a record are not where they were")
+			}
+			if got, err := ParseRecord(unknown); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s is taken for %s (%v)", other, name, err)
+			}
+			if got, err := ParseRecord(strings.NewReplacer(`"`+name+`":`, `"`+other+`":`).Replace(text)); err == nil && reflect.DeepEqual(got, want) {
+				t.Errorf("%s in the place of %s is taken for it", other, name)
+			}
+		}
 	}
 }
 
