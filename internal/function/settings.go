@@ -131,10 +131,11 @@ func resourceTags(text string) (map[string]string, error) {
 }
 
 // isTagText reports whether a text is of so many characters at most, all of which AWS
-// generally allows in tags
+// generally allows in tags: \p{L}, \p{Z}, \p{N} and some signs. The template's pattern
+// allows no others
 // (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html).
 func isTagText(text string, longest int) bool {
 	return utf8.RuneCountInString(text) <= longest && !strings.ContainsFunc(text, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" _.:/=+-@", r)
+		return !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r)
 	})
 }

@@ -1,10 +1,14 @@
 package function
 
 import (
+	"os"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"createkey/internal/apikey"
 )
@@ -43,6 +47,9 @@ func TestSettings(t *testing.T) {
 		{"slowest rate", map[string]string{"CREATE_KEY_RATE": "0.01"}, with(func(s *Settings) { s.CreateKeyRate = 0.01 })},
 		{"tags", map[string]string{"RESOURCE_TAGS": "CostCentre=42,team:a/b=x=y z,Empty="}, with(func(s *Settings) {
 			s.ResourceTags = map[string]string{"CostCentre": "42", "team:a/b": "x=y z", "Empty": ""}
+		})},
+		{"tags of any letters, numbers and spaces", map[string]string{"RESOURCE_TAGS": "Größe=½ Ⅷ,顧客=鍵\u3000\u00a0٣"}, with(func(s *Settings) {
+			s.ResourceTags = map[string]string{"Größe": "½ Ⅷ", "顧客": "鍵\u3000\u00a0٣"}
 		})},
 		{"most tags", map[string]string{"RESOURCE_TAGS": tags(10)}, with(func(s *Settings) {
 			s.ResourceTags = map[string]string{}
@@ -83,7 +90,7 @@ func TestBadSettingIsNamedAndNeverQuoted(t *testing.T) {
 		"RESOURCE_TAGS": {
 			marker, "=" + marker, "a=" + marker + ",", ",a=" + marker, "a=" + marker + ",b", "a=" + marker + ";b=c", marker + "=\n",
 			"aws:a=" + marker, "AWS:" + marker + "=", "createkey:secret=" + marker, marker + "=1," + marker + "=2", tags(11),
-			marker + strings.Repeat("x", 123) + "=", "a=" + marker + strings.Repeat("x", 251),
+			"a=€" + marker, "a=e\u0301" + marker, "a=😀" + marker, "a=\u200b" + marker, marker + strings.Repeat("x", 123) + "=", "a=" + marker + strings.Repeat("x", 251),
 		},
 		"DEAD_LETTER_QUEUE_URL": {
 			"DeadLetterQueue" + marker, "arn:aws:sqs:us-east-1:123456789012:" + marker, "https://", "https://" + marker, "https://" + marker + "/",
@@ -119,6 +126,29 @@ func TestDeadLetterQueueOfSAMLocalIsNone(t *testing.T) {
 	})
 	if err == nil {
 		t.Error("an ARN was accepted: it is no logical id")
+	}
+}
+
+// What the template lets through must not stop the start. Of ASCII it lets through all that the
+// function takes.
+func TestTemplateAllowsNoOtherTags(t *testing.T) {
+	template, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	class := regexp.MustCompile(`\[\^(A-Za-z0-9 [^]]+)\]`).FindStringSubmatch(string(template))
+	if class == nil {
+		t.Fatal("the pattern of ResourceTags is not where it was")
+	}
+	allows := regexp.MustCompile("^[" + regexp.MustCompile(`\\u(\w{4})`).ReplaceAllString(class[1], `\x{$1}`) + "]$")
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		text := string(r)
+		if !utf8.ValidRune(r) || r == ',' { // which separates tags
+			continue
+		}
+		if allowed, taken := allows.MatchString(text), isTagText(text, 1); allowed && !taken || r < utf8.RuneSelf && allowed != taken {
+			t.Errorf("%U: the template allows it: %t, the function takes it: %t", r, allowed, taken)
+		}
 	}
 }
 

@@ -141,8 +141,8 @@ def accepts(name, value):
     # tags in general: docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html.
     ("ResourceTags",
      ["", "team=billing", "team=", "Cost Centre=42,team:a/b=x=y z,e-mail=a.b+c@example.com", "awsome=1", "k" * 128 + "=" + "v" * 256,
-      ",".join(f"k{i}=v" for i in range(10)), "Größe=ö", "a=1,aa=2", "a=b,b=a", "Createkey:x=1"],
-     ["team", "=billing", "team=billing,", ",team=billing", "team=billing,x", "team=billing;env=prod", "team=<b>", "team=a\nb", "team=a*",
+      ",".join(f"k{i}=v" for i in range(10)), "Größe=ö", "顧客=鍵", "a=1,aa=2", "a=b,b=a", "Createkey:x=1"],
+     ["team", "=billing", "team=billing,", ",team=billing", "team=billing,x", "team=billing;env=prod", "team=<b>", "team=a\nb", "team=a*", "team=€", "team=e\u0301", "team=\u3000", "team=😀",
       "aws:team=1", "AWS:team=1", "a=1,Aws:b=2", "createkey:secret=x", "a=1,createkey:b=2", "k" * 129 + "=", "k=" + "v" * 257,
       ",".join(f"k{i}=v" for i in range(11)), "a=1,a=2", "b=0,a=1,c=3,a=2", "a=1,b=2,a="]),
     ("PermissionsBoundary",
