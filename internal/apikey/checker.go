@@ -45,6 +45,11 @@ func (c *checker) request(doc document.Node, readers map[string]func(string, doc
 	switch {
 	case doc.Size > MaxDocumentSize:
 		c.Add(whole, "must be at most "+strconv.Itoa(MaxDocumentSize)+" bytes, has "+strconv.Itoa(doc.Size))
+		for _, name := range []string{"customerId", "name"} { // for the log, if they are not what is too long
+			if text := doc.GetText(name); text != "" && len(text) <= MaxNameLength {
+				readers[name](name, document.Node{Kind: document.String, Text: text})
+			}
+		}
 	case doc.Kind == document.String && doc.Fault == "" && !doc.HoldsJSON(): // any text is valid YAML
 		c.Add(whole, `must be a JSON or YAML object, not a string: write {"customerId": "ID"}, or in YAML a blank after each colon`)
 	default:

@@ -164,6 +164,14 @@ func TestRejectedRequestIsNamed(t *testing.T) {
 	if err == nil || r.CustomerID != "c" || r.Name != "n" || secret != "apikeys/c/n" {
 		t.Errorf("got customer %q, name %q, secret %q, error %v, want c, n, apikeys/c/n and an error", r.CustomerID, r.Name, secret, err)
 	}
+	r, _, err = parseText(padded(`{"customerId": "c", "name": "n", "description": "PAD"}`, 65537), "")
+	if err == nil || r.CustomerID != "c" || r.Name != "n" {
+		t.Errorf("too long: got customer %q, name %q, error %v, want c, n and an error", r.CustomerID, r.Name, err)
+	}
+	r, _, err = parseText(padded(`{"customerId": "PAD"}`, 65537), "")
+	if err == nil || r.CustomerID != "" {
+		t.Errorf("a customer that is too long is told, in %d bytes", len(r.CustomerID))
+	}
 	r, secret, err = parseText([]byte(`{"customerId": "c\ud800", "name": "n"}`), "d-1")
 	if err == nil || r.CustomerID != "" || secret != "" {
 		t.Errorf("customer at fault: got customer %q, secret %q, error %v, want neither and an error", r.CustomerID, secret, err)

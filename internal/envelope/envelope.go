@@ -11,8 +11,9 @@
 //
 //	batch, err := envelope.Decode(payload, lambdaRequestID)
 //	for _, m := range batch.Messages {
-//		if m.Err == nil {
+//		if m.HasRequest() {
 //			request, secretName, err := apikey.Parse(m.Request, prefix, m.DeliveryID)
+//			err = failure.Join(m.Err, err)
 //		}
 //	}
 //
@@ -78,7 +79,8 @@ type Message struct {
 	Kind apikey.Kind
 	// Time is when the message was sent, as its innermost envelope says; zero: none does.
 	Time time.Time
-	// Request is the document of the request, not yet checked.
+	// Request is the document of the request, not yet checked. Beside an Err it is there for its
+	// own faults, and for the log, where it can be told which part of the message it is.
 	Request document.Node
 	// Marketplace is what an AWS Marketplace message says beside the request that is made of
 	// it; zero for any other message.
@@ -88,6 +90,9 @@ type Message struct {
 	// reliably.
 	Err error
 }
+
+// HasRequest reports whether there is a Request to be read.
+func (m Message) HasRequest() bool { return m.Err == nil || m.Request.Kind != document.Null }
 
 // Original is the body and the message attributes of an SQS message, as they came. A
 // sender may have put a key's value into either, so they print as one does, and only the

@@ -3,6 +3,7 @@ package envelope
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -75,43 +76,46 @@ var kinds = map[string]apikey.Kind{
 	"API Key Rotation Requested": apikey.Rotation,
 }
 
-// sent reads the time of an envelope, which may be absent.
-func sent(envelope document.Node, member string) (time.Time, error) {
+// sent reads the time of an envelope, which may be absent. Where it is at fault, ok is false, and
+// the time is one that adds no fault to the request's own.
+func sent(envelope document.Node, member string) (at time.Time, ok bool) {
 	text, given := envelope.Get(member)
 	if !given {
-		return time.Time{}, nil
+		return time.Time{}, true
 	}
 	at, err := time.Parse(time.RFC3339, text.Text)
 	if err != nil || text.Kind != document.String || at.Before(apikey.Beginning) {
-		return time.Time{}, failure.Reject("%s: must be a time such as 2026-11-27T12:00:00Z", member)
+		return apikey.Beginning, false
 	}
-	return at.UTC(), nil
+	return at.UTC(), true
 }
 
 // fromEventBridge takes the detail of an event, whatever its detail-type
 // (https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html).
 func fromEventBridge(doc document.Node) Message {
-	if m, ok := soundEnvelope(doc); !ok {
-		return m
-	}
+	faults := envelopeFaults(doc, "time")
 	source, detailType := doc.GetText("source"), doc.GetText("detail-type")
 	detail, _ := doc.Get("detail")
-	m := Message{ID: doc.GetText("id"), DeliveryID: doc.GetText("id"), Request: detail, Kind: kinds[detailType]}
-	if m.Time, m.Err = sent(doc, "time"); m.Err != nil {
-		return m
+	m := Message{ID: doc.GetText("id"), DeliveryID: doc.GetText("id"), Kind: kinds[detailType]}
+	m.Time, _ = sent(doc, "time")
+	asks := !faults.Has("source") && !faults.Has("detail") && !faults.Has("detail-type")
+	if source == "" && !faults.Has("source") {
+		faults.Add("source", "must be a string, not empty")
 	}
 	switch {
-	case source == "":
-		m.Err = failure.Reject("source: must be a string, not empty")
+	case !asks: // what it asks for cannot be told
 	case detail.HoldsJSON():
-		m.Err = failure.Reject("detail: %s", document.EncodedTwice)
+		faults.Add("detail", document.EncodedTwice)
 	case source == "createkey":
-		m.Err = failure.Reject("source: is createkey: an outcome of this program's own is not a request")
+		faults.Add("source", "is createkey: an outcome of this program's own is not a request")
 	case source == marketplace.Source:
-		return fromMarketplace(m, marketplace.FromEvent, doc)
+		m = fromMarketplace(m, marketplace.FromEvent, doc)
 	case strings.HasPrefix(source, "aws."): // which EventBridge takes from AWS alone, so it is shown whole
-		m.Err = failure.Reject("source: events of AWS's own (%s, %s) are not requests", strconv.Quote(source), failure.Quote(detailType))
+		faults.Add("source", fmt.Sprintf("events of AWS's own (%s, %s) are not requests", strconv.Quote(source), failure.Quote(detailType)))
+	default:
+		m.Request = detail
 	}
+	m.Err = failure.Join(faults.Err(), m.Err)
 	return m
 }
 
@@ -136,31 +140,32 @@ func fromMarketplace(m Message, read func(document.Node) (marketplace.Message, e
 // fromNotification takes the Message of an SNS notification
 // (https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html).
 func fromNotification(doc document.Node) Message {
-	if m, ok := soundEnvelope(doc); !ok {
-		return m
+	faults := envelopeFaults(doc, "Timestamp")
+	var m Message
+	if !faults.Has("Message") {
+		m = unwrapText(doc, "Message", fromTopic)
 	}
-	m := unwrapText(doc, "Message", fromTopic)
-	at, err := sent(doc, "Timestamp")
 	if m.Time.IsZero() {
-		m.Time = at
+		m.Time, _ = sent(doc, "Timestamp")
 	}
-	if m.Err == nil {
-		m.Err = err
-	}
+	m.Err = failure.Join(faults.Err(), m.Err)
 	m.DeliveryID = cmp.Or(m.DeliveryID, doc.GetText("MessageId"))
 	return m
 }
 
-// soundEnvelope rejects an envelope with a fault, such as a repeated member: which of the
-// two was meant would be a guess.
-func soundEnvelope(doc document.Node) (Message, bool) {
+// envelopeFaults returns the faults of an envelope, of which one member is its time. A repeated
+// member is one: which of the two was meant would be a guess.
+func envelopeFaults(doc document.Node, at string) (faults failure.Faults) {
 	if doc.Fault != "" {
-		return rejected("payload: %s", doc.Fault), false
+		faults.Add("payload", doc.Fault)
 	}
 	for _, member := range doc.Members {
 		if fault := cmp.Or(member.Fault, member.Value.Fault); fault != "" {
-			return rejected("%s: %s", failure.Name(member.Name), fault), false
+			faults.Add(failure.Name(member.Name), fault)
 		}
 	}
-	return Message{}, true
+	if _, ok := sent(doc, at); !ok && !faults.Has(at) {
+		faults.Add(at, "must be a time such as 2026-11-27T12:00:00Z")
+	}
+	return faults
 }

@@ -115,3 +115,23 @@ func TestBound(t *testing.T) {
 		t.Errorf("Bound changed its argument: got %d reasons, want %d", len(rejected.Reasons), len(many))
 	}
 }
+
+func TestJoin(t *testing.T) {
+	a, b, other := Reject("a: is wrong"), Reject("b: is wrong"), errors.New("other")
+	for name, test := range map[string]struct {
+		first, second error
+		want          string
+	}{
+		"both":            {a, b, "a: is wrong; b: is wrong"},
+		"the first":       {a, nil, "a: is wrong"},
+		"the second":      {nil, b, "b: is wrong"},
+		"of another kind": {other, b, "other"},
+	} {
+		if got := Join(test.first, test.second); got == nil || got.Error() != test.want {
+			t.Errorf("%s: got %v, want %s", name, got, test.want)
+		}
+	}
+	if got := Join(nil, nil); got != nil || len(a.Reasons) != 1 {
+		t.Errorf("got %v of no errors, and %v", got, a)
+	}
+}

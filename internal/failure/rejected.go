@@ -1,8 +1,10 @@
 package failure
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +20,17 @@ type RejectedError struct {
 // sender wrote goes through [Quote] or [Name] first, and a key's value never goes in.
 func Reject(format string, args ...any) *RejectedError {
 	return &RejectedError{Reasons: []string{fmt.Sprintf(format, args...)}}
+}
+
+// Join returns a RejectedError with the reasons of both errors, of which either may be nil; of
+// any other error it returns the first.
+func Join(first, second error) error {
+	a, isA := errors.AsType[*RejectedError](first)
+	b, isB := errors.AsType[*RejectedError](second)
+	if isA && isB {
+		return &RejectedError{Reasons: slices.Concat(a.Reasons, b.Reasons)}
+	}
+	return cmp.Or(first, second)
 }
 
 func (e *RejectedError) Error() string { return strings.Join(e.Reasons, "; ") }

@@ -141,12 +141,12 @@ func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bo
 	o.messageID, o.customerID, o.name = m.ID, m.Marketplace.CustomerID, m.Marketplace.ProductCode
 	o.marketplace = m.Marketplace
 	err := guard(func() error {
-		if m.Err != nil {
+		if !m.HasRequest() {
 			return m.Err
 		}
 		request, secretName, err := h.parse(m)
 		o.customerID, o.name, o.secretName = request.CustomerID, request.Name, secretName
-		if err != nil {
+		if err = failure.Join(m.Err, err); err != nil {
 			return err
 		}
 		if held {

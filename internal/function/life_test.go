@@ -77,6 +77,7 @@ func TestBadEndsAndRotationsAreRejected(t *testing.T) {
 	for name, test := range map[string]struct{ body, want string }{
 		"no identity":       {event("API Key End Requested", "2026-11-27T12:00:00Z", `{}`), "customerId: customerId or name must be given: they say whose key it is"},
 		"no time":           {`{"id":"1","source":"s","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS"},
+		"faults of both":    {event("API Key End Requested", "yesterday", `{"name":"n","keyId":""}`), "time: must be a time such as 2026-11-27T12:00:00Z; keyId: must not be empty"},
 		"an invalid time":   {event("API Key End Requested", "yesterday", `{"name":"n"}`), "time: must be a time such as 2026-11-27T12:00:00Z"},
 		"unknown member":    {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n","keyId":"k"}`), "keyId: unknown member"},
 		"nothing to rotate": {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n"}`), "request: there is no key of this customerId and name to rotate"},
@@ -84,7 +85,10 @@ func TestBadEndsAndRotationsAreRejected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withBus(t, func(e *environment) {
 				e.invoke(sqsBatch(test.body))
-				e.wantLog("m0 rejected: " + test.want)
+				lines := e.wantLog("m0 rejected: " + test.want)
+				if name == "faults of both" && lines["m0"].SecretName != "test/_/n" {
+					e.Errorf("the log names the secret %q, want test/_/n", lines["m0"].SecretName)
+				}
 			})
 		})
 	}

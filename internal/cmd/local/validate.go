@@ -40,16 +40,17 @@ func judge(payload []byte) ([]verdict, error) {
 	verdicts := make([]verdict, len(batch.Messages))
 	for i, m := range batch.Messages {
 		v := &verdicts[i]
-		v.messageID, v.err = m.ID, m.Err
-		if v.err != nil {
+		if v.messageID, v.err = m.ID, m.Err; !m.HasRequest() {
 			continue
 		}
 		var request apikey.Request
 		if m.Kind != apikey.SignUp {
-			_, v.secretName, v.err = apikey.ParseChange(m.Request, m.Kind, m.Time, secretPrefix())
+			_, v.secretName, err = apikey.ParseChange(m.Request, m.Kind, m.Time, secretPrefix())
+			v.err = failure.Join(m.Err, err)
 			continue
 		}
-		request, v.secretName, v.err = apikey.Parse(m.Request, secretPrefix(), m.DeliveryID)
+		request, v.secretName, err = apikey.Parse(m.Request, secretPrefix(), m.DeliveryID)
+		v.err = failure.Join(m.Err, err)
 		request.ProductCode, request.AddedTags = m.Marketplace.ProductCode, m.Marketplace.Tags()
 		if v.err == nil {
 			v.err = request.CheckTotals(v.secretName, request.Plans(os.Getenv("USAGE_PLAN_ID")))
