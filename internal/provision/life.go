@@ -79,12 +79,14 @@ func (j *job) signUp(ctx context.Context) error {
 	switch {
 	case j.isOver():
 		return j.over()
+	case j.record.Finished():
+		return j.repeat(ctx)
+	case j.fault != nil: // an end was faster, and there is a key to be made now
+		return j.fault
 	case j.record.HasEnded():
 		if err := j.beginAgain(ctx); err != nil {
 			return err
 		}
-	case j.record.Finished():
-		return j.repeat(ctx)
 	case !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value):
 		return failure.Reject("value: differs from the one in secret %s, which is final: "+
 			"to use another, delete the secret without a recovery window first", j.secretName)
@@ -231,7 +233,7 @@ func (j *job) livesOn(ctx context.Context) error {
 func (j *job) endPrevious(ctx context.Context) error {
 	r := j.record
 	if r.Previous != j.request.KeyID {
-		return notPrevious()
+		return j.rejectedIfCurrent(ctx, notPrevious())
 	}
 	if err := j.disablePrevious(ctx); err != nil {
 		return err
@@ -297,6 +299,11 @@ func (j *job) fence(ctx context.Context, value apikey.Value) error {
 		Description: aws.String("Disabled by createkey: its subscription ended before the key was made"), Tags: tags,
 	}
 	_, err := j.keys.CreateApiKey(ctx, in)
+	if awserr.Code(err) == codeBadRequest { // of the value, or of what is sent with it, which the key need not have
+		_, err = j.keys.CreateApiKey(ctx, &apigateway.CreateApiKeyInput{Value: in.Value, Tags: map[string]string{
+			apikey.TagSecret: apikey.SecretTag(j.secretName), apikey.TagRequest: fenced,
+		}})
+	}
 	switch awserr.Code(err) {
 	case noError, codeBadRequest: // a value that API Gateway refuses can have no key
 		return nil
@@ -341,9 +348,7 @@ func (j *job) rotate(ctx context.Context) error {
 	r := j.record
 	switch {
 	case r.HasEnded():
-		return failure.Reject("request: the key of this customerId and name has ended: there is nothing to rotate")
-	case !r.Finished() && !j.request.Time.After(r.Since): // the key that it was for has ended
-		return j.endedBefore()
+		return j.rejectedIfCurrent(ctx, failure.Reject("request: the key of this customerId and name has ended: there is nothing to rotate"))
 	case !r.Finished():
 		return failure.Retry("the key is still being made: it cannot be rotated yet")
 	}
@@ -383,15 +388,19 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	case !key.Enabled && r.Key.Enabled:
 		return key, j.revoked(ctx, "it is disabled in API Gateway, and cannot be rotated")
 	}
-	if key.UsagePlanIDs, err = j.plansNow(ctx); err != nil {
+	// Asked whatever the record names: an operator may have attached the key since.
+	if key.UsagePlanIDs, err = j.plansOf(ctx, key.ID); err != nil {
 		return key, err
 	}
 	unseen := func(id string) bool { return !slices.Contains(key.UsagePlanIDs, id) }
 	if slices.ContainsFunc(r.Key.UsagePlanIDs, unseen) && j.young(r.Key) { // the next key would lack it for good
 		return key, failure.Retry("GetUsagePlans: key %s, just made, cannot be seen in a usage plan yet, or was taken out of it", key.ID)
 	}
-	if key.Tags[apikey.TagSecret] == "" { // somebody took the tags off the key; the record has them still
+	switch { // where somebody took tags off the key: the record has them still
+	case key.Tags[apikey.TagSecret] == "":
 		key.Tags = r.Key.Tags
+	case key.Tags[apikey.TagRequest] == "":
+		key.Tags[apikey.TagRequest] = r.Key.Tags[apikey.TagRequest]
 	}
 	j.result.Key, j.result.Generation = key, r.Number()
 	return key, nil
@@ -415,7 +424,7 @@ func (j *job) replace(ctx context.Context, living apikey.Key) error {
 		return err
 	}
 	key.UsagePlanIDs = living.UsagePlanIDs
-	if !made && len(r.Key.UsagePlanIDs) > 0 { // an earlier delivery may have attached a plan that the living key has left since
+	if !made { // an earlier delivery may have attached a plan that the living key has left since
 		now, err := j.plansOf(ctx, key.ID)
 		if err != nil {
 			return err

@@ -84,7 +84,7 @@ func TestLife(t *testing.T) {
 			{"end", endAt(5), "ended", "GetSecretValue PutSecretValue UpdateApiKey UpdateApiKey", 3, 0},
 			{"its repeat", endAt(5), "ended", "GetSecretValue UpdateApiKey UpdateApiKey", 3, 0},
 			{"a late repeat of the sign-up", signUpAt(2, planned), "ended", "CreateSecret GetSecretValue", 3, 0},
-			{"a rotation of what has ended", rotationAt(6), "rejected: the key of this customerId and name has ended", "GetSecretValue", 0, 0},
+			{"a rotation of what has ended", rotationAt(6), "rejected: the key of this customerId and name has ended", "GetSecretValue GetSecretValue", 0, 0},
 			{"a sign-up without a time", request(planned), "rejected: a message without a time cannot bring it back", "CreateSecret GetSecretValue", 0, 0},
 			{"return", signUpAt(7, planned), "created",
 				"CreateSecret GetSecretValue UpdateApiKey UpdateApiKey PutSecretValue CreateApiKey CreateUsagePlanKey PutSecretValue", 4, 1},
@@ -130,7 +130,7 @@ func TestCallsOfAMessage(t *testing.T) {
 		{"an end before its sign-up", nil, endAt(1), 2},
 		{"a sign-up that is over", []apikey.Request{endAt(2)}, signUpAt(1), 2},
 		{"a return with a plan", []apikey.Request{signUpAt(1, planned), endAt(2)}, signUpAt(3, planned), 7},
-		{"a rotation", []apikey.Request{signUpAt(1)}, rotationAt(2), 5},
+		{"a rotation", []apikey.Request{signUpAt(1)}, rotationAt(2), 6},
 		{"a rotation with a plan", []apikey.Request{signUpAt(1, planned)}, rotationAt(2), 7},
 		{"a rotation with a plan, after another", []apikey.Request{signUpAt(1, planned), rotationAt(2)}, rotationAt(3), 8},
 	} {
@@ -325,7 +325,7 @@ func TestEndOfAnUnknownKeyChangesNothing(t *testing.T) {
 		end := endAt(2)
 		end.KeyID = "mistyped"
 		w.wantOutcome(w.provision(end), "rejected: keyId")
-		w.wantCalls("GetSecretValue")
+		w.wantCalls("GetSecretValue GetSecretValue") // which may not be seen yet
 		w.wantOutcome(w.provision(signUpAt(1)), "created")
 	})
 }
@@ -409,6 +409,125 @@ func TestRotationRecordsThePlanThatItsKeyIsInAlready(t *testing.T) {
 	})
 }
 
+// A key that its record has in no plan, and an operator attached to one, is rotated into one in
+// that plan, wherever the rotation was stopped.
+func TestRotationKeepsThePlanThatAnOperatorAttached(t *testing.T) {
+	for _, stop := range []string{"", "CreateApiKey", "CreateUsagePlanKey"} {
+		t.Run(stop, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				addPlans(w)
+				id := w.finishedAt(signUpAt(1))
+				wait(5 * time.Minute)
+				w.operatorMovesKey(id, "", "plan1")
+				if stop != "" {
+					w.interrupted(after, stop, rotationAt(2))
+				}
+				w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+				if got := w.aws.UsagePlanKeys(w.result.Key.ID); !slices.Equal(got, []string{"plan1"}) {
+					t.Errorf("the new key is in the plans %q, want plan1", got)
+				}
+				if got := w.record().UsagePlanIDs; !slices.Equal(got, []string{"plan1"}) {
+					t.Errorf("the record names the plans %q, want plan1", got)
+				}
+			})
+		})
+	}
+}
+
+// A record that is read before its last step can be seen rejects nothing
+// (https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html: all operations
+// are eventually consistent).
+func TestStaleRecordRejectsNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		given   []apikey.Request
+		message apikey.Request
+		want    string
+	}{
+		"rotation behind its sign-up":      {[]apikey.Request{signUpAt(1)}, rotationAt(2), "rotated"},
+		"rotation behind a return":         {[]apikey.Request{signUpAt(1), endAt(2), signUpAt(3)}, rotationAt(4), "rotated"},
+		"return with other content":        {[]apikey.Request{signUpAt(1), endAt(2)}, signUpAt(3, withDescription("other")), "created"},
+		"end of the key before a rotation": {[]apikey.Request{signUpAt(1), rotationAt(2)}, endAt(3), "ended"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				for i, m := range test.given {
+					if i == len(test.given)-1 {
+						wait(time.Minute) // all before it can be seen
+					}
+					w.provision(m)
+				}
+				if test.message.Kind == apikey.End {
+					test.message.KeyID = w.result.PreviousKeyID
+				}
+				w.mu.Lock()
+				w.lag["GetSecretValue"] = 900 * time.Millisecond
+				w.mu.Unlock()
+				w.wantOutcome(w.provision(test.message), test.want)
+			})
+		})
+	}
+}
+
+// API Gateway may refuse a fence for what is sent beside the value: the key that a stopped
+// sign-up made is disabled all the same.
+func TestFenceThatIsRefusedDisablesTheKey(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.interrupted(after, "CreateApiKey", signUpAt(1))
+		w.fail(before, "CreateApiKey", 1, &awslocal.Error{Status: 400, Code: "BadRequestException", Message: "Invalid tag"})
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		if got := w.enabled(); len(got) > 0 {
+			t.Errorf("keys %v are enabled after the end", got)
+		}
+	})
+}
+
+// A sign-up whose plan is gone is a repeat only while its record is finished: behind an end that
+// arrives meanwhile it must make no key.
+func TestSignUpWithoutItsPlanBehindAnEndMakesNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		w.finishedAt(signUpAt(1, withPlans("plan1")))
+		w.operatorDeletesPlan("plan1")
+		w.newEnvironment()
+		w.on(before, "GetApiKey", 1, func() error {
+			if _, err := w.anotherEnvironment().Provision(w.ctx, endAt(3), "test/acme/Dev+Key"); err != nil {
+				t.Error(err)
+			}
+			return nil
+		})
+		w.wantOutcome(w.provision(signUpAt(5, withPlans("plan1"))), "rejected: usagePlanIds[0]: there is no usage plan")
+		if got := len(w.aws.KeysEver()); got != 1 {
+			t.Errorf("%d keys were made, want 1", got)
+		}
+	})
+}
+
+func TestRotationOfAHalfMadeKeyIsRetried(t *testing.T) {
+	for name, minute := range map[string]int{"newer": 6, "older": 4} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.finishedAt(signUpAt(1))
+				w.wantOutcome(w.provision(endAt(2)), "ended")
+				w.interrupted(before, "CreateApiKey", signUpAt(5))
+				w.wantOutcome(w.provision(rotationAt(minute)), "retried: the key is still being made")
+			})
+		})
+	}
+}
+
+// A rotation hands on each of the two tags of createkey that somebody took off the living key.
+func TestRotationRestoresTheTags(t *testing.T) {
+	for _, tag := range []string{apikey.TagSecret, apikey.TagRequest} {
+		t.Run(strings.TrimPrefix(tag, "createkey:"), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.operatorUntagsKey(w.finishedAt(signUpAt(1)), tag)
+				w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+				w.wantOutcome(w.provision(signUpAt(1)), "existing")
+			})
+		})
+	}
+}
+
 // TestAnyOrderAndAnyStopEndAsTheNewestSays shuffles and repeats the messages of a life, stops
 // deliveries anywhere, and runs some in the middle of others. Then each message is delivered
 // until it is done, and the account must be as the newest message says.
@@ -449,17 +568,21 @@ func playLife(w *world, life []apikey.Request, random *rand.Rand) {
 	w.heal()
 	wait(10 * time.Minute)
 	w.newEnvironment()
-	for _, m := range life {
-		outcome := "retried"
-		for try := 0; strings.HasPrefix(outcome, "retried"); try++ {
-			w.p.ForgetKeys()
-			outcome = w.provision(m)
-			history = append(history, fmt.Sprintf("settling kind %d at %d: %s", m.Kind, m.Time.Minute(), outcome))
-			if try == 5 {
-				w.Fatalf("never done:\n%s", strings.Join(history, "\n"))
-			}
-			wait(3 * time.Minute)
+	for left, try := life, 0; len(left) > 0; try++ {
+		if try == 5 {
+			w.Fatalf("never done:\n%s", strings.Join(history, "\n"))
 		}
+		var again []apikey.Request
+		for _, m := range left {
+			w.p.ForgetKeys()
+			outcome := w.provision(m)
+			history = append(history, fmt.Sprintf("settling kind %d at %d: %s", m.Kind, m.Time.Minute(), outcome))
+			if strings.HasPrefix(outcome, "retried") {
+				again = append(again, m)
+			}
+		}
+		left = again
+		wait(3 * time.Minute)
 	}
 	newest := func(kind apikey.Kind) (t time.Time) {
 		for _, m := range life {

@@ -25,13 +25,13 @@ type planCache struct {
 	stages map[string][]string
 
 	// products has the plans of each AWS Marketplace product code, as listed at that
-	// time. That a product has no plan is remembered likewise.
+	// time. That a product has no plan is not remembered: somebody may be giving it one.
 	products map[string][]string
 	listed   time.Time
 }
 
 // productsFor is how long the usage plans' product codes are remembered. A product code
-// that is set on a plan is found after this at the latest.
+// that moves to another plan is found there after this at the latest.
 const productsFor = time.Minute
 
 // forget drops what is known of a plan, and of the products' plans.
@@ -59,8 +59,8 @@ func (p *Provisioner) planStages(ctx context.Context, id string) ([]string, erro
 
 // productPlans returns the ids of the usage plans that carry a product code.
 func (p *Provisioner) productPlans(ctx context.Context, productCode string) ([]string, error) {
-	if p.plans.products != nil && p.Now().Sub(p.plans.listed) < productsFor {
-		return p.plans.products[productCode], nil
+	if plans := p.plans.products[productCode]; plans != nil && p.Now().Sub(p.plans.listed) < productsFor {
+		return plans, nil
 	}
 	listed, plansOf := p.Now(), map[string][]string{}
 	pages := apigateway.NewGetUsagePlansPaginator(p.keys, &apigateway.GetUsagePlansInput{Limit: aws.Int32(mostPerPage)})

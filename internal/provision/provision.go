@@ -174,6 +174,12 @@ func (p *Provisioner) change(ctx context.Context, j job) (Result, error) {
 		do = j.rotate
 	}
 	err := j.getRecord(ctx)
+	if errors.Is(err, errNoSecret) && (j.request.Kind == apikey.Rotation || j.request.KeyID != "") { // rejected, unless it cannot be seen yet
+		if !j.Sleep(ctx, consistentWithin) {
+			return j.result, failure.Retry("GetSecretValue: %s", pace.ErrNoTime)
+		}
+		err = j.getRecord(ctx)
+	}
 	switch {
 	case errors.Is(err, errNoSecret) && j.request.Kind == apikey.Rotation:
 		err = failure.Reject("request: there is no key of this customerId and name to rotate")
@@ -221,6 +227,7 @@ type job struct {
 	wanted     []string // the usage plans that the key is to be in
 	secretName string
 
+	fault  error         // that keeps the request from making anything, if any
 	record apikey.Record // as the secret holds it, or will
 	drawn  bool          // this delivery generated the record's value, which no sender ever had
 	result Result
@@ -331,6 +338,7 @@ func (j *job) unlessFinished(ctx context.Context, fault error) (Result, error) {
 	err := j.getRecord(ctx)
 	switch {
 	case err == nil && (j.record.Finished() || j.isOver()):
+		j.fault = fault
 		return j.rounds(ctx, j.signUp)
 	case failure.IsRejected(fault) && failure.IsRetryable(err):
 		return Result{}, err
@@ -367,6 +375,9 @@ func (j *job) repeat(ctx context.Context) error {
 		differences = append(differences, "value")
 	} else if digest == j.request.Digest() {
 		return j.asItIsNow(ctx, key)
+	}
+	if j.request.Time.After(j.record.Since) { // a return, if the key has ended since
+		return j.rejectedIfCurrent(ctx, j.contradiction(differences))
 	}
 	return j.contradiction(differences)
 }
@@ -428,6 +439,19 @@ func (j *job) revoked(ctx context.Context, format string, args ...any) error {
 			return err
 		}
 	}
+	return j.rejectedIfCurrent(ctx, failure.Reject("request: key %s was revoked: %s", j.record.Key.ID, fmt.Sprintf(format, args...)))
+}
+
+// consistentWithin is how long a step of the record may take to be seen by a read.
+const consistentWithin = time.Second
+
+// rejectedIfCurrent returns the rejection of a message that its record contradicts, or
+// errOvertaken where the record has gone on: Secrets Manager is eventually consistent, and
+// the read may have returned an old step.
+func (j *job) rejectedIfCurrent(ctx context.Context, rejection error) error {
+	if !j.Sleep(ctx, consistentWithin) {
+		return failure.Retry("GetSecretValue: %s", pace.ErrNoTime)
+	}
 	seen := j.record
 	if err := j.readRecord(ctx); err != nil {
 		return err
@@ -435,7 +459,7 @@ func (j *job) revoked(ctx context.Context, format string, args ...any) error {
 	if j.record.Step() != seen.Step() {
 		return errOvertaken
 	}
-	return failure.Reject("request: key %s was revoked: %s", j.record.Key.ID, fmt.Sprintf(format, args...))
+	return rejection
 }
 
 // contradiction rejects a request whose identity has a key with other content.

@@ -227,7 +227,7 @@ func TestRepeatIsExistingAndChangesNothing(t *testing.T) {
 		request: request(), want: "existing", calls: "GetUsagePlan GetSecretValue GetApiKey", leaves: "1 key, finished",
 	}, {
 		name:    "when somebody took our tags off the key: the record has them still",
-		given:   func(w *world) { w.operatorUntagsKey(w.finished(request()).ID) },
+		given:   func(w *world) { w.operatorUntagsKey(w.finished(request()).ID, apikey.TagRequest, apikey.TagSecret) },
 		request: request(), want: "existing", calls: repeatCalls, leaves: "no key, finished", // no key has the tag
 	}})
 }

@@ -182,10 +182,10 @@ func (w *world) operatorMovesKey(id, from, to string) {
 	})
 }
 
-func (w *world) operatorUntagsKey(id string) {
+func (w *world) operatorUntagsKey(id string, tags ...string) {
 	arn := "arn:aws:apigateway:" + awslocal.Region + "::/apikeys/" + id
 	w.operate(func(ctx context.Context, keys *apigateway.Client, _ *secretsmanager.Client) error {
-		_, err := keys.UntagResource(ctx, &apigateway.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{apikey.TagRequest, apikey.TagSecret}})
+		_, err := keys.UntagResource(ctx, &apigateway.UntagResourceInput{ResourceArn: &arn, TagKeys: tags})
 		return err
 	})
 }

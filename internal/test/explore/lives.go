@@ -249,7 +249,7 @@ func (e *explorer) judgeAnswer(a *account, d *delivery) *violation {
 		return breaks(truthful, "the answer does not describe the key")
 	case kind == apikey.SignUp && m.request.Enabled && !d.result.Key.Enabled:
 		return breaks(truthful, "accepted, but the answer says that the key is disabled")
-	case told&^recorded != 0, told != recorded && k.attached&a.plans == recorded && k.exists():
+	case told&^(recorded|k.attached) != 0, told != recorded && k.attached&a.plans == recorded && k.exists():
 		return breaks(truthful, "the answer does not say which usage plans the key is in")
 	case kind == apikey.SignUp && (status == provision.Created) != e.finishedIt(a, d):
 		return breaks(truthful, "%q, which it is not", status)

@@ -150,7 +150,7 @@ var ofLives = []mistake{
 	{"an end does not fence the next value of a rotation", []change{{"if r.Next != nil {\n\t\tif err := j.fence(", "if false {\n\t\tif err := j.fence("}}, "promise [13]|answers"},
 	{"an end leaves the key before a rotation", []change{{"if r.Previous != \"\" {\n\t\treturn j.disablePrevious(ctx)", "if false {\n\t\treturn j.disablePrevious(ctx)"}}, "promise [13]|answers"},
 	{"a return does not first do what the end stands for", []change{{"if err := j.stop(ctx); err != nil {\n\t\treturn err\n\t}\n\tvalue, ", "value, "}}, "promise [13]|answers"},
-	{"a sign-up that is over carries on what a newer one began", []change{{"case j.isOver():\n\t\treturn j.over()\n\tcase j.record.HasEnded():", "case j.isOver() && j.record.HasEnded():\n\t\treturn j.over()\n\tcase j.record.HasEnded():"}}, "promise [34]|answers"},
+	{"a sign-up that is over carries on what a newer one began", []change{{"case j.isOver():\n\t\treturn j.over()\n\tcase j.record.Finished():", "case j.isOver() && j.record.HasEnded():\n\t\treturn j.over()\n\tcase j.record.Finished():"}}, "promise [34]|answers"},
 	{"a sign-up that is over brings back what has ended", []change{{"return !end.IsZero() && !j.start().After(end)", "return false && !end.IsZero()"}}, "promise [34]|answers"},
 	{"a sign-up that is over and loses the last step is reported as existing", []change{{"if j.isOver() {\n\t\t\treturn j.over()", "if false {\n\t\t\treturn j.over()"}}, "promise 4|answers"},
 	{"a newer start is not written", []change{{"if !newer {", "if !newer || true {"}}, "promise 3|answers"},
@@ -194,7 +194,7 @@ var ofLives = []mistake{
 	}}, "answers"},
 	{"a fenced key is taken for other content", []change{{"if key.Tags[apikey.TagRequest] == fenced {", "if false {"}}, "promise|answers"},
 	{"a key that an end has disabled is reported as revoked", []change{{"if j.record.Step() != seen.Step() {", "if _ = seen; false {"}}, "answers"},
-	{"a return is rejected for the key that an end has disabled", []change{{"if j.request.Kind == apikey.SignUp {\n\t\tif err := j.holdOn(ctx); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tseen :=", "seen :="}}, "promise 3|answers"},
+	{"a return is rejected for the key that an end has disabled", []change{{"if j.request.Kind == apikey.SignUp {\n\t\tif err := j.holdOn(ctx); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\treturn j.rejectedIfCurrent", "return j.rejectedIfCurrent"}}, "promise 3|answers"},
 	{"an end of one agreement is rejected where the key is revoked", []change{{"case taken && j.request.Kind == apikey.SignUp:", "case taken:"}}, "answers|promise"},
 	{"all steps have one token", []change{{"StepToken(j.secretName, next.StepNumber)", "StepToken(j.secretName, 2)"}}, "promise|answers"},
 }
