@@ -502,6 +502,57 @@ func TestSignUpWithoutItsPlanBehindAnEndMakesNothing(t *testing.T) {
 	})
 }
 
+// Of two returns at once, one begins the generation, and the other finds its key.
+func TestReturnBehindAnotherReturnMakesNoKey(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		w.on(before, "PutSecretValue", 1, func() error {
+			_, err := w.anotherEnvironment().Provision(w.ctx, signUpAt(3), "test/acme/Dev+Key")
+			return err
+		})
+		w.wantOutcome(w.provision(signUpAt(3)), "existing")
+		if got := len(w.aws.KeysEver()); got != 2 {
+			t.Errorf("%d keys were made, want 2", got)
+		}
+	})
+}
+
+// An end is not done before each value that a delivery may hold is fenced.
+func TestEndWhoseFenceFailsIsRetried(t *testing.T) {
+	for name, given := range map[string]func(w *world){
+		"pending": func(w *world) { w.interrupted(before, "CreateApiKey", signUpAt(1)) },
+		"next": func(w *world) {
+			w.finishedAt(signUpAt(1))
+			w.interrupted(before, "CreateApiKey", rotationAt(2))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				given(w)
+				w.fail(before, "CreateApiKey", 1, awslocal.AccessDenied)
+				w.wantOutcome(w.provision(endAt(3)), "retried: CreateApiKey: AccessDenied")
+				w.wantOutcome(w.provision(endAt(3)), "ended")
+			})
+		})
+	}
+}
+
+// A rotation whose next value an end has fenced meanwhile rotates nothing.
+func TestRotationBehindAFenceIsRejected(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		w.on(before, "CreateApiKey", 1, func() error {
+			_, err := w.anotherEnvironment().Provision(w.ctx, endAt(3), "test/acme/Dev+Key")
+			return err
+		})
+		w.wantOutcome(w.provision(rotationAt(2)), "rejected: the key of this customerId and name has ended")
+		if got := w.enabled(); len(got) > 0 {
+			t.Errorf("keys %v are enabled after the end", got)
+		}
+	})
+}
+
 func TestRotationOfAHalfMadeKeyIsRetried(t *testing.T) {
 	for name, minute := range map[string]int{"newer": 6, "older": 4} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"createkey/internal/apikey"
 	"createkey/internal/test/awslocal"
@@ -192,5 +193,10 @@ func TestProductCodesAreListedOnceAMinute(t *testing.T) {
 		w.wantOutcome(w.provision(other("c")), "created")
 		w.wantCalls("GetUsagePlans CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue")
 		w.wantComplete(other("c"), "late")
+
+		wait(time.Minute)
+		w.forgetCalls()
+		w.wantOutcome(w.provision(other("d")), "created")
+		w.wantCalls("GetUsagePlans CreateSecret CreateApiKey CreateUsagePlanKey PutSecretValue")
 	})
 }
