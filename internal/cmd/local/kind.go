@@ -13,6 +13,7 @@ import (
 // kind is what a file's messages ask for. Ends and rotations are events, even on a queue:
 // the event's time decides what came first, and a bare document has none.
 type kind struct {
+	name       string
 	asks       apikey.Kind
 	detailType string   // which the template's rule matches
 	columns    []string // of a CSV file, tags aside
@@ -27,9 +28,9 @@ var changeSkeletons = map[string]string{
 }
 
 var kinds = map[string]*kind{
-	"sign-up":  {asks: apikey.SignUp, detailType: "API Key Requested", columns: memberColumns, skeletons: map[string]string{"json": jsonSkeleton, "yaml": yamlSkeleton}},
-	"end":      {asks: apikey.End, detailType: "API Key End Requested", columns: []string{"customerId", "name", "keyId"}, skeletons: changeSkeletons},
-	"rotation": {asks: apikey.Rotation, detailType: "API Key Rotation Requested", columns: []string{"customerId", "name"}, skeletons: changeSkeletons},
+	"sign-up":  {name: "sign-up", asks: apikey.SignUp, detailType: "API Key Requested", columns: memberColumns, skeletons: map[string]string{"json": jsonSkeleton, "yaml": yamlSkeleton}},
+	"end":      {name: "end", asks: apikey.End, detailType: "API Key End Requested", columns: []string{"customerId", "name", "keyId"}, skeletons: changeSkeletons},
+	"rotation": {name: "rotation", asks: apikey.Rotation, detailType: "API Key Rotation Requested", columns: []string{"customerId", "name"}, skeletons: changeSkeletons},
 }
 
 // suffix says which kind of messages a destination gets; empty for sign-ups.

@@ -121,13 +121,13 @@ func TestValidate_EndsAndRotations(t *testing.T) {
 		name, kind, file, text, want string
 		good                         bool
 	}{
-		{"an end", "end", "x.json", `{"customerId": "c", "name": "n"}`, "accepted  request  dev/c/n\n", true},
-		{"an end of the key before a rotation", "end", "x.csv", "customerId,keyId\nc,k\n", "accepted  line 2  dev/c/_\n", true},
+		{"an end", "end", "x.json", `{"customerId": "c", "name": "n"}`, "accepted  request  dev/c/n (an end)\n", true},
+		{"an end of the key before a rotation", "end", "x.csv", "customerId,keyId\nc,k\n", "accepted  line 2  dev/c/_ (an end)\n", true},
 		{"an end of a key whose cell is empty", "end", "x.csv", "customerId,name,keyId\nc,n,\nd,n,k\n",
 			"rejected  line 2  dev/c/n\n          keyId: must not be empty: name the key", false},
 		{"an end without an identity", "end", "x.json", `{}`, "customerId: customerId or name must be given", false},
 		{"an end with members of a sign-up", "end", "x.yaml", "name: n\nenabled: false\n", "enabled: unknown member", false},
-		{"a rotation", "rotation", "x.jsonl", `{"customerId": "c"}`, "accepted  line 1  dev/c/_\n", true},
+		{"a rotation", "rotation", "x.jsonl", `{"customerId": "c"}`, "accepted  line 1  dev/c/_ (a rotation)\n", true},
 		{"a rotation of a key", "rotation", "x.json", `{"customerId": "c", "keyId": "k"}`, "keyId: unknown member", false},
 		{"an end in CloudFormation spelling", "end", "x.json", `{"CustomerId": "c"}`, "CustomerId: unknown member: it is spelled customerId", false},
 		{"an account id without quotes", "rotation", "x.yaml", "customerId: 012345671234\n", "customerId: must be a string, not a number: put it in quotes", false},
@@ -135,7 +135,7 @@ func TestValidate_EndsAndRotations(t *testing.T) {
 		{"an end that is cut short", "end", "x.json", `{"customerId": "c"`, "request: is not valid JSON (line 1, column 18): it ends too early", false},
 		{"a whole event as an end", "end", "x.json", `{"id":"e","source":"crm","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: is a whole event, which says itself what it asks for: leave KIND out", false},
 		{"an anchor", "end", "x.yaml", "name: &n c\n", "rejected  request", false},
-		{"a whole event", "sign-up", "x.json", `{"id":"e","source":"crm","detail-type":"API Key End Requested","time":"2026-11-27T12:00:00Z","detail":{"name":"n"}}`, "accepted  e  dev/_/n\n", true},
+		{"a whole event", "sign-up", "x.json", `{"id":"e","source":"crm","detail-type":"API Key End Requested","time":"2026-11-27T12:00:00Z","detail":{"name":"n"}}`, "accepted  e  dev/_/n (an end)\n", true},
 		{"a whole event without a time", "sign-up", "x.json", `{"id":"e","source":"crm","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: its envelope has no time", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

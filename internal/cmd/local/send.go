@@ -112,12 +112,12 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 	}
 	_, _ = fmt.Fprintf(s.out, "%s: %d good, %d bad, %d sent before.\n", s.file, len(good), s.bad, len(good)-len(rest))
 	ofCustomer := func(m message) bool { return !strings.Contains(m.secretName, "/_/") }
-	if n := len(slices.DeleteFunc(slices.Clone(good), ofCustomer)); n > 1 {
-		_, _ = fmt.Fprintf(s.out, "%d have no customerId: those of one name share one key.\n", n)
+	if n := len(slices.DeleteFunc(slices.Clone(good), ofCustomer)); n > 0 {
+		_, _ = fmt.Fprintf(s.out, "%d without a customerId: those of one name share one key.\n", n)
 	}
 	switch {
 	case !confirmed:
-		_, _ = fmt.Fprintf(s.out, "Dry run: %d would go to %s; CONFIRM=yes sends them.\n", len(rest), s.to)
+		_, _ = fmt.Fprintf(s.out, "Dry run: %d %ss would go to %s; CONFIRM=yes sends them.\n", len(rest), s.kind.name, s.to)
 	case len(rest) == 0:
 		_, _ = fmt.Fprintf(s.out, "Nothing is left to send to %s, says %s.\n", s.to, s.journal.path)
 	default:

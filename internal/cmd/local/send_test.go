@@ -339,7 +339,7 @@ func TestSend_InvalidDestinations(t *testing.T) {
 func TestSend_ADryRunMakesNoCallAndNoJournal(t *testing.T) {
 	file := crowd(t, 3)
 	s, err := runSend(t.Context(), t, nil, toQueue(t, testQueue), file)
-	if err != nil || !strings.Contains(s.out, "Dry run: 3 would go to "+testQueue) {
+	if err != nil || !strings.Contains(s.out, "Dry run: 3 sign-ups would go to "+testQueue) {
 		t.Errorf("error %v, printed %s, want 3 to go", err, s.out)
 	}
 	if _, err := os.Stat(file + journalSuffix); err == nil {
@@ -359,7 +359,7 @@ func TestSend_SaysThatRowsWithoutACustomerShareAKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(s.out, "2 have no customerId") != told {
+		if strings.Contains(s.out, "2 without a customerId") != told {
 			t.Errorf("%q: hint that rows share a key: %t, want %t:\n%s", text, !told, told, s.out)
 		}
 	}

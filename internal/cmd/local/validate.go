@@ -26,8 +26,9 @@ const invocation = "REQUEST-ID"
 type verdict struct {
 	messageID  string
 	secretName string
-	hasValue   bool  // the request gives a value
-	err        error // nil, or a *failure.RejectedError
+	hasValue   bool   // the request gives a value
+	asks       string // what else than an enabled key is asked for
+	err        error  // nil, or a *failure.RejectedError
 }
 
 // judge runs the function's own code from a payload to its requests: envelope.Decode,
@@ -46,6 +47,10 @@ func judge(payload []byte) ([]verdict, error) {
 		var request apikey.Request
 		if m.Kind != apikey.SignUp {
 			_, v.secretName, err = apikey.ParseChange(m.Request, m.Kind, m.Time, secretPrefix())
+			v.asks = " (a rotation)"
+			if m.Kind == apikey.End {
+				v.asks = " (an end)"
+			}
 			v.err = failure.Join(m.Err, err)
 			continue
 		}
@@ -56,6 +61,9 @@ func judge(payload []byte) ([]verdict, error) {
 			v.err = request.CheckTotals(v.secretName, request.Plans(os.Getenv("USAGE_PLAN_ID")))
 		}
 		v.hasValue = !request.Value.IsZero()
+		if !request.Enabled {
+			v.asks = " (a disabled key)"
+		}
 	}
 	return verdicts, nil
 }
@@ -144,7 +152,7 @@ func printVerdict(out io.Writer, r row, v verdict) {
 		what = "line " + strconv.Itoa(r.line)
 	}
 	if v.err == nil {
-		_, _ = fmt.Fprintf(out, "accepted  %s  %s\n", what, v.secretName)
+		_, _ = fmt.Fprintf(out, "accepted  %s  %s%s\n", what, v.secretName, v.asks)
 		return
 	}
 	_, _ = fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("rejected  %s  %s", what, v.secretName), " "))
