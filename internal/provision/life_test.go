@@ -502,6 +502,26 @@ func TestSignUpWithoutItsPlanBehindAnEndMakesNothing(t *testing.T) {
 	})
 }
 
+// A start is recorded although the key was revoked: an older end does not end what it began.
+func TestStartOfARevokedKeyIsRecorded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.operatorEnablesKey(w.finishedAt(signUpAt(1)), false)
+		w.wantOutcome(w.provision(signUpAt(3)), "rejected: was revoked")
+		w.wantOutcome(w.provision(endAt(2)), "existing")
+	})
+}
+
+// A generation begins at the time of its sign-up: an older rotation is a repeat.
+func TestRotationThatIsOlderThanTheSignUpMakesNoKey(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(2))
+		w.wantOutcome(w.provision(rotationAt(1)), "rotated")
+		if got := len(w.aws.KeysEver()); got != 1 {
+			t.Errorf("%d keys were made, want 1", got)
+		}
+	})
+}
+
 // Of two returns at once, one begins the generation, and the other finds its key.
 func TestReturnBehindAnotherReturnMakesNoKey(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -2,7 +2,9 @@ package provision_test
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
+	"time"
 
 	"createkey/internal/apikey"
 	"createkey/internal/test/awslocal"
@@ -176,5 +178,55 @@ func TestRepeatIsNotRejectedForItsPlanWhileItsRecordCannotBeRead(t *testing.T) {
 		w.fail(before, "GetSecretValue", always, awslocal.AccessDenied)
 		w.newEnvironment()
 		w.wantOutcome(w.provision(r), "retried: GetSecretValue: AccessDeniedException")
+	})
+}
+
+// quarter is a source of random bytes whose single bytes, which are those of the jitter, are a
+// quarter of 256.
+type quarter struct{}
+
+func (quarter) Read(p []byte) (int, error) {
+	if len(p) == 1 {
+		p[0] = 64
+		return 1, nil
+	}
+	return apikey.Random.Read(p)
+}
+
+// Behind a Conflict the call is made again after once to twice a second, doubled each time, and a
+// second at least after the environment's last; without one, keys wait for nothing.
+func TestPlanKeysAreSpacedBehindAConflict(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		w.p.Random = quarter{}
+		took := func(customer string) time.Duration {
+			began := time.Now()
+			r := request(withPlans("plan1"))
+			r.CustomerID = customer
+			w.wantOutcome(w.provision(r), "created")
+			return time.Since(began)
+		}
+		steps := []struct {
+			conflicts int
+			after     time.Duration // since the step before
+			want      time.Duration
+		}{
+			{0, 0, 0},
+			{0, 0, 0},
+			{2, 0, 3750 * time.Millisecond}, // 1.25 s, and 2.5 s
+			{0, 300 * time.Millisecond, 700 * time.Millisecond},
+			{0, 2 * time.Second, 0},
+			{0, 10 * time.Minute, 0},
+			{0, 0, 0}, // ten minutes after the Conflict, none is expected
+		}
+		for i, step := range steps {
+			wait(step.after)
+			if step.conflicts > 0 {
+				w.fail(before, "CreateUsagePlanKey", step.conflicts, awslocal.ConcurrentModification)
+			}
+			if got := took(strconv.Itoa(i)); got != step.want {
+				t.Errorf("step %d took %s, want %s", i, got, step.want)
+			}
+		}
 	})
 }

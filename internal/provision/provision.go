@@ -396,7 +396,7 @@ func (j *job) asItIsNow(ctx context.Context, key apikey.Key) error {
 		return j.revoked(ctx, "it is disabled in API Gateway, and the request asks for an enabled one; to give it back, enable it; "+
 			"to issue a new key, delete the key, then secret %s without a recovery window", j.secretName)
 	}
-	if len(recorded.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 {
+	if len(key.UsagePlanIDs) == 0 {
 		taken, err := j.takenOut(ctx, recorded.UsagePlanIDs)
 		switch {
 		case err != nil:

@@ -119,7 +119,7 @@ var ofSignUps = []mistake{
 	{"a key without its record is not reported", []change{{"err.Code = failure.CodeUnfinished", ""}}, "answers"},
 	{"the quota is not reported", []change{{"again.Code = failure.CodeQuota", ""}}, "answers"},
 	{"a disabled key is reported as ready", []change{{"if j.request.Enabled && !key.Enabled {", "if false {"}}, "answers agree|promise 3"},
-	{"a key that was taken out of its plans is reported as ready", []change{{"if len(recorded.UsagePlanIDs) > 0 && len(key.UsagePlanIDs) == 0 {", "if false {"}}, "answers agree|promise 3"},
+	{"a key that was taken out of its plans is reported as ready", []change{{"if len(key.UsagePlanIDs) == 0 {\n\t\ttaken", "if false {\n\t\ttaken"}}, "answers agree|promise 3"},
 	{"a key that cannot be seen in its plans yet is taken as revoked", []change{{"case taken && j.young(recorded):", "case false:"}}, "answers agree"},
 	{"a revoked key is retried forever", []change{{"if j.young(recorded) {", "if true {"}}, "promise 3"},
 	{"the tags of the record are not read", []change{{"if digest == \"\" {", "if false {"}}, "answers|promise 3"},
