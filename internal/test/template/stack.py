@@ -230,6 +230,11 @@ The stack is up. In this folder, and once more in each further terminal:
   # read the secret of cust-1's key "Gold"
   aws secretsmanager get-secret-value --secret-id createkey/cust-1/Gold --query SecretString --output text
 
+  # rotate it, end it, and bring the customer back with another key: as events, each a second later than the one before
+  aws events put-events --entries '[{{"Source": "signup", "DetailType": "API Key Rotation Requested", "Detail": "{{\\"customerId\\": \\"cust-2\\", \\"name\\": \\"Gold\\"}}"}}]'
+  aws events put-events --entries '[{{"Source": "signup", "DetailType": "API Key End Requested", "Detail": "{{\\"customerId\\": \\"cust-2\\", \\"name\\": \\"Gold\\"}}"}}]'
+  (then the first event again)
+
   # list the keys (MiniStack would show their values, too)
   aws apigateway get-api-keys --query 'items[].[id, customerId, name, enabled]' --output text
 
@@ -240,7 +245,9 @@ docs/operations.md can be tried here, too. MiniStack is not AWS (docs/design.md,
 
   - it ignores the log's filter patterns: instead of the runbook's `lines` use the command above
   - it enables every key, whatever the request says, and one that was disabled later neither the function
-    nor `make audit` and `make adopt` can read: try those before you end a key
+    nor `make audit` and `make adopt` can read: try those before you end a key. A repeat of a revoked key's
+    request is retried here, where AWS lets it be rejected
+  - it lists every usage plan for every key: a rotation puts the new key into all of them
   - a key that `make adopt` has tagged does not show its tags: adopted again, it is adopted again
   - it makes a second key of the same value
   - it has no StartMessageMoveTask, and takes no saved log queries: `sam deploy` of the template as it is would fail

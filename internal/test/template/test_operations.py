@@ -217,7 +217,7 @@ PREPARED = {
     "Revoke": (a_customer, r""),
     "Issue a key anew": (a_customer, r""),
     "Rotate a key, or end it": (an_unhurried_customer, r"-"),
-    "Wrong usage plan": (two_plans, r""),
+    "Another usage plan": (two_plans, r""),
     "Before the first deployment": (an_api, r"arn:aws:sns:\S+:createkey-alarms"),
     "Deploy": (None, STACK),
     "Change the KMS key": (a_kms_key, r"jane=40example\.com/Gold$"),
@@ -476,7 +476,7 @@ def after_block(shell, heading, block):
     elif heading == "Deploy":
         assert cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["EnableTerminationProtection"]
         cloudformation.update_termination_protection(StackName=STACK, EnableTerminationProtection=False)
-    elif heading == "Wrong usage plan":
+    elif heading == "Another usage plan":
         assert app.plans_of(key) == {shell.variables["RIGHT_PLAN"]}
     elif heading == "Change the KMS key":
         name = shell.run(f"secret '{customer}' Gold").strip()
