@@ -177,3 +177,17 @@ func TestRejectedRequestIsNamed(t *testing.T) {
 		t.Errorf("customer at fault: got customer %q, secret %q, error %v, want neither and an error", r.CustomerID, secret, err)
 	}
 }
+
+// An end ends every hold that began before it; a rotation ends none.
+func TestParseChange_AnEndIsOfEveryHold(t *testing.T) {
+	for kind, want := range map[Kind]string{End: EveryHold, Rotation: ""} {
+		doc, err := document.Parse([]byte(`{"customerId":"c","name":"n"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := ParseChange(doc, kind, time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC), "p/")
+		if err != nil || r.Agreement != want {
+			t.Errorf("kind %d: agreement %q (%v), want %q", kind, r.Agreement, err, want)
+		}
+	}
+}

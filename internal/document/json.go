@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -51,7 +52,7 @@ var ErrCutShort = errors.New("it ends too early, and was perhaps cut short")
 // fault.
 func mendJSON(fault string, before []byte, at byte) string {
 	reading := func(what string) bool { return strings.Contains(fault, what) }
-	isWord := func(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
+	isWord := func(c byte) bool { return unicode.IsLetter(rune(c)) || unicode.IsDigit(rune(c)) }
 	ends := at == '}' || at == ']' || at == ','
 	switch {
 	case reading("after top-level value"):
@@ -166,12 +167,10 @@ func repaired(literal []byte, text string) string {
 		return "must be UTF-8"
 	}
 	const replacement = "\ufffd"
-	if count := strings.Count(text, replacement); count > 0 {
-		escapes := bytes.ToLower(bytes.ReplaceAll(literal, []byte(`\\`), nil)) // \\ufffd is none
-		written := bytes.Count(literal, []byte(replacement)) + bytes.Count(escapes, []byte(`\ufffd`))
-		if count > written {
-			return "must not hold an unpaired surrogate"
-		}
+	escapes := bytes.ToLower(bytes.ReplaceAll(literal, []byte(`\\`), nil)) // \\ufffd is none
+	written := bytes.Count(literal, []byte(replacement)) + bytes.Count(escapes, []byte(`\ufffd`))
+	if strings.Count(text, replacement) > written {
+		return "must not hold an unpaired surrogate"
 	}
 	return ""
 }
