@@ -24,8 +24,8 @@ func serve(ctx context.Context, box *sandbox.Sandbox, host string) error {
 		<-ctx.Done()
 		_ = server.Close()
 	}()
-	fmt.Printf(`A local AWS listens on %[1]s, the function's Lambda on http://%[2]s.
-Ctrl-C ends both; what they hold is gone then. In another terminal, with the AWS CLI:
+	fmt.Printf(`A local AWS listens on %[1]s and the function's Lambda on http://%[2]s
+It takes direct invocations alone: for the queue and the bus, make local-stack. Ctrl-C ends both; what they hold is gone then. In another terminal, with the AWS CLI:
 
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
 

@@ -63,7 +63,7 @@ def local_aws(address, name):
     command = [LOCAL, "serve", "-host", address, "-bootstrap", LOCAL.with_name("bootstrap")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        listens = re.match(r"A local AWS listens on (http://[^,]+),", process.stdout.readline())
+        listens = re.match(r"A local AWS listens on (http://\S+) ", process.stdout.readline())
         assert listens, "the local AWS did not start"
         yield LocalAWS(listens[1], listens[1].replace(address, name))
     finally:
