@@ -465,9 +465,7 @@ func (j *job) makeNext(ctx context.Context, living apikey.Key) (key apikey.Key, 
 	default:
 		return key, false, notCreated(err, value)
 	}
+	// It may be a fence of an end: the end has written its step, and the rotation's is refused.
 	key, err = j.bearer(ctx, value, "the next value")
-	if err == nil && key.Tags[apikey.TagRequest] == fenced {
-		err = errOvertaken
-	}
 	return key, false, err
 }

@@ -522,6 +522,20 @@ func TestRotationThatIsOlderThanTheSignUpMakesNoKey(t *testing.T) {
 	})
 }
 
+// No sender ever had a value that was drawn, and no reason tells one to change it.
+func TestRefusedReturnIsNotToldOfAValueThatWasDrawn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		w.wantOutcome(w.provision(endAt(2)), "ended")
+		w.fail(before, "CreateApiKey", 1, &awslocal.Error{Status: 400, Code: "BadRequestException", Message: "Invalid tag"})
+		got := w.provision(signUpAt(3))
+		w.wantOutcome(got, "rejected: API Gateway refused it")
+		if strings.Contains(got, "delete secret") {
+			t.Errorf("the reason is %q, want no advice about the value", got)
+		}
+	})
+}
+
 // Of two returns at once, one begins the generation, and the other finds its key.
 func TestReturnBehindAnotherReturnMakesNoKey(t *testing.T) {
 	inWorld(t, func(w *world) {

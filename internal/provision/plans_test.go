@@ -216,8 +216,8 @@ func TestPlanKeysAreSpacedBehindAConflict(t *testing.T) {
 			{2, 0, 3750 * time.Millisecond}, // 1.25 s, and 2.5 s
 			{0, 300 * time.Millisecond, 700 * time.Millisecond},
 			{0, 2 * time.Second, 0},
-			{0, 10 * time.Minute, 0},
-			{0, 0, 0}, // ten minutes after the Conflict, none is expected
+			{0, 594 * time.Second, 0},
+			{0, 500 * time.Millisecond, 0}, // ten minutes after the Conflict, none is expected
 		}
 		for i, step := range steps {
 			wait(step.after)
