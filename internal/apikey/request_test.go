@@ -191,3 +191,17 @@ func TestParseChange_AnEndIsOfEveryHold(t *testing.T) {
 		}
 	}
 }
+
+// The log has the customer of a request that is too large, unless that is itself too long.
+func TestParse_ATooLargeRequestHasItsCustomer(t *testing.T) {
+	for length, want := range map[int]int{MaxNameLength: MaxNameLength, MaxNameLength + 1: 0} {
+		text := `{"customerId":"` + strings.Repeat("c", length) + `","description":"` + strings.Repeat("d", MaxDocumentSize) + `"}`
+		doc, err := document.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, _, err := Parse(doc, "p/", ""); err == nil || len(r.CustomerID) != want {
+			t.Errorf("a customerId of %d bytes: %d are told, want %d (error %v)", length, len(r.CustomerID), want, err)
+		}
+	}
+}

@@ -25,7 +25,7 @@ var (
 	kindDisabled = &kind{2, "key-disabled", "where it was revoked for good, send an end, and the record says so [Rotate a key, or end it]; " +
 		"else enable the key [Revoke]"}
 	kindEnabled  = &kind{3, "key-enabled", "disable the key [Revoke]; a customer who has come back needs another sign-up, and gets another key"}
-	kindNoPlan   = &kind{4, "no-usage-plan", "attach the key to a usage plan [Wrong usage plan]; where it was taken out to revoke it, disable it [Revoke]"}
+	kindNoPlan   = &kind{4, "no-usage-plan", "attach the key to a usage plan [Another usage plan]; where it was taken out to revoke it, disable it [Revoke]"}
 	kindPending  = &kind{5, "record-pending", "find why its message fails, fix that and redrive it, or send the request again [RetriedAlarm, DeadLetterAlarm]"}
 	kindNoRecord = &kind{6, "no-record", "where the customer uses the key, adopt it before its request comes again [Adopt keys made by hand]; " +
 		"else disable it, and delete it when nobody has missed it [A secret deleted by mistake]"}
