@@ -175,8 +175,8 @@ func (p *Provisioner) change(ctx context.Context, j job) (Result, error) {
 	}
 	err := j.getRecord(ctx)
 	if errors.Is(err, errNoSecret) && (j.request.Kind == apikey.Rotation || j.request.KeyID != "") { // rejected, unless it cannot be seen yet
-		if !j.Sleep(ctx, consistentWithin) {
-			return j.result, failure.Retry("GetSecretValue: %s", pace.ErrNoTime)
+		if err := j.awaitConsistency(ctx); err != nil {
+			return j.result, err
 		}
 		err = j.getRecord(ctx)
 	}
@@ -445,12 +445,20 @@ func (j *job) revoked(ctx context.Context, format string, args ...any) error {
 // consistentWithin is how long a step of the record may take to be seen by a read.
 const consistentWithin = time.Second
 
+// awaitConsistency waits before the record is read again.
+func (j *job) awaitConsistency(ctx context.Context) error {
+	if !j.Sleep(ctx, consistentWithin) {
+		return failure.Retry("GetSecretValue: %s", pace.ErrNoTime)
+	}
+	return nil
+}
+
 // rejectedIfCurrent returns the rejection of a message that its record contradicts, or
 // errOvertaken where the record has gone on: Secrets Manager is eventually consistent, and
 // the read may have returned an old step.
 func (j *job) rejectedIfCurrent(ctx context.Context, rejection error) error {
-	if !j.Sleep(ctx, consistentWithin) {
-		return failure.Retry("GetSecretValue: %s", pace.ErrNoTime)
+	if err := j.awaitConsistency(ctx); err != nil {
+		return err
 	}
 	seen := j.record
 	if err := j.readRecord(ctx); err != nil {
