@@ -219,16 +219,24 @@ func (c *checker) usagePlanIDs(path string, n document.Node) []string {
 	return plans
 }
 
+const reservedByAWS = "aws:"
+
+// IsTagOfAWS reports whether a tag's key is one that AWS alone may set: it begins with
+// "aws:", in any case.
+func IsTagOfAWS(key string) bool {
+	return len(key) >= len(reservedByAWS) && strings.EqualFold(key[:len(reservedByAWS)], reservedByAWS)
+}
+
 // ReservedTagPrefix returns the prefix that no tag of a sender or of the deployment may
-// have, where key begins with one: "aws:", in any case, or "createkey:"; else an empty
+// have, where key begins with one: that of [IsTagOfAWS], or "createkey:"; else an empty
 // string.
 func ReservedTagPrefix(key string) string {
-	const ofAWS, ofOurs = "aws:", "createkey:"
+	const reservedByUs = "createkey:"
 	switch {
-	case len(key) >= len(ofAWS) && strings.EqualFold(key[:len(ofAWS)], ofAWS):
-		return ofAWS
-	case strings.HasPrefix(key, ofOurs):
-		return ofOurs
+	case IsTagOfAWS(key):
+		return reservedByAWS
+	case strings.HasPrefix(key, reservedByUs):
+		return reservedByUs
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -402,6 +403,7 @@ func (j *job) living(ctx context.Context) (apikey.Key, error) {
 	case key.Tags[apikey.TagRequest] == "":
 		key.Tags[apikey.TagRequest] = r.Key.Tags[apikey.TagRequest]
 	}
+	maps.DeleteFunc(key.Tags, func(name, _ string) bool { return apikey.IsTagOfAWS(name) })
 	j.result.Key, j.result.Generation = key, r.Number()
 	return key, nil
 }

@@ -613,6 +613,19 @@ func TestRotationRestoresTheTags(t *testing.T) {
 	}
 }
 
+// AWS sets tags that nobody else may send, on a key that was imported into a stack of
+// CloudFormation for one.
+func TestRotationLeavesOutTheTagsOfAWS(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		key := w.aws.Keys()[0]
+		key.Tags["aws:cloudformation:stack-name"] = "portal"
+		w.aws.AddKey(key)
+		w.wantOutcome(w.provision(rotationAt(2)), "rotated")
+		w.wantOutcome(w.provision(signUpAt(1)), "existing")
+	})
+}
+
 // TestAnyOrderAndAnyStopEndAsTheNewestSays shuffles and repeats the messages of a life, stops
 // deliveries anywhere, and runs some in the middle of others. Then each message is delivered
 // until it is done, and the account must be as the newest message says.

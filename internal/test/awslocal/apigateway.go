@@ -290,7 +290,7 @@ func checkTags(tags map[string]string) error {
 		switch {
 		case k == "", utf8.RuneCountInString(k) > maxTagKey:
 			return badRequest("Invalid tag key: must have 1 to 128 characters.")
-		case strings.HasPrefix(k, "aws:"):
+		case strings.HasPrefix(strings.ToLower(k), "aws:"):
 			return badRequest("Invalid tag key: must not start with aws:.")
 		case utf8.RuneCountInString(v) > maxTagValue:
 			return badRequest("Invalid tag value: must have at most 256 characters.")
