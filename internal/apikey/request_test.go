@@ -205,3 +205,31 @@ func TestParse_ATooLargeRequestHasItsCustomer(t *testing.T) {
 		}
 	}
 }
+
+// A document of unknown members alone is judged about as fast as it is read: ten of them in
+// a batch once took longer than the invocation's time.
+func TestParse_UnknownMembersTakeNoLongerThanReadingThem(t *testing.T) {
+	var members []string
+	for i := range 6000 {
+		members = append(members, fmt.Sprintf(`"k%d":1`, i))
+	}
+	text := []byte("{" + strings.Join(members, ",") + "}")
+	fastest := func(f func()) time.Duration {
+		least := time.Hour
+		for range 3 {
+			start := time.Now()
+			f()
+			least = min(least, time.Since(start))
+		}
+		return least
+	}
+	doc, err := document.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading := fastest(func() { _, _ = document.Parse(text) })
+	judging := fastest(func() { _, _, _ = Parse(doc, "p/", "") })
+	if judging > 12*reading {
+		t.Errorf("judging took %v, reading %v", judging, reading)
+	}
+}
