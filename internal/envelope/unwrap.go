@@ -105,6 +105,9 @@ func fromEventBridge(doc document.Node) Message {
 	detail, _ := doc.Get("detail")
 	m := Message{ID: doc.GetText("id"), DeliveryID: doc.GetText("id"), Kind: kinds[detailType]}
 	m.Time, _ = sent(doc, "time")
+	if asked, _ := doc.Get("detail-type"); asked.Kind != document.String { // an end, perhaps: a sign-up would be a guess
+		faults.Add("detail-type", asked.Mismatch(document.String))
+	}
 	asks := !faults.Has("source") && !faults.Has("detail") && !faults.Has("detail-type")
 	if source == "" && !faults.Has("source") {
 		faults.Add("source", "must be a string, not empty")
