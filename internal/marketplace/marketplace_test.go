@@ -89,6 +89,24 @@ func TestSignUpsAndEnds(t *testing.T) {
 	}
 }
 
+// What AWS documents is named whole, whatever else is cut to seven characters.
+func TestDocumentedEventsAreNamedWhole(t *testing.T) {
+	for _, detailType := range []string{
+		"Purchase Agreement Ending - Proposer",
+		"Purchase Agreement Advisory Issued - Manufacturer",
+		"Purchase Agreement Advisory Resolved - Manufacturer",
+		"Purchase Agreement Renewal Upcoming - Proposer",
+		"Purchase Agreement Billing Adjustment Failed - Proposer",
+		"Agreement Cancellation Request Validation Failed - Proposer",
+		"Spend Threshold Reached", "Spend Threshold Vet Succeeded", "Spend Threshold Vet Failed",
+	} {
+		_, err := marketplace.FromEvent(parse(t, agreementEvent(detailType, `{}`)))
+		if err == nil || !strings.HasPrefix(err.Error(), `detail-type: "`+detailType+`" of AWS Marketplace`) {
+			t.Errorf("%s: got %v", detailType, err)
+		}
+	}
+}
+
 func TestRejections(t *testing.T) {
 	tests := map[string]struct {
 		read     func(document.Node) (marketplace.Message, error)
