@@ -130,6 +130,14 @@ func TestRejections(t *testing.T) {
 			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "cust", "product-code": "a", "product-code": "b"}`,
 			`product-code: repeated member`, "cust",
 		},
+		"aliases and anchors of YAML": {
+			marketplace.FromNotification, "&r\naction: subscribe-success\nx: &a o\ncustomer-identifier: cust\nproduct-code: prod\noffer-identifier: *a\n",
+			"payload: must not have an anchor; offer-identifier: must not be an alias", "cust",
+		},
+		"an event with aliases of YAML": {
+			marketplace.FromEvent, "detail-type: " + license + "\nx: &a {id: o}\ndetail: {acceptor: {accountId: '4'}, product: {code: p}, agreement: &b {id: a}, offer: *a}\n",
+			"detail.agreement: must not have an anchor; detail.offer: must not be an alias", "4",
+		},
 		"the last hour of a subscription": {
 			marketplace.FromNotification, `{"action": "unsubscribe-pending", "customer-identifier": "cust", "product-code": "prod"}`,
 			`action: "unsubscribe-pending" of AWS Marketplace makes no key and ends none: meter for the last time; the end comes with unsubscribe-success`, "cust",
