@@ -71,7 +71,7 @@ func (j *job) write(ctx context.Context, next apikey.Record) error {
 	case codeResourceExists:
 		return errOvertaken
 	}
-	return retryable("PutSecretValue", err, next.Value)
+	return retryable("PutSecretValue", err, values(next)...)
 }
 
 // signUp is a sign-up at the record that was read.
@@ -331,7 +331,7 @@ func (j *job) disable(ctx context.Context, id string, young bool) error {
 	if awserr.Code(err) == noError || awserr.Code(err) == codeNotFound && !young || succeeded(err) {
 		return nil
 	}
-	return retryable("UpdateApiKey ("+id+")", err, j.record.Value)
+	return retryable("UpdateApiKey ("+id+")", err, values(j.record)...)
 }
 
 // disablePrevious disables the key before a rotation. When that was made is not recorded,
