@@ -140,7 +140,7 @@ func TestParseChange(t *testing.T) {
 		"of nobody's key": {Rotation, `{"name": ""}`, at, []string{"customerId: customerId or name must be given: they say whose key it is"}, ""},
 		"all faults together, a name": {End, `{"customerId": "c", "keyId": 7, "enabled": false}`, time.Time{}, []string{
 			"keyId: must be a string, not a number: put it in quotes", "enabled: unknown member: take it out, or use one of customerId, keyId, name",
-			"request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS",
+			"request: its envelope has no time, which says what came first: send it as an EventBridge event with a time, or through SNS",
 		}, "apikeys/c/_"},
 		"an identity at fault": {Rotation, `{"customerId": 7, "name": "n"}`, at, []string{"customerId: must be a string, not a number: put it in quotes"}, ""},
 		"another spelling":     {End, `{"CustomerId": 7}`, at, []string{"CustomerId: unknown member: it is spelled customerId", "CustomerId: must be a string, not a number: put it in quotes"}, ""},

@@ -119,7 +119,7 @@ func (j *job) isOver() bool {
 func (j *job) over() error {
 	if j.request.Time.IsZero() {
 		return failure.Reject("request: the key of this customerId and name has ended, and a message without a time cannot bring it back: " +
-			"send it as an EventBridge event, or through SNS, whose envelopes have one")
+			"send it as an EventBridge event with a time, or through SNS")
 	}
 	if !j.record.HasEnded() {
 		return j.endedBefore()
