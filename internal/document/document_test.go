@@ -468,3 +468,16 @@ func withoutNumbers(v any) any {
 	}
 	return v
 }
+
+// A document behind a character that only looks blank is YAML's text of itself. It was not
+// encoded as a string, so that no quotes and backslashes are to be taken out.
+func TestHoldsJSON(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"name": "x"}`: true, " \r\n\t[1]": true, "x": false, "": false,
+		"\u00a0{\"name\": \"x\"}": false, "\u2003[1]": false,
+	} {
+		if got := (Node{Kind: String, Text: text}).HoldsJSON(); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
