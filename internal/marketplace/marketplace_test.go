@@ -130,6 +130,10 @@ func TestRejections(t *testing.T) {
 			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "cust", "product-code": "a", "product-code": "b"}`,
 			`product-code: repeated member`, "cust",
 		},
+		"a customer given twice": {
+			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "a", "customer-identifier": "b", "product-code": "prod"}`,
+			`customer-identifier: repeated member`, "",
+		},
 		"aliases and anchors of YAML": {
 			marketplace.FromNotification, "&r\naction: subscribe-success\nx: &a o\ncustomer-identifier: cust\nproduct-code: prod\noffer-identifier: *a\n",
 			"payload: must not have an anchor; offer-identifier: must not be an alias", "cust",

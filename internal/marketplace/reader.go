@@ -51,8 +51,12 @@ func (r *reader) required(path string, of document.Node, name string) string {
 	return text
 }
 
-// optional is like required, for a member that may be absent, null or empty.
+// optional is like required, for a member that may be absent, null or empty. Of a repeated one
+// it returns nothing, for the log as well.
 func (r *reader) optional(path string, of document.Node, name string) string {
+	if r.Has(path + name) {
+		return ""
+	}
 	member, _ := of.Get(name) // absent is a null
 	text := strings.TrimSpace(member.Text)
 	switch length := utf8.RuneCountInString(text); {
