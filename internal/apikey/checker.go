@@ -64,14 +64,21 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 	if !c.is(path, n, document.Object) {
 		return
 	}
+	var names []string // of the readers, which only an unknown member needs
 	for _, m := range n.Members {
 		read, known := readers[m.Name]
 		at := prefix + failure.Name(m.Name)
 		if m.Fault != "" {
 			c.Add(at, m.Fault)
 		} else if !known {
-			meant, mend := respell(m.Name, slices.Sorted(maps.Keys(readers)))
+			if names == nil {
+				names = slices.Sorted(maps.Keys(readers))
+			}
+			meant, mend := respell(m.Name, names)
 			c.Add(at, "unknown member: "+mend)
+			if meant == "" {
+				continue
+			}
 			if _, given := n.Get(meant); !given {
 				read = readers[meant] // for its other faults, and for the log
 				c.respelled = append(c.respelled, prefix+meant)
@@ -86,19 +93,26 @@ func (c *checker) members(path, prefix string, n document.Node, readers map[stri
 // respell returns the mend of an unknown member, and the known one that it is meant to be, in
 // an SDK's, CloudFormation's or Terraform's spelling or in the singular; else "".
 func respell(name string, known []string) (meant, mend string) {
-	plain := func(name string) string {
-		return strings.TrimSuffix(strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)), "s")
-	}
+	given := plain(name)
 	for _, member := range known {
-		if plain(member) == plain(name) {
+		if plain(member) == given {
 			return member, "it is spelled " + member
 		}
 	}
-	if slices.Contains(answered, plain(name)) {
+	if slices.Contains(answered, given) {
 		return "", "it belongs to an answer, not to a request: take it out"
 	}
 	return "", "take it out, or use one of " + strings.Join(known, ", ")
 }
+
+// plain returns a member's name as respell compares it.
+func plain(name string) string {
+	return strings.TrimSuffix(strings.ToLower(separators.Replace(name)), "s")
+}
+
+// separators is made once: a document can have thousands of unknown members, and all of
+// them are to be judged within the invocation's time.
+var separators = strings.NewReplacer("-", "", "_", "")
 
 // answered are members of answers, records and outcome events, as respell compares them.
 var answered = strings.Fields("id createddate lastupdateddate responsemetadata format generation secretname secretarn statu messageid")

@@ -146,7 +146,7 @@ func ParseChange(doc document.Node, kind Kind, at time.Time, prefix string) (r R
 		}
 	}
 	if at.IsZero() {
-		c.Add("request", "its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS")
+		c.Add("request", "its envelope has no time, which says what came first: send it as an EventBridge event with a time, or through SNS")
 	}
 	return r, secretName, c.Err()
 }

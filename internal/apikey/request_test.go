@@ -140,7 +140,7 @@ func TestParseChange(t *testing.T) {
 		"of nobody's key": {Rotation, `{"name": ""}`, at, []string{"customerId: customerId or name must be given: they say whose key it is"}, ""},
 		"all faults together, a name": {End, `{"customerId": "c", "keyId": 7, "enabled": false}`, time.Time{}, []string{
 			"keyId: must be a string, not a number: put it in quotes", "enabled: unknown member: take it out, or use one of customerId, keyId, name",
-			"request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS",
+			"request: its envelope has no time, which says what came first: send it as an EventBridge event with a time, or through SNS",
 		}, "apikeys/c/_"},
 		"an identity at fault": {Rotation, `{"customerId": 7, "name": "n"}`, at, []string{"customerId: must be a string, not a number: put it in quotes"}, ""},
 		"another spelling":     {End, `{"CustomerId": 7}`, at, []string{"CustomerId: unknown member: it is spelled customerId", "CustomerId: must be a string, not a number: put it in quotes"}, ""},
@@ -203,5 +203,33 @@ func TestParse_ATooLargeRequestHasItsCustomer(t *testing.T) {
 		if r, _, err := Parse(doc, "p/", ""); err == nil || len(r.CustomerID) != want {
 			t.Errorf("a customerId of %d bytes: %d are told, want %d (error %v)", length, len(r.CustomerID), want, err)
 		}
+	}
+}
+
+// A document of unknown members alone is judged about as fast as it is read: ten of them in
+// a batch once took longer than the invocation's time.
+func TestParse_UnknownMembersTakeNoLongerThanReadingThem(t *testing.T) {
+	var members []string
+	for i := range 6000 {
+		members = append(members, fmt.Sprintf(`"k%d":1`, i))
+	}
+	text := []byte("{" + strings.Join(members, ",") + "}")
+	fastest := func(f func()) time.Duration {
+		least := time.Hour
+		for range 3 {
+			start := time.Now()
+			f()
+			least = min(least, time.Since(start))
+		}
+		return least
+	}
+	doc, err := document.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reading := fastest(func() { _, _ = document.Parse(text) })
+	judging := fastest(func() { _, _, _ = Parse(doc, "p/", "") })
+	if judging > 12*reading {
+		t.Errorf("judging took %v, reading %v", judging, reading)
 	}
 }

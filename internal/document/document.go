@@ -130,9 +130,10 @@ func (n Node) Mismatch(want Kind) string {
 // EncodedTwice is the mend of a node that [Node.HoldsJSON].
 const EncodedTwice = "it is JSON inside a string, encoded once too often: send it without the quotes and backslashes around it"
 
-// HoldsJSON reports whether the node is a string whose text looks like a JSON list or object.
+// HoldsJSON reports whether the node is a string whose text looks like a JSON list or object:
+// one behind another character, such as a no-break space, was not encoded, and is no JSON.
 func (n Node) HoldsJSON() bool {
-	text := strings.TrimSpace(n.Text)
+	text := strings.TrimLeft(n.Text, " \t\r\n")
 	return n.Kind == String && (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "["))
 }
 

@@ -148,7 +148,7 @@ func TestParseRefuses(t *testing.T) {
 		{"{\xff}", "is not valid JSON (line 1, column 2): write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"},
 		{strings.Repeat("[", 66) + strings.Repeat("]", 66), "must not be nested deeper than 64 levels"},
 		{strings.Repeat(`{"a":`, 66) + "1" + strings.Repeat("}", 66), "must not be nested deeper than 64 levels"},
-		{strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), "is not valid JSON (line 1, column 10001)"},
+		{strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), "must not be nested deeper than 64 levels"},
 		{"a: " + strings.Repeat("[", 65) + strings.Repeat("]", 65), "must not be nested deeper than 64 levels"},
 		{"a: \xff", "must be UTF-8"},
 		{"\xff\xfe{\x00", "must be UTF-8"},
@@ -467,4 +467,17 @@ func withoutNumbers(v any) any {
 		}
 	}
 	return v
+}
+
+// A document behind a character that only looks blank is YAML's text of itself. It was not
+// encoded as a string, so that no quotes and backslashes are to be taken out.
+func TestHoldsJSON(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"name": "x"}`: true, " \r\n\t[1]": true, "x": false, "": false,
+		"\u00a0{\"name\": \"x\"}": false, "\u2003[1]": false,
+	} {
+		if got := (Node{Kind: String, Text: text}).HoldsJSON(); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
 }

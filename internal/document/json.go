@@ -21,6 +21,9 @@ const mostValues = 32 << 10
 func parseJSON(text []byte) (Node, error) {
 	var whole json.RawMessage
 	if err := json.Unmarshal(text, &whole); err != nil {
+		if strings.Contains(err.Error(), "exceeded max depth") { // encoding/json's own
+			return Node{}, errDepth
+		}
 		at := len(text)
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			at = int(syntax.Offset)
@@ -69,8 +72,6 @@ func mendJSON(fault string, before []byte, at byte) string {
 		if !isWord(before[len(before)-1]) || !isWord(at) {
 			return `: a comma or a colon is missing before it, or a quotation mark in a text is not written as \"`
 		}
-	case reading("exceeded max depth"):
-		return ""
 	}
 	return ": write names and texts in double quotes, digits that begin with 0 too, and true, false and null in small letters"
 }

@@ -76,18 +76,25 @@ var kinds = map[string]apikey.Kind{
 	"API Key Rotation Requested": apikey.Rotation,
 }
 
-// sent reads the time of an envelope, which may be absent. Where it is at fault, ok is false, and
-// the time is one that adds no fault to the request's own.
-func sent(envelope document.Node, member string) (at time.Time, ok bool) {
+// lastYear is that of the latest time which JSON, and so a record, can hold, in UTC.
+const lastYear = 9999
+
+// sent reads the time of an envelope, which may be absent. Where it is at fault, fault is the rule
+// that it breaks, and the time is one that adds no fault to the request's own.
+func sent(envelope document.Node, member string) (at time.Time, fault string) {
 	text, given := envelope.Get(member)
 	if !given {
-		return time.Time{}, true
+		return time.Time{}, ""
 	}
 	at, err := time.Parse(time.RFC3339, text.Text)
-	if err != nil || text.Kind != document.String || at.Before(apikey.Beginning) {
-		return apikey.Beginning, false
+	at = at.UTC()
+	switch {
+	case err != nil || text.Kind != document.String:
+		return apikey.Beginning, "must be a time such as 2026-11-27T12:00:00Z"
+	case at.Before(apikey.Beginning) || at.Year() > lastYear:
+		return apikey.Beginning, "must be a time from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z"
 	}
-	return at.UTC(), true
+	return at, ""
 }
 
 // fromEventBridge takes the detail of an event, whatever its detail-type
@@ -98,6 +105,9 @@ func fromEventBridge(doc document.Node) Message {
 	detail, _ := doc.Get("detail")
 	m := Message{ID: doc.GetText("id"), DeliveryID: doc.GetText("id"), Kind: kinds[detailType]}
 	m.Time, _ = sent(doc, "time")
+	if asked, _ := doc.Get("detail-type"); asked.Kind != document.String { // an end, perhaps: a sign-up would be a guess
+		faults.Add("detail-type", asked.Mismatch(document.String))
+	}
 	asks := !faults.Has("source") && !faults.Has("detail") && !faults.Has("detail-type")
 	if source == "" && !faults.Has("source") {
 		faults.Add("source", "must be a string, not empty")
@@ -164,8 +174,8 @@ func envelopeFaults(doc document.Node, at string) (faults failure.Faults) {
 			faults.Add(failure.Name(member.Name), fault)
 		}
 	}
-	if _, ok := sent(doc, at); !ok && !faults.Has(at) {
-		faults.Add(at, "must be a time such as 2026-11-27T12:00:00Z")
+	if _, fault := sent(doc, at); fault != "" && !faults.Has(at) {
+		faults.Add(at, fault)
 	}
 	return faults
 }

@@ -136,13 +136,18 @@ func (h *Handler) put(ctx context.Context, entries []types.PutEventsRequestEntry
 		return slices.Repeat([]entryFault{{text: "the answer does not say of every event what became of it"}}, len(indexes))
 	}
 	faults := make([]entryFault, len(indexes))
+	refused := int32(0)
 	for i, r := range out.Entries {
 		code := aws.ToString(r.ErrorCode)
 		if code != "" || aws.ToString(r.EventId) == "" {
 			faults[i].text = cmp.Or(strings.TrimSuffix(code+": "+aws.ToString(r.ErrorMessage), ": "), "the bus gave it no id")
+			refused++
 		}
 		// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
 		faults[i].passing = code == "ThrottlingException" || code == "InternalFailure"
+	}
+	if out.FailedEntryCount > refused {
+		return slices.Repeat([]entryFault{{text: "the answer does not say which events were refused"}}, len(indexes))
 	}
 	return faults
 }

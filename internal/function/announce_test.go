@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"createkey/events/schema"
@@ -405,6 +408,34 @@ func TestPanicInPutEventsFailsItsMessagesAlone(t *testing.T) {
 			e.Errorf("the reason is %q, want the panic's place in this test", l.Reason)
 		}
 	})
+}
+
+// answeredBus answers every PutEvents alike.
+type answeredBus struct{ out eventbridge.PutEventsOutput }
+
+func (b answeredBus) PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	return &b.out, nil
+}
+
+// An answer that does not say of each event that it was taken takes none.
+func TestAnswerOfTheBusThatDoesNotAddUpTakesNoEvent(t *testing.T) {
+	taken := types.PutEventsResultEntry{EventId: aws.String("e")}
+	for name, test := range map[string]struct {
+		out  eventbridge.PutEventsOutput
+		want string
+	}{
+		"one is missing":          {eventbridge.PutEventsOutput{Entries: []types.PutEventsResultEntry{taken}}, "the answer does not say of every event what became of it"},
+		"one failed, and is none": {eventbridge.PutEventsOutput{FailedEntryCount: 1, Entries: []types.PutEventsResultEntry{taken, taken}}, "the answer does not say which events were refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := Handler{events: answeredBus{test.out}}
+			for _, fault := range h.put(t.Context(), make([]types.PutEventsRequestEntry, 2), []int{0, 1}) {
+				if fault != (entryFault{text: test.want}) {
+					t.Errorf("got %+v, want %q", fault, test.want)
+				}
+			}
+		})
+	}
 }
 
 // The bus's message is bounded like every other reason: CloudWatch would cut a log line

@@ -76,9 +76,10 @@ func TestEndOfThePreviousKeyNamesItsID(t *testing.T) {
 func TestBadEndsAndRotationsAreRejected(t *testing.T) {
 	for name, test := range map[string]struct{ body, want string }{
 		"no identity":       {event("API Key End Requested", "2026-11-27T12:00:00Z", `{}`), "customerId: customerId or name must be given: they say whose key it is"},
-		"no time":           {`{"id":"1","source":"s","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: its envelope has no time, which says what came first: send it as an EventBridge event, or through SNS"},
+		"no time":           {`{"id":"1","source":"s","detail-type":"API Key End Requested","detail":{"name":"n"}}`, "request: its envelope has no time, which says what came first: send it as an EventBridge event with a time, or through SNS"},
 		"faults of both":    {event("API Key End Requested", "yesterday", `{"name":"n","keyId":""}`), "time: must be a time such as 2026-11-27T12:00:00Z; keyId: must not be empty"},
 		"an invalid time":   {event("API Key End Requested", "yesterday", `{"name":"n"}`), "time: must be a time such as 2026-11-27T12:00:00Z"},
+		"after the last":    {event("API Key End Requested", "9999-12-31T23:59:59-01:00", `{"name":"n"}`), "time: must be a time from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59Z"},
 		"unknown member":    {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n","keyId":"k"}`), "keyId: unknown member"},
 		"nothing to rotate": {event("API Key Rotation Requested", "2026-11-27T12:00:00Z", `{"name":"n"}`), "request: there is no key of this customerId and name to rotate"},
 	} {

@@ -65,17 +65,23 @@ func adviceOnEvent(detailType, status string) string {
 // https://docs.aws.amazon.com/marketplace/latest/buyerguide/cancellation-adjustment-eventbridge.html).
 var documented = []string{
 	"Purchase Agreement Created", "Purchase Agreement Amended", "Purchase Agreement Ending", "Purchase Agreement Ended",
-	"Purchase Agreement Billing Adjustment Completed", "Purchase Agreement Renewal Terms Finalized",
+	"Purchase Agreement Billing Adjustment Completed", "Purchase Agreement Billing Adjustment Failed",
+	"Purchase Agreement Renewal Upcoming", "Purchase Agreement Renewal Terms Finalized",
+	"Purchase Agreement Advisory Issued", "Purchase Agreement Advisory Resolved",
 	"License Updated", "License Deprovisioned",
 	"Agreement Cancellation Request Pending Approval", "Agreement Cancellation Request Approved",
 	"Agreement Cancellation Request Rejected", "Agreement Cancellation Request Cancelled",
+	"Agreement Cancellation Request Validation Failed",
 }
+
+// withoutRole are events of pay-as-you-go products whose names, as sellers tell, end in no role.
+var withoutRole = []string{"Spend Threshold Reached", "Spend Threshold Vet Succeeded", "Spend Threshold Vet Failed"}
 
 // quote shows the documented detail-types whole: failure.Quote would cut all of them.
 func quote(detailType string) string {
 	event, role, _ := strings.Cut(detailType, " - ")
 	known := slices.Contains(documented, event) && slices.Contains([]string{"Manufacturer", "Proposer", "Acceptor"}, role)
-	if known {
+	if known || slices.Contains(withoutRole, detailType) {
 		return strconv.Quote(detailType)
 	}
 	return failure.Quote(detailType)

@@ -89,6 +89,24 @@ func TestSignUpsAndEnds(t *testing.T) {
 	}
 }
 
+// What AWS documents is named whole, whatever else is cut to seven characters.
+func TestDocumentedEventsAreNamedWhole(t *testing.T) {
+	for _, detailType := range []string{
+		"Purchase Agreement Ending - Proposer",
+		"Purchase Agreement Advisory Issued - Manufacturer",
+		"Purchase Agreement Advisory Resolved - Manufacturer",
+		"Purchase Agreement Renewal Upcoming - Proposer",
+		"Purchase Agreement Billing Adjustment Failed - Proposer",
+		"Agreement Cancellation Request Validation Failed - Proposer",
+		"Spend Threshold Reached", "Spend Threshold Vet Succeeded", "Spend Threshold Vet Failed",
+	} {
+		_, err := marketplace.FromEvent(parse(t, agreementEvent(detailType, `{}`)))
+		if err == nil || !strings.HasPrefix(err.Error(), `detail-type: "`+detailType+`" of AWS Marketplace`) {
+			t.Errorf("%s: got %v", detailType, err)
+		}
+	}
+}
+
 func TestRejections(t *testing.T) {
 	tests := map[string]struct {
 		read     func(document.Node) (marketplace.Message, error)
@@ -111,6 +129,18 @@ func TestRejections(t *testing.T) {
 		"given twice": {
 			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "cust", "product-code": "a", "product-code": "b"}`,
 			`product-code: repeated member`, "cust",
+		},
+		"a customer given twice": {
+			marketplace.FromNotification, `{"action": "subscribe-success", "customer-identifier": "a", "customer-identifier": "b", "product-code": "prod"}`,
+			`customer-identifier: repeated member`, "",
+		},
+		"aliases and anchors of YAML": {
+			marketplace.FromNotification, "&r\naction: subscribe-success\nx: &a o\ncustomer-identifier: cust\nproduct-code: prod\noffer-identifier: *a\n",
+			"payload: must not have an anchor; offer-identifier: must not be an alias", "cust",
+		},
+		"an event with aliases of YAML": {
+			marketplace.FromEvent, "detail-type: " + license + "\nx: &a {id: o}\ndetail: {acceptor: {accountId: '4'}, product: {code: p}, agreement: &b {id: a}, offer: *a}\n",
+			"detail.agreement: must not have an anchor; detail.offer: must not be an alias", "4",
 		},
 		"the last hour of a subscription": {
 			marketplace.FromNotification, `{"action": "unsubscribe-pending", "customer-identifier": "cust", "product-code": "prod"}`,

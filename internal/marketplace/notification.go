@@ -16,6 +16,9 @@ func IsNotification(doc document.Node) bool {
 // is known of the customer.
 func FromNotification(doc document.Node) (Message, error) {
 	var r reader
+	if doc.Fault != "" {
+		r.Add("payload", doc.Fault)
+	}
 	r.noRepeats("", doc)
 	action := r.required("", doc, "action")
 	m := Message{

@@ -22,7 +22,10 @@ type reader struct{ failure.Faults }
 // what can be read of it.
 func (r *reader) object(path string, of document.Node, name string) document.Node {
 	member, _ := of.Get(name) // absent is a null
-	if rule := member.Mismatch(document.Object); rule != "" && member.Kind != document.Null {
+	switch rule := member.Mismatch(document.Object); {
+	case member.Fault != "": // an alias of YAML, say, which is a null
+		r.Add(path+name, member.Fault)
+	case rule != "" && member.Kind != document.Null:
 		r.Add(path+name, rule)
 	}
 	r.noRepeats(path+name+".", member)
@@ -48,12 +51,16 @@ func (r *reader) required(path string, of document.Node, name string) string {
 	return text
 }
 
-// optional is like required, for a member that may be absent, null or empty.
+// optional is like required, for a member that may be absent, null or empty. Of a repeated one
+// it returns nothing, for the log as well.
 func (r *reader) optional(path string, of document.Node, name string) string {
+	if r.Has(path + name) {
+		return ""
+	}
 	member, _ := of.Get(name) // absent is a null
 	text := strings.TrimSpace(member.Text)
 	switch length := utf8.RuneCountInString(text); {
-	case member.Kind == document.Null:
+	case member.Kind == document.Null && member.Fault == "":
 	case member.Kind != document.String, member.Fault != "":
 		r.Add(path+name, cmp.Or(member.Fault, member.Mismatch(document.String)))
 	case length > maxIdentifier:

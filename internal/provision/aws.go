@@ -37,6 +37,14 @@ func retryable(call string, err error, values ...apikey.Value) *failure.Retryabl
 	return failure.Retry("%s: %s", call, awserr.Describe(err, values...))
 }
 
+// values returns those that a record holds, of which AWS's words must show none.
+func values(r apikey.Record) []apikey.Value {
+	if r.Next == nil {
+		return []apikey.Value{r.Value}
+	}
+	return []apikey.Value{r.Value, r.Next.Value}
+}
+
 // notCreated returns the failure of a CreateApiKey that may succeed later.
 func notCreated(err error, value apikey.Value) *failure.RetryableError {
 	again := retryable("CreateApiKey", err, value)

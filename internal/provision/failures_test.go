@@ -178,6 +178,32 @@ func TestMessageThatQuotesTheValueIsWithheld(t *testing.T) {
 	}
 }
 
+// A rotation and the end behind it deal with two values, and quote neither.
+func TestMessageThatQuotesTheNextValueIsWithheld(t *testing.T) {
+	inWorld(t, func(w *world) {
+		addPlans(w)
+		living := w.finishedAt(signUpAt(1, withPlans("plan1")))
+		wait(5 * time.Minute)
+		quoting := func() error {
+			for _, k := range w.keysOf(request()) {
+				if k.ID != living {
+					return badRequest("Invalid: " + string(k.Value))
+				}
+			}
+			return errors.New("there is no key of the next value")
+		}
+		w.on(before, "CreateUsagePlanKey", 1, quoting)
+		w.wantOutcome(w.provision(rotationAt(2)), "retried (unfinished): CreateUsagePlanKey (plan1): BadRequestException: (withheld: it quotes the value)")
+		w.on(before, "PutSecretValue", 1, quoting)
+		w.wantOutcome(w.provision(rotationAt(2)), "retried (unfinished): PutSecretValue: BadRequestException: (withheld: it quotes the value)")
+		w.on(before, "UpdateApiKey", 1, func() error { return nil }) // of the living key
+		w.on(before, "UpdateApiKey", 1, quoting)
+		if got := w.provision(endAt(3)); !strings.Contains(got, "BadRequestException: (withheld: it quotes the value)") {
+			w.Errorf("the end: got %s", got)
+		}
+	})
+}
+
 // Errors of the SDK and net/http quote what they could not read, and the answers of five
 // calls hold a value.
 func TestAnswerThatCannotBeReadIsNotQuoted(t *testing.T) {

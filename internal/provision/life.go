@@ -72,7 +72,7 @@ func (j *job) write(ctx context.Context, next apikey.Record) error {
 	case codeResourceExists:
 		return errOvertaken
 	}
-	return retryable("PutSecretValue", err, next.Value)
+	return retryable("PutSecretValue", err, values(next)...)
 }
 
 // signUp is a sign-up at the record that was read.
@@ -120,7 +120,7 @@ func (j *job) isOver() bool {
 func (j *job) over() error {
 	if j.request.Time.IsZero() {
 		return failure.Reject("request: the key of this customerId and name has ended, and a message without a time cannot bring it back: " +
-			"send it as an EventBridge event, or through SNS, whose envelopes have one")
+			"send it as an EventBridge event with a time, or through SNS")
 	}
 	if !j.record.HasEnded() {
 		return j.endedBefore()
@@ -332,7 +332,7 @@ func (j *job) disable(ctx context.Context, id string, young bool) error {
 	if awserr.Code(err) == noError || awserr.Code(err) == codeNotFound && !young || succeeded(err) {
 		return nil
 	}
-	return retryable("UpdateApiKey ("+id+")", err, j.record.Value)
+	return retryable("UpdateApiKey ("+id+")", err, values(j.record)...)
 }
 
 // disablePrevious disables the key before a rotation. When that was made is not recorded,

@@ -151,7 +151,7 @@ func (j *job) plansOf(ctx context.Context, key string) ([]string, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, retryable("GetUsagePlans", err, j.record.Value)
+			return nil, retryable("GetUsagePlans", err, values(j.record)...)
 		}
 		for _, plan := range page.Items {
 			ids = append(ids, aws.ToString(plan.Id))
@@ -181,7 +181,7 @@ func (j *job) attachPlans(ctx context.Context) error {
 			if awserr.Code(err) == codeNotFound {
 				j.plans.forget(id)
 			}
-			return j.unfinished(retryable(call+" ("+id+")", err, j.record.Value))
+			return j.unfinished(retryable(call+" ("+id+")", err, values(j.record)...))
 		}
 	}
 	return nil

@@ -317,7 +317,7 @@ func (j *job) getRecord(ctx context.Context, options ...func(*secretsmanager.Opt
 	case codeResourceNotFound:
 		return errNoSecret
 	default:
-		return retryable("GetSecretValue", err, j.record.Value)
+		return retryable("GetSecretValue", err, values(j.record)...)
 	}
 	record, err := apikey.ParseRecord(aws.ToString(out.SecretString))
 	switch {

@@ -109,7 +109,7 @@ var ofSignUps = []mistake{
 	{"a refused record is taken for ours, and created", []change{{"return j.finishedByAnother(ctx, finished.Generation, step)", "_ = step\n\tj.result.Status, j.result.Generation = Created, finished.Generation\n\treturn nil"}}, "answers|promise"},
 	{"a lost answer of PutSecretValue is success", []change{{"\tcase ok:\n\t\treturn j.unfinished(again)", "\tcase ok:\n\t\t_ = again\n\t\tj.result.Status = Created\n\t\treturn nil"}}, "answers"},
 	{"a lost answer of CreateApiKey is a rejection", []change{{"return notCreated(err, j.record.Value)", "return failure.Reject(\"request: no\")"}}, "answers"},
-	{"a refused GetSecretValue is a rejection", []change{{"return retryable(\"GetSecretValue\", err, j.record.Value)", "return failure.Reject(\"request: no\")"}}, "answers"},
+	{"a refused GetSecretValue is a rejection", []change{{"return retryable(\"GetSecretValue\", err, values(j.record)...)", "return failure.Reject(\"request: no\")"}}, "answers"},
 	{"a refused CreateSecret is a rejection", []change{{"return retryable(\"CreateSecret\", err, first.Value)", "return failure.Reject(\"request: no\")"}}, "answers|promise 3"},
 	{"a refused CreateSecret is no reason to stop", []change{{"return retryable(\"CreateSecret\", err, first.Value)", "j.record = first\n\treturn nil"}}, "promise [12]"},
 	{"a refused GetApiKey is a rejection", []change{{"default:\n\t\treturn retryable(\"GetApiKey\", err, j.record.Value)", "default:\n\t\treturn failure.Reject(\"request: no\")"}}, "answers"},
