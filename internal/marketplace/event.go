@@ -74,14 +74,11 @@ var documented = []string{
 	"Agreement Cancellation Request Validation Failed",
 }
 
-// withoutRole are events of pay-as-you-go products whose names, as sellers tell, end in no role.
-var withoutRole = []string{"Spend Threshold Reached", "Spend Threshold Vet Succeeded", "Spend Threshold Vet Failed"}
-
 // quote shows the documented detail-types whole: failure.Quote would cut all of them.
 func quote(detailType string) string {
 	event, role, _ := strings.Cut(detailType, " - ")
 	known := slices.Contains(documented, event) && slices.Contains([]string{"Manufacturer", "Proposer", "Acceptor"}, role)
-	if known || slices.Contains(withoutRole, detailType) {
+	if known {
 		return strconv.Quote(detailType)
 	}
 	return failure.Quote(detailType)

@@ -98,7 +98,6 @@ func TestDocumentedEventsAreNamedWhole(t *testing.T) {
 		"Purchase Agreement Renewal Upcoming - Proposer",
 		"Purchase Agreement Billing Adjustment Failed - Proposer",
 		"Agreement Cancellation Request Validation Failed - Proposer",
-		"Spend Threshold Reached", "Spend Threshold Vet Succeeded", "Spend Threshold Vet Failed",
 	} {
 		_, err := marketplace.FromEvent(parse(t, agreementEvent(detailType, `{}`)))
 		if err == nil || !strings.HasPrefix(err.Error(), `detail-type: "`+detailType+`" of AWS Marketplace`) {
