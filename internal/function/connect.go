@@ -54,7 +54,7 @@ func (s service) connect(ctx context.Context, endpoint *url.URL) {
 	}
 }
 
-// keysService, secretsService, busService and lettersService resolve the endpoint as the
+// keysService, secretsService, busService and deadLetterService resolve the endpoint as the
 // SDK's clients do for each call: by Region, FIPS, dual-stack and the configured endpoints.
 
 func keysService(o apigateway.Options) service {
@@ -93,7 +93,7 @@ func busService(o eventbridge.Options) service {
 	}}
 }
 
-func lettersService(o sqs.Options) service {
+func deadLetterService(o sqs.Options) service {
 	return service{o.HTTPClient, func(ctx context.Context) (*url.URL, error) {
 		resolved, err := o.EndpointResolverV2.ResolveEndpoint(ctx, sqs.EndpointParameters{
 			Region:       &o.Region,

@@ -44,7 +44,7 @@ type Handler struct {
 	pacer       *pace.Pacer
 	Provisioner *provision.Provisioner // its Random and Now are for tests to set
 	events      eventsAPI              // nil: no outcome events
-	letters     lettersAPI             // nil: no dead-letter queue to send to
+	deadLetters deadLetterAPI          // nil: no dead-letter queue to send to
 	services    []service              // for Connect
 	log         *slog.Logger
 }
@@ -67,7 +67,7 @@ func New(cfg aws.Config, s Settings, log *slog.Logger) *Handler {
 	}
 	if s.DeadLetterQueueURL != "" {
 		queue := sqs.NewFromConfig(cfg)
-		h.letters, h.services = queue, append(h.services, lettersService(queue.Options()))
+		h.deadLetters, h.services = queue, append(h.services, deadLetterService(queue.Options()))
 	}
 	return h
 }
@@ -94,8 +94,8 @@ func (h *Handler) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	defer cancel()
 
 	batch, err := decode(payload, requestID)
-	setsAside := h.letters != nil && batch.Kind == envelope.SQS
-	announcing, cancel := withReserve(ctx, letterReserve, setsAside)
+	canSetAside := h.deadLetters != nil && batch.Kind == envelope.SQS
+	announcing, cancel := withReserve(ctx, deadLetterReserve, canSetAside)
 	defer cancel()
 	working, cancel := withReserve(announcing, busReserve, h.events != nil)
 	defer cancel()
@@ -105,10 +105,10 @@ func (h *Handler) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		outcomes = h.work(working, batch.Messages)
 	}
 	h.announce(announcing, outcomes)
-	if setsAside {
+	if canSetAside {
 		h.setAside(ctx, batch.Messages, outcomes)
 	}
-	holdGroups(batch.Messages, outcomes, setsAside)
+	blockGroups(batch.Messages, outcomes, canSetAside)
 	h.report(ctx, outcomes)
 	return answer(batch, outcomes)
 }
@@ -123,19 +123,19 @@ func decode(payload []byte, requestID string) (batch envelope.Batch, err error) 
 
 // work handles the messages one after the other, while there is time left.
 func (h *Handler) work(ctx context.Context, messages []envelope.Message) []outcome {
-	h.Provisioner.ForgetKeys() // the lists that the invocation before has read
+	h.Provisioner.ForgetLists() // the lists that the invocation before has read
 	outcomes := make([]outcome, len(messages))
-	held := map[string]bool{} // message groups with a message that is to come again
+	blocked := map[string]bool{} // message groups with a message that is to come again
 	for i, m := range messages {
-		outcomes[i] = h.handle(ctx, m, i == 0, m.Ordered && held[m.Group])
-		held[m.Group] = held[m.Group] || outcomes[i].retried()
+		outcomes[i] = h.handle(ctx, m, i == 0, m.Ordered && blocked[m.Group])
+		blocked[m.Group] = blocked[m.Group] || outcomes[i].retried()
 	}
 	return outcomes
 }
 
-// handle takes one message from its document to its outcome. held says that an
+// handle takes one message from its document to its outcome. blocked says that an
 // earlier message of its group is to come again, so that this one has to wait.
-func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bool) (o outcome) {
+func (h *Handler) handle(ctx context.Context, m envelope.Message, first, blocked bool) (o outcome) {
 	ctx = withTrace(ctx, h.settings.Debug)
 	start := time.Now()
 	o.messageID, o.customerID, o.name = m.ID, m.Marketplace.CustomerID, m.Marketplace.ProductCode
@@ -149,7 +149,7 @@ func (h *Handler) handle(ctx context.Context, m envelope.Message, first, held bo
 		if err = failure.Join(m.Err, err); err != nil {
 			return err
 		}
-		if held {
+		if blocked {
 			return failure.Retry("not started: an earlier message of its group is to come again")
 		}
 		if !h.admit(ctx, request, first) {
@@ -191,19 +191,19 @@ func (h *Handler) admit(ctx context.Context, r apikey.Request, first bool) bool 
 	return h.pacer.Admit(ctx, calls)
 }
 
-// holdGroups marks as retried what was done behind a message of the same FIFO group
+// blockGroups marks as retried what was done behind a message of the same FIFO group
 // that is to come again. They were handled in order; but an event may not have been
 // accepted since, or a rejected message not set aside: it comes again, too, where it was
 // to be. Where there is no dead-letter queue to send it to, its receive count takes it
 // there, and nobody waits for it.
-func holdGroups(messages []envelope.Message, outcomes []outcome, setsAside bool) {
-	held := map[string]bool{}
+func blockGroups(messages []envelope.Message, outcomes []outcome, canSetAside bool) {
+	blocked := map[string]bool{}
 	for i, m := range messages {
 		if o := &outcomes[i]; m.Ordered {
-			if held[m.Group] && o.err == nil {
+			if blocked[m.Group] && o.err == nil {
 				o.err = failure.Retry("not done: an earlier message of its group is to come again")
 			}
-			held[m.Group] = held[m.Group] || o.retried() || setsAside && o.err != nil && !o.setAside
+			blocked[m.Group] = blocked[m.Group] || o.retried() || canSetAside && o.err != nil && !o.setAside
 		}
 	}
 }

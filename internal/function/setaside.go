@@ -22,22 +22,22 @@ import (
 	"createkey/internal/failure"
 )
 
-// lettersAPI is the one SQS call that is made.
-type lettersAPI interface {
+// deadLetterAPI is the one SQS call that is made.
+type deadLetterAPI interface {
 	SendMessageBatch(context.Context, *sqs.SendMessageBatchInput, ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error)
 }
 
-// letterReserve is the time kept back for setting messages aside, where there is a
+// deadLetterReserve is the time kept back for setting messages aside, where there is a
 // dead-letter queue to send them to.
-const letterReserve = 2 * time.Second
+const deadLetterReserve = 2 * time.Second
 
 // The limits of one SQS message
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 const (
 	maxAttributes = 10
-	// maxLetterSize is what the body, and the names, types and values of the attributes
+	// maxMessageSize is what the body, and the names, types and values of the attributes
 	// may have together, in bytes.
-	maxLetterSize = 1 << 20
+	maxMessageSize = 1 << 20
 )
 
 // setAside sends the rejected messages of a queue to the dead-letter queue, each with its
@@ -46,26 +46,26 @@ const (
 // not accepted, and one behind a message of its FIFO group that comes again.
 func (h *Handler) setAside(ctx context.Context, messages []envelope.Message, outcomes []outcome) {
 	ctx = withTrace(ctx, h.settings.Debug)
-	var letters []types.SendMessageBatchRequestEntry
+	var entries []types.SendMessageBatchRequestEntry
 	var sizes []int
-	var of []*outcome         // each letter's
-	held := map[string]bool{} // message groups with a message that is to come again
+	var of []*outcome            // each entry's
+	blocked := map[string]bool{} // message groups with a message that is to come again
 	for i, m := range messages {
 		o := &outcomes[i]
 		switch {
-		case m.Ordered && held[m.Group]:
+		case m.Ordered && blocked[m.Group]:
 		case o.retried() || o.unannounced:
-			held[m.Group] = true
+			blocked[m.Group] = true
 		case o.err == nil:
 		case m.Original == nil:
 			o.notSetAside("the record does not tell its body and its attributes as they were")
-			held[m.Group] = true
+			blocked[m.Group] = true
 		default:
-			letter := h.letter(m, *o)
-			letters, sizes, of = append(letters, letter), append(sizes, letterSize(letter)), append(of, o)
+			entry := h.deadLetter(m, *o)
+			entries, sizes, of = append(entries, entry), append(sizes, messageSize(entry)), append(of, o)
 		}
 	}
-	faults := sendEntries(ctx, sizes, func(indexes []int) []entryFault { return h.send(ctx, letters, indexes) })
+	faults := sendEntries(ctx, sizes, func(indexes []int) []entryFault { return h.send(ctx, entries, indexes) })
 	for i, o := range of {
 		o.calls = append(o.calls, tracedCalls(ctx)...)
 		if o.setAside = faults[i] == ""; !o.setAside {
@@ -82,14 +82,14 @@ func (o *outcome) notSetAside(fault string) {
 	o.err = &failure.RejectedError{Reasons: slices.Concat(rejected.Reasons, added.Reasons)}
 }
 
-// letter returns a rejected message as it goes to the dead-letter queue: the body as it
+// deadLetter returns a rejected message as it goes to the dead-letter queue: the body as it
 // came, what is known of the request, the reason, and the sender's attributes as far as
 // there is room.
-func (h *Handler) letter(m envelope.Message, o outcome) types.SendMessageBatchRequestEntry {
+func (h *Handler) deadLetter(m envelope.Message, o outcome) types.SendMessageBatchRequestEntry {
 	body := m.Original.Body.Reveal()
 	entry := types.SendMessageBatchRequestEntry{
 		MessageBody:       &body,
-		MessageAttributes: attach(slices.Concat(known(o), written(m.Original)), maxLetterSize-len(body)),
+		MessageAttributes: attach(slices.Concat(known(o), written(m.Original)), maxMessageSize-len(body)),
 	}
 	if m.Group != "" { // of a standard queue, too: there it makes the queue a fair one
 		entry.MessageGroupId = &m.Group
@@ -193,27 +193,27 @@ func legal(text string) string {
 	}, text)
 }
 
-// letterSize returns what a letter takes of a call, in bytes.
-func letterSize(letter types.SendMessageBatchRequestEntry) int {
-	size := len(*letter.MessageBody)
-	for name, value := range letter.MessageAttributes {
+// messageSize returns what an entry takes of a call, in bytes.
+func messageSize(entry types.SendMessageBatchRequestEntry) int {
+	size := len(*entry.MessageBody)
+	for name, value := range entry.MessageAttributes {
 		size += len(name) + len(*value.DataType) + len(aws.ToString(value.StringValue)) + len(value.BinaryValue)
 	}
 	return size
 }
 
-// send sends the letters of those indexes in one call, and returns a fault for each.
-func (h *Handler) send(ctx context.Context, letters []types.SendMessageBatchRequestEntry, indexes []int) []entryFault {
+// send sends the entries of those indexes in one call, and returns a fault for each.
+func (h *Handler) send(ctx context.Context, entries []types.SendMessageBatchRequestEntry, indexes []int) []entryFault {
 	in := &sqs.SendMessageBatchInput{QueueUrl: &h.settings.DeadLetterQueueURL}
 	var bodies []apikey.Value // AWS's own words are not shown where they quote one
 	for _, i := range indexes {
-		letter := letters[i]
-		letter.Id = aws.String(strconv.Itoa(i))
-		in.Entries, bodies = append(in.Entries, letter), append(bodies, apikey.NewValue(*letter.MessageBody))
+		entry := entries[i]
+		entry.Id = aws.String(strconv.Itoa(i))
+		in.Entries, bodies = append(in.Entries, entry), append(bodies, apikey.NewValue(*entry.MessageBody))
 	}
 	var out *sqs.SendMessageBatchOutput
 	err := guard(func() (err error) {
-		out, err = h.letters.SendMessageBatch(ctx, in)
+		out, err = h.deadLetters.SendMessageBatch(ctx, in)
 		return err
 	})
 	if err != nil {
@@ -227,12 +227,12 @@ func (h *Handler) send(ctx context.Context, letters []types.SendMessageBatchRequ
 		refused[aws.ToString(r.Id)] = r
 	}
 	faults := make([]entryFault, len(indexes))
-	for i, letter := range in.Entries {
-		switch r, isRefused := refused[*letter.Id]; {
+	for i, entry := range in.Entries {
+		switch r, isRefused := refused[*entry.Id]; {
 		case isRefused:
 			api := &smithy.GenericAPIError{Code: aws.ToString(r.Code), Message: aws.ToString(r.Message)}
 			faults[i] = entryFault{awserr.Describe(api, bodies[i]), !r.SenderFault}
-		case !accepted[*letter.Id]:
+		case !accepted[*entry.Id]:
 			faults[i].text = "the answer does not say what became of it"
 		}
 	}

@@ -213,7 +213,7 @@ func TestReturnWithAValueThatIsTaken(t *testing.T) {
 		theirs := w.aws.AddKey(awslocal.Key{Name: "theirs"})
 		for value, id := range map[string]string{explicit: first, string(theirs.Value): theirs.ID} {
 			w.forgetCalls()
-			w.p.ForgetKeys()
+			w.p.ForgetLists()
 			w.wantOutcome(w.provision(signUpAt(5, withValue(value))), "rejected: value: is that of key "+id+": leave it out, or give another")
 			w.wantCalls("CreateSecret GetSecretValue UpdateApiKey GetApiKeys GetApiKey")
 		}
@@ -672,7 +672,7 @@ func playLife(w *world, life []apikey.Request, random *rand.Rand) {
 		}
 		var again []apikey.Request
 		for _, m := range left {
-			w.p.ForgetKeys()
+			w.p.ForgetLists()
 			outcome := w.provision(m)
 			history = append(history, fmt.Sprintf("settling kind %d at %d: %s", m.Kind, m.Time.Minute(), outcome))
 			if strings.HasPrefix(outcome, "retried") {

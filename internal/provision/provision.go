@@ -83,7 +83,7 @@ type Provisioner struct {
 	plans           planCache
 	planKeyCalled   time.Time           // when CreateUsagePlanKey was called last
 	planKeyConflict time.Time           // when it met a Conflict that meant nothing; see attachPlan
-	lists           map[string]*keyList // by name prefix; see ForgetKeys
+	lists           map[string]*keyList // by name prefix; see ForgetLists
 
 	// DefaultPlan is the usage plan of a request that names none; empty: none.
 	DefaultPlan string

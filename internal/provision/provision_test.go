@@ -592,7 +592,7 @@ func TestAListOfKeysIsReadOnceInAnInvocation(t *testing.T) {
 		w.interrupted(after, "CreateApiKey", late)
 		w.p = sameEnvironment
 		w.wantOutcome(w.provision(late), "retried: CreateApiKey: ConflictException, and no key")
-		w.p.ForgetKeys() // as the next invocation does
+		w.p.ForgetLists() // as the next invocation does
 		w.wantOutcome(w.provision(late), "created")
 	})
 }

@@ -24,9 +24,9 @@ type listedKey struct {
 	value apikey.Value
 }
 
-// ForgetKeys drops the lists of keys that were read. Call it at the start of every
+// ForgetLists drops the lists of keys that were read. Call it at the start of every
 // invocation: a key made since then is in none of them.
-func (p *Provisioner) ForgetKeys() { clear(p.lists) }
+func (p *Provisioner) ForgetLists() { clear(p.lists) }
 
 // findInList returns the id of the key that bears a value among those whose names begin
 // with a prefix, or an empty string. It may overlook a key that was made after the list
