@@ -125,6 +125,7 @@ func TestParseRefuses(t *testing.T) {
 		{"{}\n\n{}", "is not valid JSON (line 3, column 1): a message holds one document, take out what follows it"},
 		{`[] []`, "is not valid JSON (line 1, column 4): a message holds one document, take out what follows it"},
 		{`{} x`, "is not valid JSON (line 1, column 4): a message holds one document, take out what follows it"},
+		{"\"name\": x\nenabled: true", "is not valid JSON (line 1, column 7): a YAML document must not begin with a quotation mark, write its first name without"},
 		{`"a" "b"`, "is not valid JSON (line 1, column 5): a message holds one document, take out what follows it"},
 		{`{"a":1,}`, "is not valid JSON (line 1, column 8): take out the comma before it"},
 		{"[1, 2,\n]", "is not valid JSON (line 2, column 1): take out the comma before it"},
