@@ -245,7 +245,7 @@ func (r Request) CheckTotals(secretName string, plans []string) error {
 	}
 	if size := r.RecordSize(secretName, plans); size > MaxRecordSize {
 		faults.Add("request", fmt.Sprintf("its record would take up to %d bytes, and a secret holds %d: "+
-			"shorten description or tags", size, MaxRecordSize))
+			"shorten customerId, description, stageKeys or tags", size, MaxRecordSize))
 	}
 	return faults.Err()
 }

@@ -233,3 +233,11 @@ func TestParse_UnknownMembersTakeNoLongerThanReadingThem(t *testing.T) {
 		t.Errorf("judging took %v, reading %v", judging, reading)
 	}
 }
+
+// A customerId has no limit of its own, so the mend of a record that is too large names it.
+func TestCheckTotals_ATooLargeRecordMayBeForItsCustomer(t *testing.T) {
+	err := Request{CustomerID: strings.Repeat(`"`, MaxDocumentSize/2)}.CheckTotals("p/_sha256/x", nil)
+	if err == nil || !strings.HasSuffix(err.Error(), "and a secret holds 65536: shorten customerId, description, stageKeys or tags") {
+		t.Errorf("got %v", err)
+	}
+}

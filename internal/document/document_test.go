@@ -125,6 +125,7 @@ func TestParseRefuses(t *testing.T) {
 		{"{}\n\n{}", "is not valid JSON (line 3, column 1): a message holds one document, take out what follows it"},
 		{`[] []`, "is not valid JSON (line 1, column 4): a message holds one document, take out what follows it"},
 		{`{} x`, "is not valid JSON (line 1, column 4): a message holds one document, take out what follows it"},
+		{"\"name\": x\nenabled: true", "is not valid JSON (line 1, column 7): a YAML document must not begin with a quotation mark, write its first name without"},
 		{`"a" "b"`, "is not valid JSON (line 1, column 5): a message holds one document, take out what follows it"},
 		{`{"a":1,}`, "is not valid JSON (line 1, column 8): take out the comma before it"},
 		{"[1, 2,\n]", "is not valid JSON (line 2, column 1): take out the comma before it"},
@@ -176,6 +177,7 @@ func TestParseYAML(t *testing.T) {
 		alias  = "<must not be an alias>null"
 		tag    = "<must not have a tag of its own>"
 		key    = `<member names must be strings>"?"`
+		bare   = `<member names must be strings: put it in quotes>`
 	)
 	for _, test := range []struct{ text, want string }{
 		{"a", `"a"`},
@@ -220,7 +222,7 @@ func TestParseYAML(t *testing.T) {
 		{"a:\r\n  - b # é\r  - ! 12\n  - ! {c: d}", `{"a":["b" ` + tag + `number {"c":"d"}]}`},
 		// members
 		{"a: b\n'a': c\n\"\\x61\": d", `{"a":"b" <repeated member>"a":"c" <repeated member>"a":"d"}`},
-		{"a: b\n1: c\ntrue: d\n~: e\n[f]: g\n{h: i}: j\n? \n: k", `{"a":"b" ` + key + `:"c" ` + key + `:"d" ` + key + `:"e" ` + key + `:"g" ` + key + `:"j" ` + key + `:"k"}`},
+		{"a: b\n1: c\ntrue: d\n~: e\n[f]: g\n{h: i}: j\n? \n: k", `{"a":"b" ` + bare + `"1":"c" ` + bare + `"true":"d" ` + bare + `"~":"e" ` + key + `:"g" ` + key + `:"j" ` + bare + `"":"k"}`},
 		{"? a\n: b\n? c", `{"a":"b" "c":null}`},
 	} {
 		n, err := Parse([]byte(test.text))

@@ -133,8 +133,10 @@ func (r yamlReader) member(key, value *yaml.Node, depth int) (Member, error) {
 	switch {
 	case key.Style&quoted == 0 && key.Value == "<<":
 		m.Fault = "merge keys are not supported"
-	case key.Kind != yaml.ScalarNode || scalarKind(key) != String:
+	case key.Kind != yaml.ScalarNode:
 		m.Name, m.Fault = "?", "member names must be strings"
+	case scalarKind(key) != String:
+		m.Fault = "member names must be strings: put it in quotes"
 	default:
 		m.Fault = r.fault(key)
 	}
