@@ -160,8 +160,9 @@ func (j *job) beginAgain(ctx context.Context) error {
 }
 
 // isNew rejects a value that a return gives, and that a key has already: in the end that
-// key would be found, and taken for the one that is to be made. One that is enabled may be
-// that of another delivery, which has written the step before.
+// key would be found, and taken for the one that is to be made. One of ours may be that of
+// another delivery, which has written the step before: if it is enabled, this delivery's step
+// is refused; if not, as the message asks or because it has ended since, the record tells.
 func (j *job) isNew(ctx context.Context, value apikey.Value) error {
 	const advice = ": leave it out, or give another"
 	if value.Equal(j.record.Value) {
@@ -178,10 +179,12 @@ func (j *job) isNew(ctx context.Context, value apikey.Value) error {
 	switch {
 	case err != nil:
 		return retryable("GetApiKey", err, value)
-	case key.Enabled && key.Tags[apikey.TagSecret] == apikey.SecretTag(j.secretName):
+	case key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName):
+		return failure.Reject("value: is that of key %s"+advice, id)
+	case key.Enabled:
 		return nil
 	}
-	return failure.Reject("value: is that of key %s"+advice, id)
+	return j.rejectedIfCurrent(ctx, failure.Reject("value: is that of key %s"+advice, id))
 }
 
 // end is an end at the record that was read.
