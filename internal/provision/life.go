@@ -88,8 +88,8 @@ func (j *job) signUp(ctx context.Context) error {
 			return err
 		}
 	case !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value):
-		return failure.Reject("value: differs from the one in secret %s, which is final: "+
-			"to use another, delete the secret without a recovery window first", j.secretName)
+		return j.rejectedUnlessReturn(ctx, failure.Reject("value: differs from the one in secret %s, which is final: "+
+			"to use another, delete the secret without a recovery window first", j.secretName))
 	}
 	if err := j.makeKey(ctx); err != nil {
 		return err

@@ -495,6 +495,27 @@ func TestStaleRecordRejectsNothing(t *testing.T) {
 	}
 }
 
+// Nor does a read that still shows a pending record behind an end.
+func TestStalePendingRecordRejectsNoReturn(t *testing.T) {
+	for name, test := range map[string]struct{ stopped, end, back apikey.Request }{
+		"another value": {signUpAt(1, withValue(explicit)), endAt(2), signUpAt(3, withValue(another))},
+		"other content": {signUpAt(1), endAt(2), signUpAt(3, withDescription("other"))},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.interrupted(after, "CreateApiKey", test.stopped)
+				wait(time.Minute)
+				w.wantOutcome(w.provision(test.end), "ended")
+				w.newEnvironment()
+				w.mu.Lock()
+				w.lag["GetSecretValue"] = 900 * time.Millisecond
+				w.mu.Unlock()
+				w.wantOutcome(w.provision(test.back), "created")
+			})
+		})
+	}
+}
+
 // API Gateway may refuse a fence for what is sent beside the value: the key that a stopped
 // sign-up made is disabled all the same.
 func TestFenceThatIsRefusedDisablesTheKey(t *testing.T) {
