@@ -178,6 +178,19 @@ func TestMessageThatQuotesTheValueIsWithheld(t *testing.T) {
 	}
 }
 
+// So is one that quotes the next value of a rotation, which its record holds beside the value.
+func TestMessageThatQuotesTheNextValueIsWithheld(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.finishedAt(signUpAt(1))
+		w.interrupted(before, "CreateApiKey", rotationAt(2))
+		next := string(w.record().Next.Value)
+		w.fail(before, "PutSecretValue", 1, badRequest("Invalid: '"+next[:8]+"'"))
+		if got := w.provision(endAt(3)); !strings.Contains(got, "BadRequestException: (withheld: it quotes the value)") {
+			t.Error("the outcome does not say that the message is withheld (not shown)")
+		}
+	})
+}
+
 // Errors of the SDK and net/http quote what they could not read, and the answers of five
 // calls hold a value.
 func TestAnswerThatCannotBeReadIsNotQuoted(t *testing.T) {

@@ -71,7 +71,11 @@ func (j *job) write(ctx context.Context, next apikey.Record) error {
 	case codeResourceExists:
 		return errOvertaken
 	}
-	return retryable("PutSecretValue", err, next.Value)
+	sent := []apikey.Value{next.Value}
+	if next.Next != nil {
+		sent = append(sent, next.Next.Value)
+	}
+	return retryable("PutSecretValue", err, sent...)
 }
 
 // signUp is a sign-up at the record that was read.
