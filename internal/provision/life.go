@@ -89,8 +89,8 @@ func (j *job) signUp(ctx context.Context) error {
 			return err
 		}
 	case !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value):
-		return failure.Reject("value: differs from the one in secret %s, which is final: "+
-			"to use another, delete the secret without a recovery window first", j.secretName)
+		return j.rejectedUnlessReturn(ctx, failure.Reject("value: differs from the one in secret %s, which is final: "+
+			"to use another, delete the secret without a recovery window first", j.secretName))
 	}
 	if err := j.makeKey(ctx); err != nil {
 		return err
@@ -161,8 +161,9 @@ func (j *job) beginAgain(ctx context.Context) error {
 }
 
 // isNew rejects a value that a return gives, and that a key has already: in the end that
-// key would be found, and taken for the one that is to be made. One that is enabled may be
-// that of another delivery, which has written the step before.
+// key would be found, and taken for the one that is to be made. One of ours may be that of
+// another delivery, which has written the step before: if it is enabled, this delivery's step
+// is refused; if not, as the message asks or because it has ended since, the record tells.
 func (j *job) isNew(ctx context.Context, value apikey.Value) error {
 	const advice = ": leave it out, or give another"
 	if value.Equal(j.record.Value) {
@@ -179,10 +180,12 @@ func (j *job) isNew(ctx context.Context, value apikey.Value) error {
 	switch {
 	case err != nil:
 		return retryable("GetApiKey", err, value)
-	case key.Enabled && key.Tags[apikey.TagSecret] == apikey.SecretTag(j.secretName):
+	case key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName):
+		return failure.Reject("value: is that of key %s"+advice, id)
+	case key.Enabled:
 		return nil
 	}
-	return failure.Reject("value: is that of key %s"+advice, id)
+	return j.rejectedIfCurrent(ctx, failure.Reject("value: is that of key %s"+advice, id))
 }
 
 // end is an end at the record that was read.

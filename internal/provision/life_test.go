@@ -215,7 +215,11 @@ func TestReturnWithAValueThatIsTaken(t *testing.T) {
 			w.forgetCalls()
 			w.p.ForgetLists()
 			w.wantOutcome(w.provision(signUpAt(5, withValue(value))), "rejected: value: is that of key "+id+": leave it out, or give another")
-			w.wantCalls("CreateSecret GetSecretValue UpdateApiKey GetApiKeys GetApiKey")
+			calls := "CreateSecret GetSecretValue UpdateApiKey GetApiKeys GetApiKey"
+			if id == first { // which another delivery could have made
+				calls += " GetSecretValue"
+			}
+			w.wantCalls(calls)
 		}
 		w.wantOutcome(w.provision(signUpAt(5)), "created")
 	})
@@ -232,6 +236,29 @@ func TestReturnWithAValueDuringAnother(t *testing.T) {
 			w.Errorf("keys %v are enabled, want one", got)
 		}
 	})
+}
+
+// That key may be disabled already: because the message asks for one that is, or because its
+// end came, too.
+func TestReturnWithAValueWhoseKeyIsDisabledMeanwhile(t *testing.T) {
+	disabled := signUpAt(3, withValue(explicit))
+	disabled.Enabled = false
+	for name, test := range map[string]struct {
+		message   apikey.Request
+		meanwhile []apikey.Request
+		want      string
+	}{
+		"as the message asks": {disabled, []apikey.Request{disabled}, "existing"},
+		"by its end":          {signUpAt(3, withValue(explicit)), []apikey.Request{signUpAt(3, withValue(explicit)), endAt(4)}, "ended"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.wantOutcome(w.provision(endAt(2)), "ended")
+				w.meanwhile("GetApiKeys", test.meanwhile...)
+				w.wantOutcome(w.provision(test.message), test.want)
+			})
+		})
+	}
 }
 
 func TestEndThatComesBeforeItsSignUp(t *testing.T) {
@@ -463,6 +490,27 @@ func TestStaleRecordRejectsNothing(t *testing.T) {
 				w.lag["GetSecretValue"] = 900 * time.Millisecond
 				w.mu.Unlock()
 				w.wantOutcome(w.provision(test.message), test.want)
+			})
+		})
+	}
+}
+
+// Nor does a read that still shows a pending record behind an end.
+func TestStalePendingRecordRejectsNoReturn(t *testing.T) {
+	for name, test := range map[string]struct{ stopped, end, back apikey.Request }{
+		"another value": {signUpAt(1, withValue(explicit)), endAt(2), signUpAt(3, withValue(another))},
+		"other content": {signUpAt(1), endAt(2), signUpAt(3, withDescription("other"))},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.interrupted(after, "CreateApiKey", test.stopped)
+				wait(time.Minute)
+				w.wantOutcome(w.provision(test.end), "ended")
+				w.newEnvironment()
+				w.mu.Lock()
+				w.lag["GetSecretValue"] = 900 * time.Millisecond
+				w.mu.Unlock()
+				w.wantOutcome(w.provision(test.back), "created")
 			})
 		})
 	}

@@ -376,10 +376,7 @@ func (j *job) repeat(ctx context.Context) error {
 	} else if digest == j.request.Digest() {
 		return j.asItIsNow(ctx, key)
 	}
-	if j.request.Time.After(j.record.Since) { // a return, if the key has ended since
-		return j.rejectedIfCurrent(ctx, j.contradiction(differences))
-	}
-	return j.contradiction(differences)
+	return j.rejectedUnlessReturn(ctx, j.contradiction(differences))
 }
 
 // asItIsNow answers a repeat, or an end that leaves the key to what else holds it, from
@@ -470,6 +467,15 @@ func (j *job) rejectedIfCurrent(ctx context.Context, rejection error) error {
 	return rejection
 }
 
+// rejectedUnlessReturn is rejectedIfCurrent for a sign-up that is newer than its record: if
+// the key has ended since, it is a return.
+func (j *job) rejectedUnlessReturn(ctx context.Context, rejection error) error {
+	if j.request.Time.After(j.record.Since) {
+		return j.rejectedIfCurrent(ctx, rejection)
+	}
+	return rejection
+}
+
 // contradiction rejects a request whose identity has a key with other content.
 func (j *job) contradiction(members []string) error {
 	in := "a member that the key does not show: generateDistinctId, usagePlanIds, or a tag that was added for the sender"
@@ -524,8 +530,8 @@ func (j *job) findKey(ctx context.Context) error {
 		return err
 	}
 	if key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName) {
-		return failure.Reject("value: key %s, which this request did not make, has the same value already: "+
-			"to have another, delete secret %s without a recovery window first, and before it the key, should it be this customer's", key.ID, j.secretName)
+		return j.rejectedUnlessReturn(ctx, failure.Reject("value: key %s, which this request did not make, has the same value already: "+
+			"to have another, delete secret %s without a recovery window first, and before it the key, should it be this customer's", key.ID, j.secretName))
 	}
 	if key.Tags[apikey.TagRequest] == fenced {
 		return errOvertaken // an end has made it, and the record says so
@@ -533,7 +539,7 @@ func (j *job) findKey(ctx context.Context) error {
 	j.result.Key = key
 	if key.Tags[apikey.TagRequest] != j.request.Digest() {
 		// Which plans the key is to have is not known before its record is finished.
-		return j.contradiction(j.request.Differences(key, nil))
+		return j.rejectedUnlessReturn(ctx, j.contradiction(j.request.Differences(key, nil)))
 	}
 	return nil
 }

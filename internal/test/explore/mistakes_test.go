@@ -35,13 +35,13 @@ var ofSignUps = []mistake{
 		"\terr = j.readRecord(ctx)\n\tif !j.record.Finished() && !j.record.HasEnded() {\n\t\tj.record.Value = value\n\t}\n\treturn err\n}",
 	}}, "promise [12]"},
 	{"a corrected request changes the value of a pending record", []change{{
-		`return failure.Reject("value: differs from the one in secret %s, which is final: "+`,
+		`return j.rejectedUnlessReturn(ctx, failure.Reject("value: differs from the one in secret %s, which is final: "+`,
 		`pending := apikey.Record{Value: j.request.Value}
 			_, err := j.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: &j.secretName, SecretString: aws.String(pending.Encode().Reveal())})
 			if err == nil {
 				return errOvertaken
 			}
-			return failure.Reject("value: "+`,
+			return j.rejectedUnlessReturn(ctx, failure.Reject("value: "+`,
 	}}, "promise [134]"},
 	{"an explicit value other than the stored one is ignored", []change{
 		{"case !j.request.Value.IsZero() && !j.request.Value.Equal(j.record.Value):", "case false:"},
