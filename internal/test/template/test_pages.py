@@ -154,6 +154,23 @@ def test_no_command_prints_what_can_hold_a_value():
                 assert heading == "Events from the rules' dead-letter queue", f"{heading}: bodies hold values that senders chose"
 
 
+@pytest.mark.parametrize("tags", [["Team=billing", "Cost Centre=4 = 2", "empty="], []], ids=["tagged", "untagged"])
+def test_going_back_leaves_the_stacks_tags(tags, tmp_path):
+    """Where `deploy` is given no tags it sends an empty list, which takes them off the stack and all that is in it."""
+    (tmp_path / "aws").write_text("""#!/bin/bash
+case "$1 $2" in
+  "cloudformation describe-stacks") printf %s "$STACKS_TAGS" ;;
+  "cloudformation deploy") printf '%s\\n' "$@" >deploy ;;
+esac
+""")
+    (tmp_path / "aws").chmod(0o755)
+    (block,) = [b for b in pages.blocks(pages.OPERATIONS)["Go back to the last release"] if "cloudformation deploy" in b]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FOLDER": "bucket/createkey", "BEFORE": "x.template", "STACK": "createkey", "STACKS_TAGS": "\t".join(tags)}
+    subprocess.run(["bash", "-euc", block], cwd=tmp_path, env=environment, check=True)
+    told = (tmp_path / "deploy").read_text().splitlines()
+    assert (told[told.index("--tags") + 1:] if "--tags" in told else []) == tags
+
+
 # ---- Marketplace ------------------------------------------------------------------------
 
 
