@@ -87,12 +87,14 @@ CALLS = {
                                         "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:x"),
     "AWS::IAM::Role": ("iam:CreateRole iam:GetRole iam:AttachRolePolicy iam:DetachRolePolicy iam:PutRolePermissionsBoundary iam:DeleteRolePermissionsBoundary "
                        "iam:UpdateAssumeRolePolicy iam:DeleteRole iam:PassRole", "arn"),
-    "AWS::IAM::ManagedPolicy": ("iam:CreatePolicy iam:GetPolicy iam:GetPolicyVersion iam:CreatePolicyVersion iam:DeletePolicyVersion iam:DeletePolicy",
+    "AWS::IAM::ManagedPolicy": ("iam:CreatePolicy iam:GetPolicy iam:GetPolicyVersion iam:ListPolicyVersions iam:ListEntitiesForPolicy iam:CreatePolicyVersion "
+                                "iam:DeletePolicyVersion iam:DeletePolicy",
                                 "arn:aws:iam::123456789012:policy/createkey-x"),
     "AWS::Events::Rule": ("events:PutRule events:DescribeRule events:PutTargets events:RemoveTargets events:DeleteRule", "arn"),
     "AWS::SNS::Subscription": ("sns:Subscribe sns:Unsubscribe sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes",
                                "arn:aws:sns:us-east-1:123456789012:aws-mp-subscription-notification-4f54example"),
-    "AWS::Logs::LogGroup": ("logs:CreateLogGroup logs:PutRetentionPolicy logs:DeleteLogGroup", "arn"),
+    "AWS::Logs::LogGroup": ("logs:CreateLogGroup logs:PutRetentionPolicy logs:DescribeLogGroups logs:DescribeIndexPolicies logs:DescribeResourcePolicies "
+                            "logs:GetDataProtectionPolicy logs:ListTagsForResource logs:DeleteLogGroup", "arn"),
     "AWS::Logs::MetricFilter": ("logs:PutMetricFilter logs:DescribeMetricFilters logs:DeleteMetricFilter",
                                 "arn:aws:logs:us-east-1:123456789012:log-group:createkey-CreateKeyLogGroup-x"),
     "AWS::Logs::QueryDefinition": ("logs:PutQueryDefinition logs:DescribeQueryDefinitions logs:DeleteQueryDefinition", "*"),
