@@ -260,6 +260,10 @@ def test_requests_come_by_rule():
     assert FULL.properties("RequestRule")["EventBusName"] == "signups"
     assert FULL.properties("RequestRule")["EventPattern"] == {"source": ["com.example.signup", "crm"], "detail-type": REQUESTS}
     assert Stack(EventSource=" crm , signup").properties("RequestRule")["EventPattern"]["source"] == ["crm", "signup"]
+    for typo in (",crm", "crm,", ",,crm"):
+        rule, sender = (Stack(EventSource=typo).properties(name) for name in ("RequestRule", "SenderPolicy"))
+        assert set(rule["EventPattern"]["source"]) == {"", "crm"}, "a comma too many opens the rule to nobody"
+        assert set(sender["PolicyDocument"]["Statement"][1]["Condition"]["StringEquals"]["events:source"]) == {"", "crm"}
 
 
 def test_an_outcome_bus_that_does_not_exist_fails_the_deployment():
