@@ -54,6 +54,14 @@ def test_the_pages_have_the_templates_numbers():
     assert "keeps a message for {} days, the dead-letter queue for {}".format(*days) in pages.OPERATIONS
 
 
+def test_a_burst_of_keys_in_a_usage_plan_takes_longer():
+    """4 keys a second are 14,000 an hour; 10,000 in 3.3 hours are 3,000."""
+    for page in (pages.OPERATIONS, (pages.ROOT / "docs" / "reference.md").read_text()):
+        for told in re.findall(r"42 minutes.{0,80}", page):
+            assert "3.3 hours where keys go into a usage plan" in told
+    assert "a burst of more than 14,000 (3,000 into a usage plan)" in FULL.properties("OldestMessageAlarm")["AlarmDescription"]
+
+
 # ---- Permissions ------------------------------------------------------------------------
 
 
