@@ -56,6 +56,14 @@ def test_the_pages_have_the_templates_numbers():
     assert "keeps a message for {} days, the dead-letter queue for {}".format(*days) in pages.OPERATIONS
 
 
+def test_a_burst_of_keys_in_a_usage_plan_takes_longer():
+    """4 keys a second are 14,000 an hour; 10,000 in 3.3 hours are 3,000."""
+    for page in (pages.OPERATIONS, (pages.ROOT / "docs" / "reference.md").read_text()):
+        for told in re.findall(r"42 minutes.{0,80}", page):
+            assert "3.3 hours where keys go into a usage plan" in told
+    assert "a burst of more than 14,000 (3,000 into a usage plan)" in FULL.properties("OldestMessageAlarm")["AlarmDescription"]
+
+
 # ---- Permissions ------------------------------------------------------------------------
 
 
@@ -89,12 +97,14 @@ CALLS = {
                                         "arn:aws:lambda:us-east-1:123456789012:event-source-mapping:x"),
     "AWS::IAM::Role": ("iam:CreateRole iam:GetRole iam:AttachRolePolicy iam:DetachRolePolicy iam:PutRolePermissionsBoundary iam:DeleteRolePermissionsBoundary "
                        "iam:UpdateAssumeRolePolicy iam:DeleteRole iam:PassRole", "arn"),
-    "AWS::IAM::ManagedPolicy": ("iam:CreatePolicy iam:GetPolicy iam:GetPolicyVersion iam:CreatePolicyVersion iam:DeletePolicyVersion iam:DeletePolicy",
+    "AWS::IAM::ManagedPolicy": ("iam:CreatePolicy iam:GetPolicy iam:GetPolicyVersion iam:ListPolicyVersions iam:ListEntitiesForPolicy iam:CreatePolicyVersion "
+                                "iam:DeletePolicyVersion iam:DeletePolicy",
                                 "arn:aws:iam::123456789012:policy/createkey-x"),
     "AWS::Events::Rule": ("events:PutRule events:DescribeRule events:PutTargets events:RemoveTargets events:DeleteRule", "arn"),
     "AWS::SNS::Subscription": ("sns:Subscribe sns:Unsubscribe sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes",
                                "arn:aws:sns:us-east-1:123456789012:aws-mp-subscription-notification-4f54example"),
-    "AWS::Logs::LogGroup": ("logs:CreateLogGroup logs:PutRetentionPolicy logs:DeleteLogGroup", "arn"),
+    "AWS::Logs::LogGroup": ("logs:CreateLogGroup logs:PutRetentionPolicy logs:DescribeLogGroups logs:DescribeIndexPolicies logs:DescribeResourcePolicies "
+                            "logs:GetDataProtectionPolicy logs:ListTagsForResource logs:DeleteLogGroup", "arn"),
     "AWS::Logs::MetricFilter": ("logs:PutMetricFilter logs:DescribeMetricFilters logs:DeleteMetricFilter",
                                 "arn:aws:logs:us-east-1:123456789012:log-group:createkey-CreateKeyLogGroup-x"),
     "AWS::Logs::QueryDefinition": ("logs:PutQueryDefinition logs:DescribeQueryDefinitions logs:DeleteQueryDefinition", "*"),
@@ -130,6 +140,13 @@ def test_whoever_deploys_may_make_the_calls_of_sam():
         assert allows(DEPLOYER, Permission(f"s3:{action}", "arn:aws:s3:::bucket/0123.zip"))
     assert allows(DEPLOYER, Permission("s3:ListBucket", "arn:aws:s3:::bucket"))
     assert allows(DEPLOYER, Permission("iam:PassRole", "arn:aws:iam::123456789012:role/DEPLOYER", {"iam:PassedToService": "cloudformation.amazonaws.com"}))
+
+
+def test_the_page_says_which_stack_names_are_cut():
+    """STACK-* matches no name in which CloudFormation had no room for the stack's: github.com/convox/rack/issues/2297. Its suffix has up to 13 characters."""
+    limits = {"AWS::Lambda::Function": 64, "AWS::IAM::Role": 64, "AWS::SQS::Queue": 80, "AWS::IAM::ManagedPolicy": 128, "AWS::CloudWatch::Alarm": 255}
+    room = [limits[r["Type"]] - len(f"--{name}") - 13 for name, r in FULL.resources.items() if r["Type"] in limits and "QueueName" not in r["Properties"]]
+    assert f"name longer than {min(room)} characters" in pages.DEPLOYING
 
 
 # AWS's service authorization reference, from the checkov that checks the template.
@@ -174,6 +191,23 @@ def test_no_command_prints_what_can_hold_a_value():
                 assert "--query id" in command, f"{heading}: its answer has the key's value"
             if re.search(r"\bBody\b", command):
                 assert heading == "Events from the rules' dead-letter queue", f"{heading}: bodies hold values that senders chose"
+
+
+@pytest.mark.parametrize("tags", [["Team=billing", "Cost Centre=4 = 2", "empty="], []], ids=["tagged", "untagged"])
+def test_going_back_leaves_the_stacks_tags(tags, tmp_path):
+    """Where `deploy` is given no tags it sends an empty list, which takes them off the stack and all that is in it."""
+    (tmp_path / "aws").write_text("""#!/bin/bash
+case "$1 $2" in
+  "cloudformation describe-stacks") printf %s "$STACKS_TAGS" ;;
+  "cloudformation deploy") printf '%s\\n' "$@" >deploy ;;
+esac
+""")
+    (tmp_path / "aws").chmod(0o755)
+    (block,) = [b for b in pages.blocks(pages.OPERATIONS)["Go back to the last release"] if "cloudformation deploy" in b]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FOLDER": "bucket/createkey", "BEFORE": "x.template", "STACK": "createkey", "STACKS_TAGS": "\t".join(tags)}
+    subprocess.run(["bash", "-euc", block], cwd=tmp_path, env=environment, check=True)
+    told = (tmp_path / "deploy").read_text().splitlines()
+    assert (told[told.index("--tags") + 1:] if "--tags" in told else []) == tags
 
 
 # ---- Marketplace ------------------------------------------------------------------------

@@ -115,6 +115,8 @@ def test_every_parameter_is_described_constrained_and_grouped():
 def accepts(name, value):
     """Validates a parameter as CloudFormation does: a pattern must match the whole value, or each item of a list."""
     parameter = source()["Parameters"][name]
+    if len(value) > parameter.get("MaxLength", 4096):
+        return False
     if parameter["Type"] == "CommaDelimitedList":
         return all(re.fullmatch(parameter["AllowedPattern"], member.strip()) for member in value.split(","))
     if "AllowedPattern" in parameter:
@@ -260,6 +262,10 @@ def test_requests_come_by_rule():
     assert FULL.properties("RequestRule")["EventBusName"] == "signups"
     assert FULL.properties("RequestRule")["EventPattern"] == {"source": ["com.example.signup", "crm"], "detail-type": REQUESTS}
     assert Stack(EventSource=" crm , signup").properties("RequestRule")["EventPattern"]["source"] == ["crm", "signup"]
+    for typo in (",crm", "crm,", ",,crm"):
+        rule, sender = (Stack(EventSource=typo).properties(name) for name in ("RequestRule", "SenderPolicy"))
+        assert set(rule["EventPattern"]["source"]) == {"", "crm"}, "a comma too many opens the rule to nobody"
+        assert set(sender["PolicyDocument"]["Statement"][1]["Condition"]["StringEquals"]["events:source"]) == {"", "crm"}
 
 
 def test_an_outcome_bus_that_does_not_exist_fails_the_deployment():
@@ -329,6 +335,17 @@ def test_environment():
     assert variables(Stack(SecretPrefix="customers/"))["SECRET_PREFIX"] == "customers/"
     debug = Stack(LogLevel="DEBUG").properties("CreateKeyFunction")
     assert debug["Environment"]["Variables"]["LOG_LEVEL"] == debug["LoggingConfig"]["ApplicationLogLevel"] == "DEBUG"
+
+
+def test_the_longest_parameters_fit_into_the_functions_environment():
+    """4 KB for all variables: docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+    key = (source()["Parameters"]["ResourceTags"].get("MaxLength", 10 * 385 + 9) - 9) // 10 - 257
+    longest = {"SecretPrefix": "p" * 439 + "/", "KmsKeyArn": f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/mrk-{'1' * 32}", "UsagePlanId": "u" * 128, "OutcomeBusName": "o" * 256,
+               "ResourceTags": ",".join(f"{'k' * (key - 1)}{i}={'v' * 256}" for i in range(10))}
+    assert all(accepts(name, value) for name, value in longest.items())
+    variables = Stack(**longest).properties("CreateKeyFunction")["Environment"]["Variables"]
+    queue_url = f"https://sqs.us-gov-west-1.amazonaws.com/{ACCOUNT}/{'q' * 80}"
+    assert sum(len(name) + len(value) for name, value in (variables | {"DEAD_LETTER_QUEUE_URL": queue_url}).items()) <= 4096
 
 
 # ---- Permissions ------------------------------------------------------------------
