@@ -210,6 +210,14 @@ esac
     assert (told[told.index("--tags") + 1:] if "--tags" in told else []) == tags
 
 
+def test_the_page_says_what_drift_detection_does_not_look_at():
+    """AWS's resource schema of AWS::SQS::QueuePolicy has no read handler."""
+    (_, compare) = pages.blocks(pages.OPERATIONS)["Find what was changed by hand"]
+    policies = {name for name, resource in FULL.resources.items() if resource["Type"] == "AWS::SQS::QueuePolicy" and len(resource["Properties"]["PolicyDocument"]["Statement"]) > 1}
+    assert set(re.findall(r"\w+QueuePolicy", compare)) == policies
+    assert "does not look at the queues' policies" in pages.OPERATIONS
+
+
 # ---- Marketplace ------------------------------------------------------------------------
 
 
