@@ -164,6 +164,13 @@ def test_outputs_are_the_documented_ones():
         "QueueUrl", "QueueArn", "DeadLetterQueueUrl", "RuleDeadLetterQueueUrl", "FunctionName", "FunctionArn", "LogGroupName",
         "DashboardUrl", "SenderPolicyArn", "ReaderPolicyArn",
     }
+    assert {name: output["Value"] for name, output in DEFAULT.outputs.items() if name != "DashboardUrl"} == {
+        "QueueUrl": DEFAULT.name("RequestQueue"), "QueueArn": DEFAULT.arn("RequestQueue"),  # Ref of a queue is its URL
+        "DeadLetterQueueUrl": DEFAULT.name("DeadLetterQueue"), "RuleDeadLetterQueueUrl": DEFAULT.name("RuleDeadLetterQueue"),
+        "FunctionName": DEFAULT.name("CreateKeyFunction"), "FunctionArn": DEFAULT.arn("CreateKeyFunction"),
+        "LogGroupName": DEFAULT.name("CreateKeyLogGroup"),
+        "SenderPolicyArn": DEFAULT.arn("SenderPolicy"), "ReaderPolicyArn": DEFAULT.arn("ReaderPolicy"),
+    }
     assert DEFAULT.outputs["DashboardUrl"]["Value"].endswith("#dashboards/dashboard/" + DEFAULT.name("Dashboard"))
 
 
@@ -198,6 +205,7 @@ def test_queues(stack):
     assert stack.properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
         "redrivePermission": "byQueue", "sourceQueueArns": [stack.arn("RequestQueue")]}
     assert stack.properties("RuleDeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
+    assert stack.properties("RuleDeadLetterQueue")["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
 
 
 def test_a_queue_that_was_kept_does_not_block_a_new_stack_of_the_same_name():
@@ -272,7 +280,7 @@ def test_an_outcome_bus_that_does_not_exist_fails_the_deployment():
     assert "OutcomeRule" not in DEFAULT.resources
     rule = FULL.properties("OutcomeRule")
     assert rule["EventBusName"] == "outcomes", "PutRule answers ResourceNotFoundException for a bus that does not exist"
-    assert "Targets" not in rule
+    assert "Targets" not in rule and rule["State"] == "DISABLED"
     assert "createkey" not in rule["EventPattern"]["source"], "no rule of the template's own matches an outcome"
 
 
@@ -588,6 +596,15 @@ def test_metric_filters_count_each_line_that_the_executable_writes():
         else:  # it could not start
             assert counted(**line) == set()
     assert seen == set(filters()) - {"InitDuration"}, "TestExecutable brings about each outcome and each code"
+
+
+def test_metric_filters_write_what_alarms_and_dashboard_read():
+    for name, metric in filters().items():
+        assert metric["LogGroupName"] == DEFAULT.name("CreateKeyLogGroup")
+        (transformation,) = metric["MetricTransformations"]
+        assert transformation["MetricNamespace"] == "createkey/createkey"
+        assert transformation["MetricValue"] == ("$.record.metrics.initDurationMs" if name == "InitDuration" else "1")
+        assert transformation.get("DefaultValue", 0) == 0
 
 
 def test_metric_filters_tell_the_outcomes_apart():
