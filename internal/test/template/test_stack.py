@@ -28,7 +28,7 @@ from stack import EVENT_BUS, OUTCOME_BUS, RESOURCE_TAGS, ROOT, SAM, wait_for
     ("CreateKeyRate", "0", "must be a number from 0.5 to 2.5"),
     ("SecretPrefix", "customers", "that end in a slash"),
     ("EventSource", "crm,createkey", "none of them createkey or aws.*"),
-    ("ResourceTags", "team", "must be empty or at most 10 tags in the form Key=Value,Key=Value"),
+    ("ResourceTags", "team", "must be empty or at most 10 tags, 2800 characters in all, in the form Key=Value,Key=Value"),
     ("PermissionsBoundary", "developer", "must be empty or the ARN of a managed policy"),
     ("OutcomeBusName", "arn:aws:events:us-east-1:000000000000:event-bus/outcomes", "must be empty or the name of an event bus"),
 ])
