@@ -192,10 +192,10 @@ func (h *Handler) admit(ctx context.Context, r apikey.Request, first bool) bool 
 }
 
 // blockGroups marks as retried what was done behind a message of the same FIFO group
-// that is to come again. They were handled in order; but an event may not have been
-// accepted since, or a rejected message not set aside: it comes again, too, where it was
-// to be. Where there is no dead-letter queue to send it to, its receive count takes it
-// there, and nobody waits for it.
+// that is to come again. They were handled in order; but the bus may not have accepted an
+// event since, or the dead-letter queue a rejected message: that message comes again, and so
+// do those behind it. Where the function knows no dead-letter queue, SQS moves a rejected
+// message there by its receive count, and nobody waits for it.
 func blockGroups(messages []envelope.Message, outcomes []outcome, canSetAside bool) {
 	blocked := map[string]bool{}
 	for i, m := range messages {

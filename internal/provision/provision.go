@@ -110,10 +110,10 @@ func New(keys keysAPI, secrets secretsAPI) *Provisioner {
 	}
 }
 
-// Status says which delivery finished the record.
+// Status says what a delivery found or did.
 type Status string
 
-// The statuses of a key that is ready.
+// The statuses of a message that is done.
 const (
 	Created  Status = "created"  // this delivery finished the record
 	Existing Status = "existing" // an earlier or a concurrent one did
@@ -132,8 +132,8 @@ type Result struct {
 	PreviousKeyID string // of a rotation: the key before it, which is left enabled
 }
 
-// Provision makes the key of a request, unless it exists, and records it in the
-// secret of that name, both of which apikey.Parse returns. It may be called again
+// Provision makes the key of a sign-up, unless it exists, or ends or rotates a key, and
+// records that in the secret of that name; apikey.Parse and apikey.ParseChange return both. It may be called again
 // whatever became of the call before, and has to be until its error is nil or a
 // *failure.RejectedError: the message must change, or an operator act (the key was
 // revoked, the secret is somebody else's, the name has a key of other content). Any other

@@ -36,6 +36,7 @@ type message struct {
 	text       string // the body, or the detail
 	secretName string
 	hasValue   bool // text holds a key's value
+	disabled   bool // a sign-up that asks for a disabled key
 }
 
 // digest is of the document, because the text can contain the event's time.

@@ -115,6 +115,9 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 	if n := len(slices.DeleteFunc(slices.Clone(good), ofCustomer)); n > 0 {
 		_, _ = fmt.Fprintf(s.out, "%d without a customerId: those of one name share one key.\n", n)
 	}
+	if n := len(slices.DeleteFunc(slices.Clone(good), func(m message) bool { return !m.disabled })); n > 0 {
+		_, _ = fmt.Fprintf(s.out, "%d for a disabled key: enabled is false unless the row says true.\n", n)
+	}
 	switch {
 	case !confirmed:
 		_, _ = fmt.Fprintf(s.out, "Dry run: %d %ss would go to %s; CONFIRM=yes sends them.\n", len(rest), s.kind.name, s.to)
@@ -169,7 +172,7 @@ func (s *sender) judge(r row) (message, error) {
 		return message{}, err
 	}
 	v := verdicts[0] // our payloads carry one message
-	return message{line: r.line, document: r.document, text: text, secretName: v.secretName, hasValue: v.hasValue}, v.err
+	return message{line: r.line, document: r.document, text: text, secretName: v.secretName, hasValue: v.hasValue, disabled: v.asks == asksDisabled}, v.err
 }
 
 // fault reports a fault in the form of a compiler's.

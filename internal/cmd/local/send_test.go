@@ -365,6 +365,18 @@ func TestSend_SaysThatRowsWithoutACustomerShareAKey(t *testing.T) {
 	}
 }
 
+func TestSend_SaysThatRowsAskForDisabledKeys(t *testing.T) {
+	for text, want := range map[string]bool{"customerId\na\nb\n": true, "customerId,enabled\na,true\nb,true\n": false} {
+		s, err := runSend(t.Context(), t, nil, toQueue(t, testQueue), write(t, "x.csv", text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(s.out, "2 for a disabled key"); got != want {
+			t.Errorf("%q: hint that the keys will be disabled: %t, want %t:\n%s", text, got, want, s.out)
+		}
+	}
+}
+
 func TestSend_RetriesWhatOneCallLeavesBehind(t *testing.T) {
 	for _, name := range []string{"queue", "bus"} {
 		t.Run(name, func(t *testing.T) {

@@ -21,6 +21,9 @@ import (
 // request, which is not known in advance.
 const invocation = "REQUEST-ID"
 
+// asksDisabled is what a verdict says of a sign-up that asks for a disabled key.
+const asksDisabled = " (a disabled key)"
+
 // verdict is what the function will make of one message, as far as can be said without
 // asking AWS.
 type verdict struct {
@@ -62,7 +65,7 @@ func judge(payload []byte) ([]verdict, error) {
 		}
 		v.hasValue = !request.Value.IsZero()
 		if !request.Enabled {
-			v.asks = " (a disabled key)"
+			v.asks = asksDisabled
 		}
 	}
 	return verdicts, nil

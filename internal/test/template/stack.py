@@ -232,10 +232,10 @@ The stack is up. In this folder, and once more in each further terminal:
   # read the secret of cust-1's key "Gold"
   aws secretsmanager get-secret-value --secret-id createkey/cust-1/Gold --query SecretString --output text
 
-  # rotate it, end it, and bring the customer back with another key: as events, each a second later than the one before
+  # rotate cust-2's key, end it, and bring the customer back with another key: as events, each a second later than the one before
   aws events put-events --entries '[{{"Source": "signup", "DetailType": "API Key Rotation Requested", "Detail": "{{\\"customerId\\": \\"cust-2\\", \\"name\\": \\"Gold\\"}}"}}]'
   aws events put-events --entries '[{{"Source": "signup", "DetailType": "API Key End Requested", "Detail": "{{\\"customerId\\": \\"cust-2\\", \\"name\\": \\"Gold\\"}}"}}]'
-  (then the first event again)
+  (then cust-2's first event, API Key Requested, again)
 
   # list the keys (MiniStack would show their values, too)
   aws apigateway get-api-keys --query 'items[].[id, customerId, name, enabled]' --output text
