@@ -127,13 +127,16 @@ func (n Node) Mismatch(want Kind) string {
 	return "must be " + want.String() + ", not " + n.Kind.String() + mend
 }
 
+// blanks are the characters that JSON takes for blank (RFC 8259, section 2).
+const blanks = " \t\r\n"
+
 // EncodedTwice is the mend of a node that [Node.HoldsJSON].
 const EncodedTwice = "it is JSON inside a string, encoded once too often: send it without the quotes and backslashes around it"
 
 // HoldsJSON reports whether the node is a string whose text looks like a JSON list or object:
 // one behind another character, such as a no-break space, was not encoded, and is no JSON.
 func (n Node) HoldsJSON() bool {
-	text := strings.TrimLeft(n.Text, " \t\r\n")
+	text := strings.TrimLeft(n.Text, blanks)
 	return n.Kind == String && (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "["))
 }
 
@@ -175,7 +178,7 @@ func Parse(text []byte) (Node, error) {
 	if bytes.HasPrefix(text, []byte("\ufeff")) {
 		return Node{}, errors.New("must not begin with a byte-order mark: save it as UTF-8 without one")
 	}
-	first := bytes.TrimLeft(text, " \t\r\n")
+	first := bytes.TrimLeft(text, blanks)
 	switch {
 	case len(first) == 0:
 		return Node{}, errors.New("is empty")

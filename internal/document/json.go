@@ -58,11 +58,11 @@ func mendJSON(fault string, before []byte, at byte) string {
 	isWord := func(c byte) bool { return unicode.IsLetter(rune(c)) || unicode.IsDigit(rune(c)) }
 	ends := at == '}' || at == ']' || at == ','
 	switch {
-	case reading("after top-level value") && at == ':' && bytes.HasPrefix(bytes.TrimLeft(before, " \t\r\n"), []byte(`"`)):
+	case reading("after top-level value") && at == ':' && bytes.HasPrefix(bytes.TrimLeft(before, blanks), []byte(`"`)):
 		return ": a YAML document must not begin with a quotation mark, write its first name without"
 	case reading("after top-level value"):
 		return ": a message holds one document, take out what follows it"
-	case ends && bytes.HasSuffix(bytes.TrimRight(before, " \t\r\n"), []byte(",")):
+	case ends && bytes.HasSuffix(bytes.TrimRight(before, blanks), []byte(",")):
 		return ": take out the comma before it"
 	case at == '/' || at == '#':
 		return ": take out the comment"

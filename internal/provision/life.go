@@ -177,15 +177,16 @@ func (j *job) isNew(ctx context.Context, value apikey.Value) error {
 		return nil
 	}
 	key, err := j.getKey(ctx, id)
+	taken := failure.Reject("value: is that of key %s"+advice, id)
 	switch {
 	case err != nil:
 		return retryable("GetApiKey", err, value)
 	case key.Tags[apikey.TagSecret] != apikey.SecretTag(j.secretName):
-		return failure.Reject("value: is that of key %s"+advice, id)
+		return taken
 	case key.Enabled:
 		return nil
 	}
-	return j.rejectedIfCurrent(ctx, failure.Reject("value: is that of key %s"+advice, id))
+	return j.rejectedIfCurrent(ctx, taken)
 }
 
 // end is an end at the record that was read.

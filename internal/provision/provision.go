@@ -133,13 +133,13 @@ type Result struct {
 }
 
 // Provision makes the key of a sign-up, unless it exists, or ends or rotates a key, and
-// records that in the secret of that name; apikey.Parse and apikey.ParseChange return both. It may be called again
-// whatever became of the call before, and has to be until its error is nil or a
-// *failure.RejectedError: the message must change, or an operator act (the key was
-// revoked, the secret is somebody else's, the name has a key of other content). Any other
-// is a *failure.RetryableError, with failure.CodeQuota where API Gateway refused
-// another key, and failure.CodeUnfinished where a key exists whose record does not, or
-// a stray. No error holds a value.
+// records that in the secret of that name; apikey.Parse and apikey.ParseChange return the
+// request and the name. It may be called again whatever became of the call before, and has
+// to be until its error is nil or a *failure.RejectedError: the message must change, or an
+// operator act (the key was revoked, the secret is somebody else's, the name has a key of
+// other content). Any other is a *failure.RetryableError, with failure.CodeQuota where API
+// Gateway refused another key, and failure.CodeUnfinished where a key exists whose record
+// does not, or a stray. No error holds a value.
 //
 // A new key takes three AWS calls, one more for each usage plan, and another one for
 // each plan that was not seen before; docs/design.md has those of the other messages.

@@ -111,11 +111,10 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 		}
 	}
 	_, _ = fmt.Fprintf(s.out, "%s: %d good, %d bad, %d sent before.\n", s.file, len(good), s.bad, len(good)-len(rest))
-	ofCustomer := func(m message) bool { return !strings.Contains(m.secretName, "/_/") }
-	if n := len(slices.DeleteFunc(slices.Clone(good), ofCustomer)); n > 0 {
+	if n := count(good, func(m message) bool { return strings.Contains(m.secretName, "/_/") }); n > 0 {
 		_, _ = fmt.Fprintf(s.out, "%d without a customerId: those of one name share one key.\n", n)
 	}
-	if n := len(slices.DeleteFunc(slices.Clone(good), func(m message) bool { return !m.disabled })); n > 0 {
+	if n := count(good, func(m message) bool { return m.disabled }); n > 0 {
 		_, _ = fmt.Fprintf(s.out, "%d for a disabled key: enabled is false unless the row says true.\n", n)
 	}
 	switch {
@@ -141,6 +140,16 @@ func (s *sender) run(ctx context.Context, confirmed bool) error {
 		return fmt.Errorf("%s: %d bad, %d unsent", s.file, s.bad, s.unsent)
 	}
 	return nil
+}
+
+// count returns how many of the messages are so.
+func count(messages []message, so func(message) bool) (n int) {
+	for _, m := range messages {
+		if so(m) {
+			n++
+		}
+	}
+	return n
 }
 
 // check validates every row as the function will, and reports the bad ones.
